@@ -1,0 +1,1 @@
+"""System checks: what `as_view()` refuses, reported for every view in the URLconf."""

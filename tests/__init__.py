@@ -1,0 +1,1 @@
+"""Tests of django-async-cbv; the folders mirror those of the package."""
