@@ -1,0 +1,236 @@
+"""Run a body that is written once, as a generator of calls, each call where it belongs, in as few hops as possible."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Awaitable, Callable, Generator
+from types import CoroutineType
+from typing import Any, TypeAlias, TypeVar
+
+from asgiref.sync import iscoroutinefunction
+
+from .sync import loop_is_running, run_sync, wait_for
+from .tail import only_passed_on
+
+__all__ = ["Body", "Call", "Flow", "call", "finish"]
+
+_R = TypeVar("_R")
+
+
+class Call:
+    """
+    A call that a body asks for: `result = yield call(func, *args, **kwargs)`.
+
+    Whoever runs the body makes the call where it belongs: an async function is
+    awaited on the loop, a sync one runs in the request's worker, and one of our
+    own twins says itself what it comes to (its `_twin.step()`).
+    """
+
+    __slots__ = ("args", "func", "inline", "kwargs", "response")
+
+    def __init__(
+        self,
+        func: Callable[..., Any],
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+        *,
+        inline: bool = False,
+        response: bool = False,
+    ) -> None:
+        self.func = func
+        self.args = args
+        self.kwargs = {} if kwargs is None else kwargs
+        # Known to do no I/O, so it may run on the loop.
+        self.inline = inline
+        # A handler or dispatch(): through their sync frames the coroutine of
+        # what is still to do may come back (see Flow.enter).
+        self.response = response
+
+
+# What a lifted body is: it yields calls, is sent their results, returns an _R.
+Body: TypeAlias = Generator[Call, Any, _R]
+
+
+def call(func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Call:
+    """Ask, from a lifted body, for `func(*args, **kwargs)` where it belongs."""
+    return Call(func, args, kwargs)
+
+
+def respond(func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Call:
+    """As call(), for a handler or dispatch(), which may end on the loop."""
+    return Call(func, args, kwargs, response=True)
+
+
+class _Worker(threading.local):
+    """How many flows this thread is working for, one inside the other."""
+
+    depth = 0
+
+
+_worker = _Worker()
+
+
+class Flow:
+    """
+    One run of a body, and of the bodies that it calls, to its end.
+
+    A body runs on the loop until it asks for a sync call. Then the whole flow
+    moves to the worker and goes on there, call after call, until something has
+    to be awaited. So a hop is paid for a run of sync calls, however long, and
+    no worker is held while something is awaited.
+    """
+
+    __slots__ = ("_abandoned", "_error", "_job", "_stack", "_value", "awaiting")
+
+    def __init__(self, body: Body[Any]) -> None:
+        self._stack: list[Body[Any]] = [body]
+        self._value: Any = None
+        self._error: BaseException | None = None
+        self._job: Call | None = None
+        self._abandoned = False
+        self.awaiting: Awaitable[Any] | None = None
+
+    async def run(self) -> Any:
+        """Run on the loop to the end; return or raise as the body does."""
+        while True:
+            if self.awaiting is None:
+                self._advance(on_loop=True)
+            if self._job is not None:
+                try:
+                    await run_sync(self._work)
+                except BaseException:
+                    # Cancelled while the worker is at it: it ends the call it
+                    # is in (a save is never torn) and begins no other.
+                    self._abandoned = True
+                    raise
+            if self.awaiting is None:
+                return self._result()
+            awaitable, self.awaiting = self.awaiting, None
+            try:
+                self._value = await awaitable
+            except BaseException as error:
+                self._error = error
+
+    def enter(self) -> Any:
+        """
+        Run from sync code, in its thread and hop, as far as all is sync.
+
+        Return the result, or wait for what has to be awaited. Where the
+        callers up to our own job do nothing but pass the result on, hand them
+        the coroutine instead, and with it the thread back.
+        """
+        self._work()
+        if self.awaiting is None:
+            return self._result()
+        if only_passed_on(1, to=_JOB):
+            return self.run()
+        return wait_for(self.run)
+
+    def _work(self) -> None:
+        """Go on in this worker thread until the end or something to await."""
+        _worker.depth += 1
+        try:
+            self._advance(on_loop=False)
+        finally:
+            _worker.depth -= 1
+
+    def _advance(self, *, on_loop: bool) -> None:
+        """Go on until the end, or a call that this side can't make."""
+        stack = self._stack
+        step = self._job
+        self._job = None
+        while stack and not self._abandoned:
+            if step is None:
+                value, error = self._value, self._error
+                self._value = self._error = None
+                try:
+                    if error is None:
+                        step = stack[-1].send(value)
+                    else:
+                        step = stack[-1].throw(error)
+                except StopIteration as stop:
+                    stack.pop()
+                    self._value = stop.value
+                    continue
+                except BaseException as raised:
+                    stack.pop()
+                    self._error = raised
+                    continue
+            try:
+                target = _resolve(step)
+                if isinstance(target, Generator):
+                    stack.append(target)
+                    step = None
+                    continue
+                if iscoroutinefunction(target.func):
+                    # Not started here: its first lines belong to the loop too.
+                    self.awaiting = _awaited(target)
+                    return
+                if on_loop and not target.inline:
+                    self._job = target
+                    return
+                if target.response:
+                    value = _make_response(target)
+                    if isinstance(value, CoroutineType):
+                        self.awaiting = value
+                        return
+                else:
+                    value = target.func(*target.args, **target.kwargs)
+                self._value = value
+            except BaseException as raised:
+                self._error = raised
+            step = None
+
+    def _result(self) -> Any:
+        """What the outermost body returned or raised."""
+        error, self._error = self._error, None
+        if error is not None:
+            try:
+                raise error
+            finally:
+                # Else the traceback's frame and the exception hold each other.
+                del error
+        return self._value
+
+
+def _only(first: Call) -> Body[Any]:
+    return (yield first)
+
+
+def _make_response(target: Call) -> Any:
+    return target.func(*target.args, **target.kwargs)
+
+
+# The frame below which a coroutine may come back in a response's place.
+_JOB = _make_response.__code__
+
+
+async def _awaited(target: Call) -> Any:
+    return await target.func(*target.args, **target.kwargs)
+
+
+def _resolve(step: Call) -> Call | Body[Any]:
+    """What a call comes to: itself, or what the twin that it calls says."""
+    function = getattr(step.func, "__func__", step.func)
+    twin = getattr(function, "_twin", None)
+    # functools.wraps() copies attributes, so a decorated twin carries the mark
+    # as well; only the function that it was made for is the twin.
+    if twin is None or twin.entry is not function:
+        return step
+    target: Call | Body[Any] = twin.step(step.func.__self__, step.args, step.kwargs)
+    return target
+
+
+def finish(first: Call, *, as_coroutine: bool = False) -> Any:
+    """
+    Make a call from a handler, on whichever side the caller is.
+
+    On the loop: a coroutine to await. In sync code: the result itself, after
+    waiting for what is async in it. `as_coroutine`: sync code that is not
+    working for a request gets the coroutine as well, as it would of a plain
+    async function.
+    """
+    flow = Flow(_only(first))
+    if loop_is_running() or (as_coroutine and not _worker.depth):
+        return flow.run()
+    return flow.enter()

@@ -1,0 +1,96 @@
+"""Tell whether the sync callers of a function do nothing with its result but return it."""
+
+from __future__ import annotations
+
+import dis
+import functools
+import inspect
+import sys
+from types import CodeType, FrameType, FunctionType, MethodType
+from typing import Any
+
+__all__ = ["only_passed_on"]
+
+_SUSPENDABLE = (
+    inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
+)
+
+
+def only_passed_on(depth: int, *, to: CodeType) -> bool:
+    """
+    Whether every caller up to a frame running `to` just returns its result.
+
+    `depth`: the frame to begin at, counted from the caller of this function;
+    what that frame returns is what is asked about. A call is in tail position
+    when RETURN_VALUE follows it and no `try` or `with` is around it. What is
+    not recognised (a call made by C code, which has no frame; a missing
+    position table; no frame that runs `to`) is answered with False.
+    """
+    callee = sys._getframe(depth + 1)
+    while (caller := callee.f_back) is not None:
+        if caller.f_code is to:
+            return True
+        called = _tail_call(caller.f_code, caller.f_lasti)
+        if called is None or callee.f_code not in _callables(caller, callee, *called):
+            return False
+        callee = caller
+    return False
+
+
+@functools.lru_cache(maxsize=1024)
+def _tail_call(code: CodeType, lasti: int) -> tuple[str, str] | None:
+    """What the call at `lasti` loads as its callable, if its result is returned."""
+    if code.co_flags & _SUSPENDABLE:
+        return None
+    bytecode = dis.Bytecode(code)
+    # exception_entries is how dis itself shows the table, on 3.11 to 3.14.
+    for entry in bytecode.exception_entries:  # type: ignore[attr-defined]
+        if entry.start <= lasti < entry.end:
+            return None
+    before = [step for step in bytecode if step.offset <= lasti]
+    after = next((step for step in bytecode if step.offset > lasti), None)
+    if after is None or after.opname != "RETURN_VALUE":
+        return None
+    *before, made = before
+    if made.positions is None or made.positions.col_offset is None:
+        return None
+    start = (made.positions.lineno, made.positions.col_offset)
+    for step in reversed(before):
+        place = step.positions
+        if (
+            step.opname.startswith("LOAD_")
+            and isinstance(step.argval, str)
+            and place is not None
+            and (place.lineno, place.col_offset) == start
+        ):
+            return step.opname, step.argval
+    return None
+
+
+def _callables(
+    caller: FrameType, callee: FrameType, opname: str, name: str
+) -> list[CodeType]:
+    """The codes that the name may stand for, if Python code is called by it."""
+    if opname in {"LOAD_ATTR", "LOAD_METHOD", "LOAD_SUPER_ATTR"}:
+        # super().dispatch(), self.get(): a method of the callee's first argument.
+        arguments = callee.f_code.co_varnames[: callee.f_code.co_argcount]
+        if not arguments:
+            return []
+        owner = type(callee.f_locals[arguments[0]])
+        found = [vars(klass).get(name) for klass in owner.__mro__]
+    else:
+        found = [caller.f_locals.get(name, caller.f_globals.get(name))]
+    return [code for code in map(_code, found) if code is not None]
+
+
+def _code(function: Any) -> CodeType | None:
+    """The code that calling `function` runs, seen through partials and methods."""
+    while True:
+        if isinstance(function, functools.partial):
+            function = function.func
+        elif isinstance(function, MethodType):
+            function = function.__func__
+        elif isinstance(function, FunctionType):
+            return function.__code__
+        else:
+            return None

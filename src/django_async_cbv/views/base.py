@@ -1,0 +1,286 @@
+"""Async twins of the basic views: any handlers, a template, a redirect."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any
+
+from django.core.exceptions import ImproperlyConfigured
+from django.http import (
+    HttpRequest,
+    HttpResponseBase,
+    HttpResponseGone,
+    HttpResponsePermanentRedirect,
+    HttpResponseRedirect,
+)
+from django.template.response import TemplateResponse
+from django.utils.decorators import classonlymethod
+from django.utils.log import log_response
+from django.views.generic import base
+
+from ..flow import Body, Flow, call, respond
+from ..hooks import Twins, handler, plan_of, twin
+from ..refusals import refuse, refuse_attributes
+
+if TYPE_CHECKING:
+    # Where Django's views have sync handlers, a checker must not see them: it
+    # would refuse the user's `async def get()`. At run time they are our bases.
+    class DjangoTemplateView: ...
+
+    class DjangoRedirectView:
+        permanent: bool
+        url: str | None
+        pattern_name: str | None
+        query_string: bool
+        preserve_request: bool
+
+else:
+    DjangoTemplateView = base.TemplateView
+    DjangoRedirectView = base.RedirectView
+
+__all__ = [
+    "AsyncContextMixin",
+    "AsyncRedirectView",
+    "AsyncTemplateResponseMixin",
+    "AsyncTemplateView",
+    "AsyncView",
+]
+
+# Django's own, whatever a subclass makes of them.
+_INIT = base.View.__init__
+_SETUP = base.View.setup
+
+# What marks a sync function as a coroutine function (inspect's mark, asgiref's for
+# Python 3.11) or as ours: functools.wraps() around the view must not copy it.
+_MARKS = ("_is_coroutine_mark", "_is_coroutine", "_twin")
+
+_View = Callable[..., Coroutine[Any, Any, HttpResponseBase]]
+
+
+class AsyncContextMixin(base.ContextMixin, Twins):
+    """Async twin of ContextMixin."""
+
+    @twin(
+        base.ContextMixin.get_context_data,
+        pure=lambda view: type(view.extra_context) in (dict, type(None)),
+    )
+    async def aget_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        """
+        Return the template's context; twin of get_context_data().
+
+        Takes and returns what that does. An override is awaited on the event
+        loop. Django's own ends inline here, without a hop.
+        """
+
+
+class AsyncView(base.View, Twins):
+    """
+    Async twin of View: any handler, and any hook, may be async or sync.
+
+    `async def get()` is awaited on the event loop, `def get()` runs in the
+    request's worker, in one hop; the same goes for each handler and for
+    dispatch(). Whatever is overridden, `super()` works in the colour it is
+    called in: `await super().get(...)` on the loop, `super().get(...)` in sync
+    code. setup() stays sync, and runs in the worker where it is overridden.
+    """
+
+    view_is_async = True
+
+    @classonlymethod
+    def as_view(cls, **initkwargs: Any) -> _View:  # type: ignore[override]
+        """
+        Return the view: a coroutine function, with the attributes of Django's.
+
+        Raise ImproperlyConfigured for a class in which an override would be
+        skipped; the message names it and says how to mend it.
+        """
+        plan_of(cls, verify=True)
+        refuse(cls, initkwargs)
+        django_view: Any = super().as_view(**initkwargs)
+
+        async def view(
+            request: HttpRequest, *args: Any, **kwargs: Any
+        ) -> HttpResponseBase:
+            response: HttpResponseBase = await Flow(
+                _serve(cls, initkwargs, request, args, kwargs)
+            ).run()
+            return response
+
+        view.__doc__ = django_view.__doc__
+        view.__module__ = django_view.__module__
+        view.__annotations__ = django_view.__annotations__
+        view.__dict__.update(
+            {
+                name: value
+                for name, value in vars(django_view).items()
+                if name not in _MARKS
+            }
+        )
+        return view
+
+    @handler(base.View.dispatch, calls=None)
+    def dispatch(
+        self, request: HttpRequest, *args: Any, **kwargs: Any
+    ) -> Body[HttpResponseBase]:
+        """
+        Call the handler of the request's method, whichever colour it has.
+
+        A coroutine on the event loop. In sync code (a mixin's `super()`) the
+        response, for which that code waits where the handler is async.
+        """
+        name = (request.method or "").lower()
+        if name not in self.http_method_names:
+            name = "http_method_not_allowed"
+        chosen = getattr(self, name, self.http_method_not_allowed)
+        return (yield respond(chosen, request, *args, **kwargs))
+
+    # Not pure: it logs.
+    @handler(base.View.http_method_not_allowed)
+    async def http_method_not_allowed(  # type: ignore[empty-body]
+        self, request: HttpRequest, *args: Any, **kwargs: Any
+    ) -> HttpResponseBase:
+        """Answer 405; an async handler on the loop, a sync one in sync code."""
+
+    @handler(base.View.options, pure=True)
+    async def options(  # type: ignore[empty-body]
+        self, request: HttpRequest, *args: Any, **kwargs: Any
+    ) -> HttpResponseBase:
+        """Answer OPTIONS with the methods that there are handlers for."""
+
+
+def _serve(
+    cls: Any,
+    initkwargs: dict[str, Any],
+    request: HttpRequest,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> Body[HttpResponseBase]:
+    """Make the view and answer one request; what is overridden goes to the worker."""
+    plan = plan_of(cls, verify=True)
+    if cls.__init__ is _INIT:
+        view = cls(**initkwargs)
+    else:
+        view = yield call(cls, **initkwargs)
+    if cls.setup is _SETUP:
+        view.setup(request, *args, **kwargs)
+    else:
+        yield call(view.setup, request, *args, **kwargs)
+    if not hasattr(view, "request"):
+        raise AttributeError(
+            f"{cls.__name__} instance has no 'request' attribute. Did you override "
+            "setup() and forget to call super()?"
+        )
+    if hidden := vars(view).keys() & plan.async_hooks:
+        refuse_attributes(cls, sorted(hidden))
+    return (yield respond(view.dispatch, request, *args, **kwargs))
+
+
+class AsyncTemplateResponseMixin(base.TemplateResponseMixin, Twins):
+    """Async twin of TemplateResponseMixin."""
+
+    @twin(
+        base.TemplateResponseMixin.render_to_response,
+        calls=("get_template_names",),
+        pure=lambda view: view.response_class is TemplateResponse,
+    )
+    def arender_to_response(
+        self, context: dict[str, Any], **response_kwargs: Any
+    ) -> Body[HttpResponseBase]:
+        """
+        Return the response; twin of render_to_response().
+
+        A TemplateResponse is made without a hop: Django's handler renders it
+        later, in a hop of its own, after the template response middleware. A
+        response class of the project's own is made in the worker.
+        """
+        response_kwargs.setdefault("content_type", self.content_type)
+        template = yield call(self.aget_template_names)
+        return (
+            yield call(
+                self.response_class,
+                request=self.request,
+                template=template,
+                context=context,
+                using=self.template_engine,
+                **response_kwargs,
+            )
+        )
+
+    @twin(base.TemplateResponseMixin.get_template_names, pure=True)
+    async def aget_template_names(self) -> list[str]:
+        """Return the names of the templates to try; twin of get_template_names()."""
+
+
+class AsyncTemplateView(
+    DjangoTemplateView, AsyncTemplateResponseMixin, AsyncContextMixin, AsyncView
+):
+    """Async twin of TemplateView."""
+
+    @handler(
+        base.TemplateView.get,
+        calls=("get_context_data", "render_to_response"),
+        pure=True,
+    )
+    def get(
+        self, request: HttpRequest, *args: Any, **kwargs: Any
+    ) -> Body[HttpResponseBase]:
+        """Answer with the template; no hop before the rendering's."""
+        context = yield call(self.aget_context_data, **kwargs)
+        return (yield call(self.arender_to_response, context))
+
+
+def _same_as_get(function: Any) -> Any:
+    """The handlers of a redirect: each is Django's, and calls get()."""
+
+    @handler(function, calls=("get",), pure=True)
+    def method(
+        self: Any, request: HttpRequest, *args: Any, **kwargs: Any
+    ) -> Body[HttpResponseBase]:
+        return (yield respond(self.get, request, *args, **kwargs))
+
+    return method
+
+
+class AsyncRedirectView(DjangoRedirectView, AsyncView):
+    """Async twin of RedirectView."""
+
+    @twin(base.RedirectView.get_redirect_url, pure=True)
+    async def aget_redirect_url(self, *args: Any, **kwargs: Any) -> str | None:
+        """Return where to go, None for 410 Gone; twin of get_redirect_url()."""
+
+    @handler(
+        base.RedirectView.get,
+        calls=("get_redirect_url",),
+        # With neither it answers 410, and logs that.
+        pure=lambda view: bool(view.url or view.pattern_name),
+    )
+    def get(
+        self, request: HttpRequest, *args: Any, **kwargs: Any
+    ) -> Body[HttpResponseBase]:
+        """Answer with the redirect, or 410 Gone; no hop."""
+        url = yield call(self.aget_redirect_url, *args, **kwargs)
+        if not url:
+            gone = HttpResponseGone()
+            yield call(
+                log_response,
+                "Gone: %s",
+                request.path,
+                response=gone,
+                request=request,
+            )
+            return gone
+        redirect = (
+            HttpResponsePermanentRedirect if self.permanent else HttpResponseRedirect
+        )
+        # Until Django 5.2 goes: the option came with 6.1, and what is not in
+        # the view is not in its Django either.
+        if preserve_request := getattr(self, "preserve_request", False):
+            return redirect(url, preserve_request=preserve_request)
+        return redirect(url)
+
+    head = _same_as_get(base.RedirectView.head)
+    post = _same_as_get(base.RedirectView.post)
+    options = _same_as_get(base.RedirectView.options)
+    delete = _same_as_get(base.RedirectView.delete)
+    put = _same_as_get(base.RedirectView.put)
+    patch = _same_as_get(base.RedirectView.patch)

@@ -1,0 +1,180 @@
+"""Async twins of the views and mixins of a single object."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from django.core.exceptions import ImproperlyConfigured
+from django.db.models import Model, QuerySet
+from django.http import Http404, HttpRequest, HttpResponseBase
+from django.utils.translation import gettext as _
+from django.views.generic import detail
+
+from ..flow import Body, call
+from ..hooks import SUPER, handler, twin, twin_or_hook
+from ._plain import has_plain_object, has_plain_queryset, truth
+from .base import AsyncContextMixin, AsyncTemplateResponseMixin, AsyncView
+
+_M = TypeVar("_M", bound=Model)
+
+if TYPE_CHECKING:
+    from django.views.generic.detail import SingleObjectMixin
+
+    # Their sync get() is not for checkers to see: see base.py.
+    class DjangoBaseDetailView: ...
+
+    class DjangoDetailView: ...
+
+else:
+    from ._generic import subscriptable
+
+    SingleObjectMixin = subscriptable(detail.SingleObjectMixin)
+    DjangoBaseDetailView = detail.BaseDetailView
+    DjangoDetailView = detail.DetailView
+
+__all__ = [
+    "AsyncBaseDetailView",
+    "AsyncDetailView",
+    "AsyncSingleObjectMixin",
+    "AsyncSingleObjectTemplateResponseMixin",
+]
+
+
+class AsyncSingleObjectMixin(SingleObjectMixin[_M], AsyncContextMixin):
+    """Async twin of SingleObjectMixin."""
+
+    @twin(
+        detail.SingleObjectMixin.get_object, calls=("get_queryset", "get_slug_field")
+    )
+    def aget_object(self, queryset: QuerySet[_M] | None = None) -> Body[_M]:
+        """
+        Return the object that the view is about; twin of get_object().
+
+        Raise Http404 where there is none. Django's own query is one hop.
+        """
+        if queryset is None:
+            queryset = yield call(self.aget_queryset)
+        pk = self.kwargs.get(self.pk_url_kwarg)
+        slug = self.kwargs.get(self.slug_url_kwarg)
+        lookups: list[dict[str, Any]] = []
+        if pk is not None:
+            lookups.append({"pk": pk})
+        if slug is not None and (pk is None or self.query_pk_and_slug):
+            lookups.append({(yield call(self.aget_slug_field)): slug})
+        if pk is None and slug is None:
+            raise AttributeError(
+                f"Generic detail view {type(self).__name__} must be called with "
+                "either an object pk or a slug in the URLconf."
+            )
+        found: _M = yield call(_get_or_404, queryset, lookups)
+        return found
+
+    @twin(detail.SingleObjectMixin.get_queryset, pure=has_plain_queryset)
+    async def aget_queryset(self) -> QuerySet[_M]:
+        """
+        Return where to look for the object; twin of get_queryset().
+
+        Django's own makes a lazy QuerySet: inline, or in one hop where the
+        model has a manager or queryset class of its own.
+        """
+
+    @twin(detail.SingleObjectMixin.get_slug_field, pure=True)
+    async def aget_slug_field(self) -> str:
+        """Return the field that a slug is looked up in; twin of get_slug_field()."""
+
+    @twin(detail.SingleObjectMixin.get_context_object_name, pure=has_plain_object)
+    async def aget_context_object_name(self, obj: Any) -> str | None:
+        """Return the object's name in the context; twin of the hook without `a`."""
+
+    @twin(
+        detail.SingleObjectMixin.get_context_data,
+        calls=("get_context_object_name", SUPER),
+        pure=has_plain_object,
+    )
+    def aget_context_data(self, **kwargs: Any) -> Body[dict[str, Any]]:
+        """
+        Return the template's context with the object; twin of get_context_data().
+
+        Needs `self.object`. Inline, unless a truth value of the object's own,
+        which may query, has to be asked in the worker.
+        """
+        context = {}
+        if (yield from truth(self.object)):
+            context["object"] = self.object
+            name = yield call(self.aget_context_object_name, self.object)
+            if name:
+                context[name] = self.object
+        context.update(kwargs)
+        result: dict[str, Any] = yield call(super().aget_context_data, **context)
+        return result
+
+
+def _get_or_404(queryset: QuerySet[Any], lookups: list[dict[str, Any]]) -> Any:
+    for lookup in lookups:
+        queryset = queryset.filter(**lookup)
+    try:
+        return queryset.get()
+    except queryset.model.DoesNotExist:
+        raise Http404(
+            _("No %(verbose_name)s found matching the query")
+            % {"verbose_name": queryset.model._meta.verbose_name}
+        ) from None
+
+
+class AsyncBaseDetailView(DjangoBaseDetailView, AsyncSingleObjectMixin[_M], AsyncView):
+    """Async twin of BaseDetailView: a detail view without a response mixin."""
+
+    @handler(
+        detail.BaseDetailView.get,
+        calls=("get_object", "get_context_data", "render_to_response"),
+    )
+    def get(
+        self, request: HttpRequest, *args: Any, **kwargs: Any
+    ) -> Body[HttpResponseBase]:
+        """Answer with the object; one hop before the rendering's."""
+        self.object = yield call(self.aget_object)
+        context = yield call(self.aget_context_data, object=self.object)
+        return (yield call(twin_or_hook(self, "render_to_response"), context))
+
+
+class _Nameless(detail.SingleObjectTemplateResponseMixin):
+    """A view to ask for template names when no `template_name` is given."""
+
+
+class AsyncSingleObjectTemplateResponseMixin(
+    detail.SingleObjectTemplateResponseMixin, AsyncTemplateResponseMixin
+):
+    """Async twin of SingleObjectTemplateResponseMixin."""
+
+    @twin(
+        detail.SingleObjectTemplateResponseMixin.get_template_names,
+        calls=(SUPER,),
+        pure=lambda view: (
+            has_plain_object(view)
+            # A deferred field is a query.
+            and (
+                not view.template_name_field
+                or view.template_name_field in vars(view.object or view)
+            )
+        ),
+    )
+    def aget_template_names(self) -> Body[list[str]]:
+        """Return the names of the templates to try; twin of get_template_names()."""
+        try:
+            names: list[str] = yield call(super().aget_template_names)
+        except ImproperlyConfigured:
+            # Django's method goes on alone once the one below has nothing to
+            # say, as below this stand-in. It takes no more than these four.
+            stand_in: Any = _Nameless()
+            stand_in.object = self.object
+            stand_in.model = getattr(self, "model", None)
+            stand_in.template_name_field = self.template_name_field
+            stand_in.template_name_suffix = self.template_name_suffix
+            names = yield call(stand_in.get_template_names)
+        return names
+
+
+class AsyncDetailView(
+    DjangoDetailView, AsyncSingleObjectTemplateResponseMixin, AsyncBaseDetailView[_M]
+):
+    """Async twin of DetailView: the page of one object."""

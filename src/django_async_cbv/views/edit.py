@@ -1,0 +1,399 @@
+"""Async twins of the views and mixins that show and process a form."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from django.core.exceptions import ImproperlyConfigured
+from django.db.models import Model
+from django.forms import BaseForm, Form
+from django.forms import models as model_forms
+from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
+from django.views.generic import edit
+
+from ..flow import Body, call, respond
+from ..hooks import SUPER, Twins, handler, twin, twin_or_hook
+from ._plain import has_plain_success_url
+from .base import AsyncContextMixin, AsyncTemplateResponseMixin, AsyncView
+from .detail import (
+    AsyncBaseDetailView,
+    AsyncSingleObjectMixin,
+    AsyncSingleObjectTemplateResponseMixin,
+)
+
+_F = TypeVar("_F", bound=BaseForm)
+_M = TypeVar("_M", bound=Model)
+
+if TYPE_CHECKING:
+    from django.views.generic.edit import FormMixin, ModelFormMixin
+
+    # Their sync handlers are not for checkers to see: see base.py.
+    class DjangoProcessFormView: ...
+
+    class DjangoBaseFormView: ...
+
+    class DjangoFormView: ...
+
+    class DjangoBaseCreateView: ...
+
+    class DjangoCreateView: ...
+
+    class DjangoBaseUpdateView: ...
+
+    class DjangoUpdateView: ...
+
+    class DjangoDeletionMixin:
+        success_url: Any
+        object: Any
+
+    class DjangoBaseDeleteView: ...
+
+    class DjangoDeleteView: ...
+
+else:
+    from ._generic import subscriptable
+
+    FormMixin = subscriptable(edit.FormMixin)
+    ModelFormMixin = subscriptable(edit.ModelFormMixin)
+    DjangoProcessFormView = edit.ProcessFormView
+    DjangoBaseFormView = edit.BaseFormView
+    DjangoFormView = edit.FormView
+    DjangoBaseCreateView = edit.BaseCreateView
+    DjangoCreateView = edit.CreateView
+    DjangoBaseUpdateView = edit.BaseUpdateView
+    DjangoUpdateView = edit.UpdateView
+    DjangoDeletionMixin = edit.DeletionMixin
+    DjangoBaseDeleteView = edit.BaseDeleteView
+    DjangoDeleteView = edit.DeleteView
+
+__all__ = [
+    "AsyncBaseCreateView",
+    "AsyncBaseDeleteView",
+    "AsyncBaseFormView",
+    "AsyncBaseUpdateView",
+    "AsyncCreateView",
+    "AsyncDeleteView",
+    "AsyncDeletionMixin",
+    "AsyncFormMixin",
+    "AsyncFormView",
+    "AsyncModelFormMixin",
+    "AsyncProcessFormView",
+    "AsyncUpdateView",
+]
+
+
+class AsyncFormMixin(FormMixin[_F], AsyncContextMixin):
+    """Async twin of FormMixin."""
+
+    @twin(edit.FormMixin.get_initial, pure=lambda view: type(view.initial) is dict)
+    async def aget_initial(self) -> dict[str, Any]:
+        """Return the form's initial data; twin of get_initial()."""
+
+    @twin(edit.FormMixin.get_prefix, pure=True)
+    async def aget_prefix(self) -> str | None:
+        """Return the form's prefix; twin of get_prefix()."""
+
+    @twin(edit.FormMixin.get_form_class, pure=True)
+    async def aget_form_class(self) -> type[_F]:
+        """Return the class of the form; twin of get_form_class()."""
+
+    @twin(edit.FormMixin.get_form, calls=("get_form_class", "get_form_kwargs"))
+    def aget_form(self, form_class: type[_F] | None = None) -> Body[_F]:
+        """
+        Return the form; twin of get_form().
+
+        Made in the worker, in one hop, as making a form may query.
+        """
+        if form_class is None:
+            form_class = yield call(self.aget_form_class)
+        kwargs = yield call(self.aget_form_kwargs)
+        assert form_class is not None
+        form: _F = yield call(form_class, **kwargs)
+        return form
+
+    @twin(
+        edit.FormMixin.get_form_kwargs,
+        calls=("get_initial", "get_prefix"),
+        # The body of a POST is read and parsed, perhaps to files.
+        pure=lambda view: view.request.method not in ("POST", "PUT"),
+    )
+    def aget_form_kwargs(self) -> Body[dict[str, Any]]:
+        """
+        Return the arguments to make the form with; twin of get_form_kwargs().
+
+        The body of a POST or PUT is parsed in the worker, in one hop.
+        """
+        kwargs = {
+            "initial": (yield call(self.aget_initial)),
+            "prefix": (yield call(self.aget_prefix)),
+        }
+        if self.request.method in ("POST", "PUT"):
+            kwargs["data"] = yield call(getattr, self.request, "POST")
+            kwargs["files"] = yield call(getattr, self.request, "FILES")
+        return kwargs
+
+    @twin(edit.FormMixin.get_success_url, pure=has_plain_success_url)
+    async def aget_success_url(self) -> str:
+        """Return where to go after a valid form; twin of get_success_url()."""
+
+    @twin(edit.FormMixin.form_valid, calls=("get_success_url",), pure=True)
+    def aform_valid(self, form: _F) -> Body[HttpResponseBase]:
+        """Answer to a valid form with a redirect; twin of form_valid()."""
+        return HttpResponseRedirect((yield call(self.aget_success_url)))
+
+    @twin(
+        edit.FormMixin.form_invalid,
+        calls=("get_context_data", "render_to_response"),
+    )
+    def aform_invalid(self, form: _F) -> Body[HttpResponseBase]:
+        """Answer to an invalid form with its page; twin of form_invalid()."""
+        context = yield call(self.aget_context_data, form=form)
+        return (yield call(twin_or_hook(self, "render_to_response"), context))
+
+    @twin(edit.FormMixin.get_context_data, calls=("get_form", SUPER))
+    def aget_context_data(self, **kwargs: Any) -> Body[dict[str, Any]]:
+        """
+        Return the template's context with the form; twin of get_context_data().
+
+        One hop, for the form.
+        """
+        if "form" not in kwargs:
+            kwargs["form"] = yield call(self.aget_form)
+        result: dict[str, Any] = yield call(super().aget_context_data, **kwargs)
+        return result
+
+
+class AsyncModelFormMixin(
+    ModelFormMixin[_M, _F], AsyncFormMixin[_F], AsyncSingleObjectMixin[_M]
+):
+    """Async twin of ModelFormMixin."""
+
+    @twin(
+        edit.ModelFormMixin.get_form_class,
+        calls=("get_queryset",),
+        # Else a class is made, for which form fields may ask the database.
+        pure=lambda view: view.fields is None and view.form_class is not None,
+    )
+    def aget_form_class(self) -> Body[type[_F]]:
+        """
+        Return the class of the form; twin of get_form_class().
+
+        Given by `form_class`, inline; made from `fields`, one hop.
+        """
+        if self.fields is not None and self.form_class:
+            raise ImproperlyConfigured(
+                "Specifying both 'fields' and 'form_class' is not permitted."
+            )
+        if self.form_class:
+            return self.form_class
+        model: Any
+        if self.model is not None:
+            model = self.model
+        elif getattr(self, "object", None) is not None:
+            model = type(self.object)
+        else:
+            model = (yield call(self.aget_queryset)).model
+        if self.fields is None:
+            raise ImproperlyConfigured(
+                f"Using ModelFormMixin (base class of {type(self).__name__}) "
+                "without the 'fields' attribute is prohibited."
+            )
+        made: type[_F] = yield call(
+            model_forms.modelform_factory, model, fields=self.fields
+        )
+        return made
+
+    @twin(edit.ModelFormMixin.get_form_kwargs, calls=(SUPER,), pure=True)
+    def aget_form_kwargs(self) -> Body[dict[str, Any]]:
+        """Return the form's arguments with the instance; twin of get_form_kwargs()."""
+        kwargs: dict[str, Any] = yield call(super().aget_form_kwargs)
+        if hasattr(self, "object"):
+            kwargs["instance"] = self.object
+        return kwargs
+
+    @twin(
+        edit.ModelFormMixin.get_success_url,
+        # Else it is the model's get_absolute_url().
+        pure=has_plain_success_url,
+    )
+    async def aget_success_url(self) -> str:
+        """
+        Return where to go after the save; twin of get_success_url().
+
+        Inline with a `success_url`, one hop for the model's get_absolute_url().
+        """
+
+    @twin(edit.ModelFormMixin.form_valid, calls=(SUPER,))
+    def aform_valid(self, form: _F) -> Body[HttpResponseBase]:
+        """
+        Save the object and redirect; twin of form_valid().
+
+        The save, many-to-many and all, is one call in one hop: a cancellation
+        can't split it.
+        """
+        self.object = yield call(form.save)  # type: ignore[attr-defined]
+        return (yield call(super().aform_valid, form))
+
+
+class AsyncProcessFormView(DjangoProcessFormView, AsyncView):
+    """Async twin of ProcessFormView."""
+
+    @handler(
+        edit.ProcessFormView.get, calls=("get_context_data", "render_to_response")
+    )
+    def get(
+        self, request: HttpRequest, *args: Any, **kwargs: Any
+    ) -> Body[HttpResponseBase]:
+        """Answer with the page of a blank form; one hop before the rendering's."""
+        context = yield call(twin_or_hook(self, "get_context_data"))
+        return (yield call(twin_or_hook(self, "render_to_response"), context))
+
+    @handler(
+        edit.ProcessFormView.post, calls=("get_form", "form_valid", "form_invalid")
+    )
+    def post(
+        self, request: HttpRequest, *args: Any, **kwargs: Any
+    ) -> Body[HttpResponseBase]:
+        """Parse, validate and act on the form: one hop for all of it."""
+        form = yield call(twin_or_hook(self, "get_form"))
+        if (yield call(form.is_valid)):
+            return (yield call(twin_or_hook(self, "form_valid"), form))
+        return (yield call(twin_or_hook(self, "form_invalid"), form))
+
+    @handler(edit.ProcessFormView.put, calls=("post",), pure=True)
+    def put(self, *args: Any, **kwargs: Any) -> Body[HttpResponseBase]:
+        """Do as post() does."""
+        return (yield respond(self.post, *args, **kwargs))
+
+
+class AsyncBaseFormView(DjangoBaseFormView, AsyncFormMixin[_F], AsyncProcessFormView):
+    """Async twin of BaseFormView: a form view without a response mixin."""
+
+
+class AsyncFormView(DjangoFormView, AsyncTemplateResponseMixin, AsyncBaseFormView[_F]):
+    """Async twin of FormView: the page of a form, and what it is for."""
+
+
+class AsyncBaseCreateView(
+    DjangoBaseCreateView, AsyncModelFormMixin[_M, _F], AsyncProcessFormView
+):
+    """Async twin of BaseCreateView: a create view without a response mixin."""
+
+    @handler(edit.BaseCreateView.get, calls=(SUPER,), pure=True)
+    def get(
+        self, request: HttpRequest, *args: Any, **kwargs: Any
+    ) -> Body[HttpResponseBase]:
+        """Answer with the page of a blank form; one hop before the rendering's."""
+        self.object = None
+        return (yield respond(super().get, request, *args, **kwargs))
+
+    @handler(edit.BaseCreateView.post, calls=(SUPER,), pure=True)
+    def post(
+        self, request: HttpRequest, *args: Any, **kwargs: Any
+    ) -> Body[HttpResponseBase]:
+        """Parse, validate, save, redirect: one hop."""
+        self.object = None
+        return (yield respond(super().post, request, *args, **kwargs))
+
+
+class AsyncCreateView(
+    DjangoCreateView,
+    AsyncSingleObjectTemplateResponseMixin,
+    AsyncBaseCreateView[_M, _F],
+):
+    """Async twin of CreateView: the page that makes an object."""
+
+
+class AsyncBaseUpdateView(
+    DjangoBaseUpdateView, AsyncModelFormMixin[_M, _F], AsyncProcessFormView
+):
+    """Async twin of BaseUpdateView: an update view without a response mixin."""
+
+    @handler(edit.BaseUpdateView.get, calls=("get_object", SUPER))
+    def get(
+        self, request: HttpRequest, *args: Any, **kwargs: Any
+    ) -> Body[HttpResponseBase]:
+        """Answer with the page of the object's form; one hop before the rendering's."""
+        self.object = yield call(self.aget_object)
+        return (yield respond(super().get, request, *args, **kwargs))
+
+    @handler(edit.BaseUpdateView.post, calls=("get_object", SUPER))
+    def post(
+        self, request: HttpRequest, *args: Any, **kwargs: Any
+    ) -> Body[HttpResponseBase]:
+        """Fetch, parse, validate, save, redirect: one hop."""
+        self.object = yield call(self.aget_object)
+        return (yield respond(super().post, request, *args, **kwargs))
+
+
+class AsyncUpdateView(
+    DjangoUpdateView,
+    AsyncSingleObjectTemplateResponseMixin,
+    AsyncBaseUpdateView[_M, _F],
+):
+    """Async twin of UpdateView: the page that changes an object."""
+
+
+class AsyncDeletionMixin(DjangoDeletionMixin, Twins):
+    """Async twin of DeletionMixin."""
+
+    @handler(edit.DeletionMixin.delete, calls=("get_object", "get_success_url"))
+    def delete(
+        self, request: HttpRequest, *args: Any, **kwargs: Any
+    ) -> Body[HttpResponseBase]:
+        """Delete the object, once, and redirect; one hop."""
+        self.object = yield call(twin_or_hook(self, "get_object"))
+        success_url = yield call(self.aget_success_url)
+        yield call(self.object.delete)
+        return HttpResponseRedirect(success_url)
+
+    @handler(edit.DeletionMixin.post, calls=("delete",), pure=True)
+    def post(
+        self, request: HttpRequest, *args: Any, **kwargs: Any
+    ) -> Body[HttpResponseBase]:
+        """Do as delete() does, for browsers."""
+        return (yield respond(self.delete, request, *args, **kwargs))
+
+    @twin(edit.DeletionMixin.get_success_url, pure=has_plain_success_url)
+    async def aget_success_url(self) -> str:
+        """Return where to go after the deletion; twin of get_success_url()."""
+
+
+class AsyncBaseDeleteView(
+    DjangoBaseDeleteView,
+    AsyncDeletionMixin,
+    AsyncFormMixin[_F],
+    AsyncBaseDetailView[_M],
+):
+    """Async twin of BaseDeleteView: a delete view without a response mixin."""
+
+    form_class = Form
+
+    @handler(
+        edit.BaseDeleteView.post,
+        calls=("get_object", "get_form", "form_valid", "form_invalid"),
+    )
+    def post(
+        self, request: HttpRequest, *args: Any, **kwargs: Any
+    ) -> Body[HttpResponseBase]:
+        """Validate the form and delete the object, once; one hop."""
+        self.object = yield call(self.aget_object)
+        form = yield call(self.aget_form)
+        if (yield call(form.is_valid)):
+            return (yield call(self.aform_valid, form))
+        return (yield call(self.aform_invalid, form))
+
+    @twin(edit.BaseDeleteView.form_valid, calls=("get_success_url",))
+    def aform_valid(self, form: _F) -> Body[HttpResponseBase]:
+        """Delete the object and redirect; twin of form_valid()."""
+        success_url = yield call(self.aget_success_url)
+        yield call(self.object.delete)
+        return HttpResponseRedirect(success_url)
+
+
+class AsyncDeleteView(
+    DjangoDeleteView,
+    AsyncSingleObjectTemplateResponseMixin,
+    AsyncBaseDeleteView[_M, _F],
+):
+    """Async twin of DeleteView: the page that asks, then deletes."""

@@ -1,0 +1,271 @@
+"""Async twins of the views and mixins of a list of objects."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from django.core.exceptions import ImproperlyConfigured
+from django.core.paginator import InvalidPage, Page, Paginator
+from django.db.models import Model, QuerySet
+from django.http import Http404, HttpRequest, HttpResponseBase
+from django.utils.translation import gettext as _
+from django.views.generic import list as django_list
+
+from ..flow import Body, call
+from ..hooks import SUPER, handler, twin, twin_or_hook
+from ._plain import has_plain_object_list, has_plain_paginator, has_plain_queryset
+from .base import AsyncContextMixin, AsyncTemplateResponseMixin, AsyncView
+
+_M = TypeVar("_M", bound=Model)
+
+if TYPE_CHECKING:
+    from django.views.generic.list import MultipleObjectMixin
+
+    # Their sync get() is not for checkers to see: see base.py.
+    class DjangoBaseListView: ...
+
+    class DjangoListView: ...
+
+else:
+    from ._generic import subscriptable
+
+    MultipleObjectMixin = subscriptable(django_list.MultipleObjectMixin)
+    DjangoBaseListView = django_list.BaseListView
+    DjangoListView = django_list.ListView
+
+__all__ = [
+    "AsyncBaseListView",
+    "AsyncListView",
+    "AsyncMultipleObjectMixin",
+    "AsyncMultipleObjectTemplateResponseMixin",
+]
+
+
+class AsyncMultipleObjectMixin(MultipleObjectMixin[_M], AsyncContextMixin):
+    """Async twin of MultipleObjectMixin."""
+
+    @twin(
+        django_list.MultipleObjectMixin.get_queryset,
+        calls=("get_ordering",),
+        pure=has_plain_queryset,
+    )
+    def aget_queryset(self) -> Body[QuerySet[_M]]:
+        """
+        Return the objects, lazily; twin of get_queryset().
+
+        Inline, or in one hop where the model has a manager or queryset class
+        of its own.
+        """
+        queryset: Any
+        if self.queryset is not None:
+            queryset = self.queryset
+            if isinstance(queryset, QuerySet):
+                queryset = yield call(queryset.all)
+        elif self.model is not None:
+            queryset = yield call(self.model._default_manager.all)
+        else:
+            name = type(self).__name__
+            raise ImproperlyConfigured(
+                f"{name} is missing a QuerySet. Define {name}.model, "
+                f"{name}.queryset, or override {name}.get_queryset()."
+            )
+        ordering = yield call(self.aget_ordering)
+        if ordering:
+            if isinstance(ordering, str):
+                ordering = (ordering,)
+            queryset = yield call(queryset.order_by, *ordering)
+        return queryset
+
+    @twin(django_list.MultipleObjectMixin.get_ordering, pure=True)
+    async def aget_ordering(self) -> str | Sequence[str] | None:
+        """Return the field or fields to order by; twin of get_ordering()."""
+
+    @twin(
+        django_list.MultipleObjectMixin.paginate_queryset,
+        calls=("get_paginator", "get_paginate_orphans", "get_allow_empty"),
+    )
+    def apaginate_queryset(
+        self, queryset: Any, page_size: int
+    ) -> Body[tuple[Paginator[_M], Page[_M], Any, bool]]:
+        """
+        Return paginator, page, its objects, whether there are others.
+
+        Twin of paginate_queryset(). Django's sync paginator counts and slices
+        in one hop, so the page can be used in any template. Raise Http404 for
+        a page that is not there.
+        """
+        paginator = yield call(
+            self.aget_paginator,
+            queryset,
+            page_size,
+            orphans=(yield call(self.aget_paginate_orphans)),
+            allow_empty_first_page=(yield call(self.aget_allow_empty)),
+        )
+        wanted = (
+            self.kwargs.get(self.page_kwarg)
+            or self.request.GET.get(self.page_kwarg)
+            or 1
+        )
+        result: tuple[Paginator[_M], Page[_M], Any, bool]
+        result = yield call(_page_or_404, paginator, wanted)
+        return result
+
+    @twin(django_list.MultipleObjectMixin.get_paginate_by, pure=True)
+    async def aget_paginate_by(self, queryset: Any) -> int | None:
+        """Return the objects a page, None for no pages; twin of get_paginate_by()."""
+
+    @twin(django_list.MultipleObjectMixin.get_paginator, pure=has_plain_paginator)
+    async def aget_paginator(
+        self,
+        queryset: Any,
+        per_page: int,
+        orphans: int = 0,
+        allow_empty_first_page: bool = True,
+        **kwargs: Any,
+    ) -> Paginator[_M]:
+        """Return the paginator; twin of get_paginator()."""
+
+    @twin(django_list.MultipleObjectMixin.get_paginate_orphans, pure=True)
+    async def aget_paginate_orphans(self) -> int:
+        """Return how few objects join the page before; twin of the same name."""
+
+    @twin(django_list.MultipleObjectMixin.get_allow_empty, pure=True)
+    async def aget_allow_empty(self) -> bool:
+        """Return whether an empty list is a page, not a 404; twin of the hook."""
+
+    @twin(
+        django_list.MultipleObjectMixin.get_context_object_name,
+        pure=has_plain_object_list,
+    )
+    async def aget_context_object_name(self, object_list: Any) -> str | None:
+        """Return the list's name in the context; twin of the hook without `a`."""
+
+    @twin(
+        django_list.MultipleObjectMixin.get_context_data,
+        calls=(
+            "get_paginate_by",
+            "get_context_object_name",
+            "paginate_queryset",
+            SUPER,
+        ),
+    )
+    def aget_context_data(
+        self, *, object_list: Any = None, **kwargs: Any
+    ) -> Body[dict[str, Any]]:
+        """
+        Return the template's context with the page; twin of get_context_data().
+
+        Django's own is one hop, in which the page is counted and fetched. An
+        unpaginated list stays lazy until the template asks for it.
+        """
+        queryset = self.object_list if object_list is None else object_list
+        page_size = yield call(self.aget_paginate_by, queryset)
+        name = yield call(self.aget_context_object_name, queryset)
+        paginator, page, is_paginated = None, None, False
+        if page_size:
+            paginator, page, queryset, is_paginated = yield call(
+                self.apaginate_queryset, queryset, page_size
+            )
+        context = {
+            "paginator": paginator,
+            "page_obj": page,
+            "is_paginated": is_paginated,
+            "object_list": queryset,
+        }
+        if name is not None:
+            context[name] = queryset
+        context.update(kwargs)
+        result: dict[str, Any] = yield call(super().aget_context_data, **context)
+        return result
+
+
+def _page_or_404(paginator: Paginator[Any], wanted: Any) -> Any:
+    try:
+        number = int(wanted)
+    except ValueError:
+        if wanted != "last":
+            raise Http404(
+                _("Page is not “last”, nor can it be converted to an int.")
+            ) from None
+        number = paginator.num_pages
+    try:
+        page = paginator.page(number)
+        return paginator, page, page.object_list, page.has_other_pages()
+    except InvalidPage as error:
+        raise Http404(
+            _("Invalid page (%(page_number)s): %(message)s")
+            % {"page_number": number, "message": str(error)}
+        ) from error
+
+
+class AsyncBaseListView(DjangoBaseListView, AsyncMultipleObjectMixin[_M], AsyncView):
+    """Async twin of BaseListView: a list view without a response mixin."""
+
+    object_list: Any
+
+    @handler(
+        django_list.BaseListView.get,
+        calls=(
+            "get_queryset",
+            "get_allow_empty",
+            "get_paginate_by",
+            "get_context_data",
+            "render_to_response",
+        ),
+    )
+    def get(
+        self, request: HttpRequest, *args: Any, **kwargs: Any
+    ) -> Body[HttpResponseBase]:
+        """Answer with the list; one hop before the rendering's."""
+        self.object_list = yield call(self.aget_queryset)
+        if not (yield call(self.aget_allow_empty)):
+            # With pages a cheap query is better than to load the whole list.
+            page_size = yield call(self.aget_paginate_by, self.object_list)
+            if page_size is not None and hasattr(self.object_list, "exists"):
+                is_empty = not (yield call(self.object_list.exists))
+            else:
+                is_empty = not (yield call(bool, self.object_list))
+            if is_empty:
+                raise Http404(
+                    _("Empty list and “%(class_name)s.allow_empty” is False.")
+                    % {"class_name": type(self).__name__}
+                )
+        context = yield call(self.aget_context_data)
+        return (yield call(twin_or_hook(self, "render_to_response"), context))
+
+
+class AsyncMultipleObjectTemplateResponseMixin(
+    django_list.MultipleObjectTemplateResponseMixin, AsyncTemplateResponseMixin
+):
+    """Async twin of MultipleObjectTemplateResponseMixin."""
+
+    @twin(
+        django_list.MultipleObjectTemplateResponseMixin.get_template_names,
+        calls=(SUPER,),
+        pure=has_plain_object_list,
+    )
+    def aget_template_names(self) -> Body[list[str]]:
+        """Return the names of the templates to try; twin of get_template_names()."""
+        try:
+            names: list[str] = yield call(super().aget_template_names)
+        except ImproperlyConfigured:
+            names = []
+        if hasattr(self.object_list, "model"):
+            options = self.object_list.model._meta
+            names.append(
+                f"{options.app_label}/{options.model_name}"
+                f"{self.template_name_suffix}.html"
+            )
+        elif not names:
+            raise ImproperlyConfigured(
+                f"{type(self).__name__} requires either a 'template_name' attribute "
+                "or a get_queryset() method that returns a QuerySet."
+            )
+        return names
+
+
+class AsyncListView(
+    DjangoListView, AsyncMultipleObjectTemplateResponseMixin, AsyncBaseListView[_M]
+):
+    """Async twin of ListView: the page of a list of objects."""
