@@ -52,7 +52,7 @@ _SETUP = base.View.setup
 
 # What marks a sync function as a coroutine function (inspect's mark, asgiref's for
 # Python 3.11) or as ours: functools.wraps() around the view must not copy it.
-_MARKS = ("_is_coroutine_mark", "_is_coroutine", "_twin")
+_MARKS = ("_is_coroutine_marker", "_is_coroutine", "_twin")
 
 _View = Callable[..., Coroutine[Any, Any, HttpResponseBase]]
 
