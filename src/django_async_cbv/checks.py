@@ -1,1 +1,65 @@
-"""System checks: what `as_view()` refuses, reported for every view in the URLconf."""
+"""System checks: what as_view() refuses, and what costs more than it seems, for each routed view."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from django.apps import AppConfig
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.urls import URLPattern, URLResolver, get_resolver
+
+from .hooks import Twins
+from .refusals import Problem, problems, waits
+
+__all__ = ["check_views"]
+
+
+@register(Tags.urls)
+def check_views(
+    app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
+) -> list[CheckMessage]:
+    """
+    Report each view class of the URLconf whose overrides would be skipped.
+
+    Most of these have been refused by as_view() before, as the URLconf was
+    imported; what a decorator or an assignment did to the class since is found
+    here. Warns of sync overrides that hold a worker while they wait.
+    """
+    found: list[CheckMessage] = []
+    for cls in _view_classes():
+        found += [_as_message(Error, cls, problem) for problem in problems(cls)]
+        found += [_as_message(Warning, cls, problem) for problem in waits(cls)]
+    return found
+
+
+def _as_message(
+    kind: type[Error] | type[Warning], cls: type, problem: Problem
+) -> CheckMessage:
+    places = ", ".join(problem.places)
+    return kind(
+        f"{problem.message} ({places}).", hint=problem.hint, obj=cls, id=problem.id
+    )
+
+
+def _view_classes() -> list[type]:
+    """The classes of ours that the URLconf routes to, each once."""
+    classes: dict[type, None] = {}
+    if not getattr(settings, "ROOT_URLCONF", None):
+        return []
+    for pattern in _patterns(get_resolver().url_patterns):
+        cls = getattr(pattern.callback, "view_class", None)
+        if isinstance(cls, type) and issubclass(cls, Twins):
+            classes[cls] = None
+    return list(classes)
+
+
+def _patterns(
+    patterns: Sequence[URLPattern | URLResolver],
+) -> Iterator[URLPattern]:
+    for pattern in patterns:
+        if isinstance(pattern, URLResolver):
+            yield from _patterns(pattern.url_patterns)
+        else:
+            yield pattern

@@ -1,3 +1,279 @@
-"""Say which view classes would skip an override, and how to mend each."""
-def refuse(cls, initkwargs): pass
-def refuse_attributes(cls, names): pass
+"""Say which view classes would skip an override, where it stands, and how to mend it."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
+
+from .hooks import (
+    HOOKS,
+    SUPER,
+    Override,
+    Plan,
+    Twin,
+    handler_names,
+    is_async_function,
+    is_library,
+    mark_of,
+    plan_of,
+)
+
+__all__ = ["Problem", "problems", "refuse", "refuse_attributes", "waits"]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is wrong with a view class, and the words to say it in."""
+
+    id: str
+    message: str
+    hint: str
+    # Where the methods that the message names are written.
+    places: tuple[str, ...]
+
+    def __str__(self) -> str:
+        places = ", ".join(self.places)
+        return f"{self.message}; {self.hint} ({places}) [{self.id}]"
+
+
+def refuse(cls: type, initkwargs: dict[str, Any] | None = None) -> None:
+    """Raise ImproperlyConfigured if an override of the class would be skipped."""
+    found = list(problems(cls))
+    hidden = plan_of(cls).async_hooks & (initkwargs or {}).keys()
+    found += [_attribute(cls, name) for name in sorted(hidden)]
+    if found:
+        raise ImproperlyConfigured("\n".join(map(str, found)))
+
+
+def refuse_attributes(cls: type, names: list[str]) -> None:
+    """Raise ImproperlyConfigured for hooks that were set on a view, not its class."""
+    raise ImproperlyConfigured("\n".join(str(_attribute(cls, name)) for name in names))
+
+
+def problems(cls: type) -> Iterator[Problem]:
+    """All that a view class is refused for."""
+    plan = plan_of(cls, verify=True)
+    yield from _async_under_a_sync_name(plan)
+    for name, aname in HOOKS.items():
+        if not hasattr(cls, name):
+            continue
+        yield from _sync_under_a_twins_name(plan, name, aname)
+        yield from _sync_before_async(plan, name, aname)
+        yield from _out_of_reach(plan, name, aname)
+    if hasattr(cls, "as_view"):
+        for name in handler_names(cls):
+            yield from _unlike_handlers(plan, name)
+
+
+def waits(cls: type) -> Iterator[Problem]:
+    """Sync overrides that hold their worker while an async hook is awaited."""
+    plan = plan_of(cls, verify=True)
+    for name, aname in HOOKS.items():
+        for klass in plan.sync_overrides(name):
+            made = _level_behind(plan, name, klass)
+            if klass in plan.async_overrides(name) or made is None:
+                continue
+            reached = [
+                called
+                for called in made.calls or ()
+                if called in HOOKS and plan.is_async(called)
+            ]
+            if reached:
+                found = plan.async_overrides(reached[0])
+                cause = (
+                    f"{found[0].__name__}.{HOOKS[reached[0]]}()"
+                    if found
+                    else f"{HOOKS[reached[0]]}()"
+                )
+                yield Problem(
+                    "async_cbv.W001",
+                    f"{_label(klass, name)} is sync and calls {cause}, which is "
+                    "async, by way of Django's own: a worker is held while that "
+                    "is awaited",
+                    f"make it `async def {aname}()` and await super().{aname}().",
+                    (_where(klass, name),),
+                )
+
+
+def _async_under_a_sync_name(plan: Plan) -> Iterator[Problem]:
+    """An `async def` in the place of a sync method, which nobody would await."""
+    both = {*handler_names(plan.cls)}
+    for place, klass in enumerate(plan.mro):
+        if is_library(klass) or klass.__module__ == "builtins":
+            continue
+        for name, value in vars(klass).items():
+            if name in both or mark_of(value) is not None or not _is_async(value):
+                continue
+            below = next(
+                (base for base in plan.mro[place + 1 :] if name in vars(base)), None
+            )
+            if below is None or _is_async(vars(below)[name]):
+                continue
+            if not callable(getattr(below, name, None)):
+                continue
+            if name in HOOKS:
+                aname = HOOKS[name]
+                hint = f"rename it {aname}() and await super().{aname}()."
+            elif name == "setup":
+                hint = (
+                    "keep setup() sync, and await in `async def dispatch()`, before "
+                    "`return await super().dispatch(request, *args, **kwargs)`."
+                )
+            else:
+                hint = (
+                    f"whoever calls {below.__name__}.{name}(), which it overrides, "
+                    "does not await it: make it sync."
+                )
+            yield Problem(
+                "async_cbv.E001",
+                f"{_label(klass, name)} is async",
+                hint,
+                (_where(klass, name),),
+            )
+
+
+def _sync_under_a_twins_name(plan: Plan, name: str, aname: str) -> Iterator[Problem]:
+    for klass in plan.async_overrides(name):
+        if not is_async_function(vars(klass)[aname]):
+            yield Problem(
+                "async_cbv.E002",
+                f"{_label(klass, aname)} is not a coroutine function, and is awaited",
+                f"make it `async def {aname}()`, or rename it {name}().",
+                (_where(klass, aname),),
+            )
+
+
+def _sync_before_async(plan: Plan, name: str, aname: str) -> Iterator[Problem]:
+    """The event loop would run the async override and never see the sync one."""
+    asyncs = plan.async_overrides(name)
+    if not asyncs:
+        return
+    below = asyncs[-1]
+    for klass in plan.sync_overrides(name):
+        if klass not in asyncs and plan.mro.index(klass) < plan.mro.index(below):
+            hidden_by = next(
+                one for one in asyncs if plan.mro.index(one) > plan.mro.index(klass)
+            )
+            yield Problem(
+                "async_cbv.E003",
+                f"{_label(klass, name)} is sync and stands before "
+                f"{_label(hidden_by, aname)}, which is async, in the MRO of "
+                f"{plan.cls.__name__}: on the event loop it would be skipped",
+                f"make it `async def {aname}()` and await super().{aname}() in it, or "
+                f"put {hidden_by.__name__} before {klass.__name__}.",
+                (_where(klass, name), _where(hidden_by, aname)),
+            )
+
+
+def _out_of_reach(plan: Plan, name: str, aname: str) -> Iterator[Problem]:
+    """An async override behind the twin that no `super()` leads to."""
+    for klass in plan.async_overrides(name):
+        place = plan.mro.index(klass)
+        for owner, made in _levels(plan, name):
+            level = _place(plan, name, made)
+            ends = SUPER not in (made.calls or ())
+            if plan.mro.index(owner) < place and (place < level or ends):
+                yield Problem(
+                    "async_cbv.E004",
+                    f"{_label(klass, aname)} stands behind {owner.__name__} in "
+                    f"the MRO of {plan.cls.__name__}, where nothing calls it",
+                    f"put {klass.__name__} before {owner.__name__} among the bases "
+                    f"of {plan.cls.__name__}.",
+                    (_where(klass, aname),),
+                )
+                break
+
+
+def _unlike_handlers(plan: Plan, name: str) -> Iterator[Problem]:
+    """
+    Overrides of a handler that meet one of the other colour by super().
+
+    A handler of a class of ours answers in either colour; one of a plain mixin
+    does not, and would run on the event loop or return a coroutine to sync code.
+    """
+    above: type | None = None
+    for klass in plan.mro:
+        value = vars(klass).get(name)
+        mark = mark_of(value)
+        if isinstance(mark, Twin):
+            if SUPER not in (mark.calls or ()):
+                return
+            continue
+        if value is None or plan.level(value) is not None:
+            continue
+        if above is not None and not isinstance(mark, Override):
+            upper_is_async = is_async_function(vars(above)[name])
+            if upper_is_async != is_async_function(value):
+                yield Problem(
+                    "async_cbv.E005",
+                    f"{_label(above, name)} is {_colour(upper_is_async)} and its "
+                    f"super() meets {_label(klass, name)}, which is "
+                    f"{_colour(not upper_is_async)} and can't answer in both ways",
+                    f"derive {klass.__name__} from AsyncView, or make both "
+                    f"{_colour(upper_is_async)}.",
+                    (_where(above, name), _where(klass, name)),
+                )
+        above = klass
+
+
+def _attribute(cls: type, name: str) -> Problem:
+    aname = HOOKS[name]
+    klass = plan_of(cls).async_overrides(name)[0]
+    return Problem(
+        "async_cbv.E003",
+        f"{name}() was set on a {cls.__name__} instance, and "
+        f"{_label(klass, aname)} is async: on the event loop it would be skipped",
+        f"set {aname} to a coroutine function instead.",
+        (_where(klass, aname),),
+    )
+
+
+def _levels(plan: Plan, name: str) -> Iterator[tuple[type, Twin]]:
+    """The twins of a hook, each with the class of ours that defines it."""
+    for klass in plan.mro:
+        mark = mark_of(vars(klass).get(HOOKS[name]))
+        if isinstance(mark, Twin):
+            yield klass, mark
+
+
+def _level_behind(plan: Plan, name: str, klass: type) -> Twin | None:
+    """The first of Django's own definitions that a sync override's super() meets."""
+    for below in plan.mro[plan.mro.index(klass) + 1 :]:
+        made = plan.level(vars(below).get(name))
+        if made is not None:
+            return made
+    return None
+
+
+def _place(plan: Plan, name: str, made: Twin) -> int:
+    for place, klass in enumerate(plan.mro):
+        if vars(klass).get(name) is made.function:
+            return place
+    return len(plan.mro)
+
+
+def _is_async(value: Any) -> bool:
+    function = getattr(value, "__func__", value)
+    return is_async_function(value) or inspect.isasyncgenfunction(function)
+
+
+def _colour(is_async: bool) -> str:
+    return "async" if is_async else "sync"
+
+
+def _label(klass: type, name: str) -> str:
+    return f"{klass.__name__}.{name}()"
+
+
+def _where(klass: type, name: str) -> str:
+    """The file and line where a method is written; its module if that is all."""
+    function = vars(klass)[name]
+    function = inspect.unwrap(getattr(function, "__func__", function))
+    code = getattr(function, "__code__", None)
+    if code is None:
+        return f"module {klass.__module__}"
+    return f"{code.co_filename}:{code.co_firstlineno}"
