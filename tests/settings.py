@@ -22,6 +22,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "django_async_cbv",
     "tests",
+    "tests.app",
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
