@@ -1,10 +1,13 @@
-"""What holds for every test: nothing may block the event loop."""
+"""What holds for every test: nothing may block the event loop; PostgreSQL if asked for."""
 
 from collections.abc import Iterator
 
-import psycopg  # noqa: F401 - before blockbuster is active: its import reads files
 import pytest
 from blockbuster import BlockBuster, blockbuster_ctx
+from django.conf import settings
+
+# Also imports psycopg before blockbuster is active, since that import reads files.
+from tests.postgres import PostgresUnavailable, Server, server
 
 
 @pytest.fixture(autouse=True)
@@ -18,3 +21,18 @@ def blockbuster() -> Iterator[BlockBuster]:
     """
     with blockbuster_ctx() as active:
         yield active
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Server:
+    """Give a running PostgreSQL, whatever the default database is; else skip."""
+    try:
+        return server()
+    except PostgresUnavailable as reason:
+        pytest.skip(f"PostgreSQL: {reason}")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if reason := getattr(settings, "POSTGRES_UNAVAILABLE", ""):
+        for item in items:
+            item.add_marker(pytest.mark.skip(reason=f"PostgreSQL: {reason}"))
