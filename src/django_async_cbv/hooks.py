@@ -86,8 +86,8 @@ class Twin(Mark):
 
     @property
     def aname(self) -> str:
-        """The twin's own name."""
-        return self.entry.__name__
+        """The twin's own name; a handler's is Django's."""
+        return self.name if self.is_handler else self.entry.__name__
 
     def step(self, view: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """A body where the call has to be lifted, else the sync call."""
@@ -139,6 +139,16 @@ def twin_or_hook(view: Any, name: str) -> Any:
     A sync mixin that is not ours (a JSON response, say) brings no twin.
     """
     return getattr(view, HOOKS.get(name, name), None) or getattr(view, name)
+
+
+def after(level: type, view: Any, name: str) -> Any:
+    """
+    What `super()` meets in the class `level` of Django's, from our twin of it.
+
+    Django's class stands behind ours in the MRO, with a handler of the same
+    name: a plain super() in ours would do its work over again.
+    """
+    return getattr(super(level, view), name)
 
 
 class TwinDecorator(Protocol):

@@ -196,14 +196,29 @@ def _unlike_handlers(plan: Plan, name: str) -> Iterator[Problem]:
     does not, and would run on the event loop or return a coroutine to sync code.
     """
     above: type | None = None
+    ours: type | None = None
     for klass in plan.mro:
         value = vars(klass).get(name)
+        if value is None:
+            continue
         mark = mark_of(value)
         if isinstance(mark, Twin):
-            if SUPER not in (mark.calls or ()):
+            ours = klass
+            continue
+        made = plan.level(value)
+        if made is not None:
+            ours = None
+            if SUPER not in (made.calls or ()):
                 return
             continue
-        if value is None or plan.level(value) is not None:
+        if ours is not None and is_async_function(value):
+            yield Problem(
+                "async_cbv.E004",
+                f"{_label(klass, name)} stands behind {ours.__name__} in the MRO of "
+                f"{plan.cls.__name__}, and its super() meets Django's sync one",
+                f"derive {klass.__name__} from {ours.__name__}.",
+                (_where(klass, name),),
+            )
             continue
         if above is not None and not isinstance(mark, Override):
             upper_is_async = is_async_function(vars(above)[name])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
@@ -232,13 +233,13 @@ class AsyncTemplateView(
 def _same_as_get(function: Any) -> Any:
     """The handlers of a redirect: each is Django's, and calls get()."""
 
-    @handler(function, calls=("get",), pure=True)
+    @functools.wraps(function)
     def method(
         self: Any, request: HttpRequest, *args: Any, **kwargs: Any
     ) -> Body[HttpResponseBase]:
         return (yield respond(self.get, request, *args, **kwargs))
 
-    return method
+    return handler(function, calls=("get",), pure=True)(method)
 
 
 class AsyncRedirectView(DjangoRedirectView, AsyncView):

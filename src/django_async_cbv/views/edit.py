@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
 from django.views.generic import edit
 
 from ..flow import Body, call, respond
-from ..hooks import SUPER, Twins, handler, twin, twin_or_hook
+from ..hooks import SUPER, Twins, after, handler, twin, twin_or_hook
 from ._plain import has_plain_success_url
 from .base import AsyncContextMixin, AsyncTemplateResponseMixin, AsyncView
 from .detail import (
@@ -285,7 +285,7 @@ class AsyncBaseCreateView(
     ) -> Body[HttpResponseBase]:
         """Answer with the page of a blank form; one hop before the rendering's."""
         self.object = None
-        return (yield respond(super().get, request, *args, **kwargs))
+        return (yield respond(after(DjangoBaseCreateView, self, "get"), request, *args, **kwargs))
 
     @handler(edit.BaseCreateView.post, calls=(SUPER,), pure=True)
     def post(
@@ -293,7 +293,7 @@ class AsyncBaseCreateView(
     ) -> Body[HttpResponseBase]:
         """Parse, validate, save, redirect: one hop."""
         self.object = None
-        return (yield respond(super().post, request, *args, **kwargs))
+        return (yield respond(after(DjangoBaseCreateView, self, "post"), request, *args, **kwargs))
 
 
 class AsyncCreateView(
@@ -315,7 +315,7 @@ class AsyncBaseUpdateView(
     ) -> Body[HttpResponseBase]:
         """Answer with the page of the object's form; one hop before the rendering's."""
         self.object = yield call(self.aget_object)
-        return (yield respond(super().get, request, *args, **kwargs))
+        return (yield respond(after(DjangoBaseUpdateView, self, "get"), request, *args, **kwargs))
 
     @handler(edit.BaseUpdateView.post, calls=("get_object", SUPER))
     def post(
@@ -323,7 +323,7 @@ class AsyncBaseUpdateView(
     ) -> Body[HttpResponseBase]:
         """Fetch, parse, validate, save, redirect: one hop."""
         self.object = yield call(self.aget_object)
-        return (yield respond(super().post, request, *args, **kwargs))
+        return (yield respond(after(DjangoBaseUpdateView, self, "post"), request, *args, **kwargs))
 
 
 class AsyncUpdateView(
