@@ -239,6 +239,7 @@ def _same_as_get(function: Any) -> Any:
     ) -> Body[HttpResponseBase]:
         return (yield respond(self.get, request, *args, **kwargs))
 
+    method.__doc__ = f"Redirect the {function.__name__.upper()} as get() does; no hop."
     return handler(function, calls=("get",), pure=True)(method)
 
 

@@ -1,0 +1,222 @@
+"""The call graph beside each twin is Django's own, read from its source; plans follow it."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import textwrap
+from collections.abc import Iterator
+from typing import Any
+from unittest import mock
+
+import pytest
+from django.utils.functional import cached_property
+from django.views.generic import base, dates, detail, edit
+from django.views.generic import list as django_list
+
+from django_async_cbv import views
+from django_async_cbv.hooks import (
+    HOOKS,
+    SUPER,
+    TWINS,
+    Bridge,
+    Override,
+    Twin,
+    mark_of,
+    plan_of,
+)
+
+MODULES = (base, detail, django_list, edit, dates)
+HANDLERS = {*base.View.http_method_names, "http_method_not_allowed"}
+# Of a view, what is neither a hook nor a handler.
+NOT_HOOKS = {"as_view", "setup", "view_is_async", "uses_datetime_field"}
+
+
+def django_classes() -> Iterator[type]:
+    for module in MODULES:
+        for value in vars(module).values():
+            if isinstance(value, type) and value.__module__ == module.__name__:
+                yield value
+
+
+def owner_of(twin: Twin) -> type:
+    """The class of Django's that defines what a twin is of."""
+    return next(
+        klass
+        for klass in django_classes()
+        if vars(klass).get(twin.name) is twin.function
+    )
+
+
+def called_by(owner: type, function: Any, bound: dict[str, str] | None = None) -> set:
+    """
+    The hooks and handlers that a function of Django's calls on its view.
+
+    Read from its source, through private methods, properties, and functions
+    that the view is passed to. `bound`: the text that arguments stand for, for
+    the names that are put together at run time.
+    """
+    tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+    definition = tree.body[0]
+    assert isinstance(definition, ast.FunctionDef)
+    arguments = [one.arg for one in definition.args.args]
+    # put(*args, **kwargs) of Django's has no other name for it either.
+    view = arguments[0]
+    module = inspect.getmodule(function)
+    found: set[str] = set()
+    for node in ast.walk(definition):
+        if isinstance(node, ast.Attribute):
+            if isinstance(node.value, ast.Name) and node.value.id == view:
+                found |= reached(owner, node.attr)
+            elif isinstance(node.value, ast.Call) and is_name(node.value.func, "super"):
+                assert node.attr == function.__name__
+                found.add(SUPER)
+        elif isinstance(node, ast.Call) and is_name(node.func, "getattr"):
+            if is_name(node.args[0], view):
+                for name in texts(node.args[1], bound or {}):
+                    found |= reached(owner, name)
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            if node.args and is_name(node.args[0], view):
+                values = {
+                    word.arg: word.value.value
+                    for word in node.keywords
+                    if isinstance(word.value, ast.Constant)
+                }
+                helper = getattr(module, node.func.id, None)
+                if inspect.isfunction(helper):
+                    found |= called_by(owner, helper, values)
+    return found
+
+
+def is_name(node: ast.AST, name: str) -> bool:
+    return isinstance(node, ast.Name) and node.id == name
+
+
+def texts(node: ast.AST, bound: dict[str, str]) -> list[str]:
+    """The names that an expression may stand for: a text, or "text%s" % name."""
+    if isinstance(node, ast.Constant):
+        return [node.value]
+    if isinstance(node, ast.BinOp) and isinstance(node.right, ast.Name):
+        assert isinstance(node.left, ast.Constant)
+        return [node.left.value % bound[node.right.id]]
+    if isinstance(node, ast.Call):  # request.method.lower(): any handler
+        return []
+    assert isinstance(node, ast.Name), ast.dump(node)
+    return []
+
+
+def reached(owner: type, name: str) -> set[str]:
+    """What is called by naming an attribute of the view."""
+    if name in HOOKS or name in HANDLERS:
+        return {name}
+    value = inspect.getattr_static(owner, name, None)
+    if isinstance(value, cached_property):
+        return called_by(owner, value.func)
+    if inspect.isfunction(value) and name not in {"dispatch", "setup"}:
+        return called_by(owner, value)
+    return set()
+
+
+@pytest.mark.parametrize(
+    "twin", TWINS.values(), ids=lambda twin: twin.function.__qualname__
+)
+class TestTwin:
+    def test_calls_are_those_of_djangos_source(self, twin):
+        if twin.function is base.View.dispatch:
+            assert twin.calls is None  # any handler: known at run time
+            return
+        calls = called_by(owner_of(twin), twin.function)
+        if twin.function is base.View.options:
+            calls = set()
+        assert set(twin.calls) == calls
+        assert len(set(twin.calls)) == len(twin.calls)
+
+    def test_signature_is_djangos(self, twin):
+        ours = list(inspect.signature(twin.body).parameters.values())
+        theirs = list(inspect.signature(twin.function).parameters.values())
+        assert [(one.name, one.kind, one.default) for one in ours] == [
+            (one.name, one.kind, one.default) for one in theirs
+        ]
+
+    def test_it_is_defined_in_the_class_of_djangos_name(self, twin):
+        owner = owner_of(twin)
+        ours = getattr(views, f"Async{owner.__name__}")
+        assert vars(ours)[twin.aname] is twin.entry
+        assert ours.__module__.rpartition(".")[2] == owner.__module__.rpartition(".")[2]
+
+    def test_it_calls_others_only_if_it_is_lifted(self, twin):
+        is_lifted = inspect.isgeneratorfunction(twin.body)
+        assert is_lifted == (twin.calls is None or bool(twin.calls))
+
+    def test_it_is_documented(self, twin):
+        if not twin.name.startswith("_"):
+            assert inspect.getdoc(twin.entry)
+
+
+def test_every_hook_and_handler_of_django_has_a_twin_at_each_level():
+    for klass in django_classes():
+        for name, value in vars(klass).items():
+            if inspect.isfunction(value) and not name.startswith("_"):
+                if name not in NOT_HOOKS:
+                    assert value in TWINS, f"{klass.__name__}.{name}"
+
+
+def test_every_class_of_django_has_one_of_ours_that_stands_right_before_it():
+    """In a view of ours, ours and Django's classes alternate, in Django's order."""
+    for klass in django_classes():
+        ours = getattr(views, f"Async{klass.__name__}")
+        assert issubclass(ours, klass)
+        order = [one for one in ours.__mro__ if one in klass.__mro__]
+        assert order == list(klass.__mro__)
+        names = [one.__name__ for one in ours.__mro__ if one.__name__ != "Twins"]
+        for name in [one.__name__ for one in klass.__mro__ if one is not object]:
+            assert names.index(f"Async{name}") + 1 == names.index(name)
+
+
+class Sync(views.AsyncListView):
+    pass
+
+
+class Lifted(views.AsyncListView):
+    async def aget_ordering(self):
+        return await super().aget_ordering()
+
+
+def choice(cls, method):
+    return plan_of(cls).choice(TWINS[method])
+
+
+class TestPlan:
+    def test_nothing_async_is_djangos_own_code(self):
+        get = choice(Sync, django_list.BaseListView.get)
+        assert not get.lifted
+        assert get.function is django_list.BaseListView.get
+
+    def test_what_is_above_an_async_hook_is_lifted(self):
+        assert choice(Lifted, django_list.BaseListView.get).lifted
+        assert choice(Lifted, django_list.MultipleObjectMixin.get_queryset).lifted
+        below = choice(Lifted, django_list.MultipleObjectMixin.get_context_data)
+        assert not below.lifted
+
+    def test_it_is_made_once(self):
+        assert plan_of(Sync, verify=True) is plan_of(Sync, verify=True)
+
+    def test_it_is_made_anew_when_a_class_is_patched(self):
+        class View(views.AsyncListView):
+            pass
+
+        before = plan_of(View, verify=True)
+
+        async def aget_queryset(self):
+            pass
+
+        with mock.patch.object(View, "aget_queryset", aget_queryset, create=True):
+            assert plan_of(View, verify=True).is_async("get_queryset")
+        after = plan_of(View, verify=True)
+        assert after is not before
+        assert not after.is_async("get_queryset")
+
+    def test_no_bridge_on_a_class_of_the_library(self):
+        for name in views.__all__:
+            for value in vars(getattr(views, name)).values():
+                assert not isinstance(mark_of(value), Bridge | Override)
