@@ -19,7 +19,7 @@ from django.utils.decorators import classonlymethod
 from django.utils.log import log_response
 from django.views.generic import base
 
-from ..flow import Body, Flow, call, respond
+from ..flow import Body, Call, Flow, call, respond
 from ..hooks import Twins, handler, plan_of, twin
 from ..refusals import refuse, refuse_attributes
 
@@ -176,13 +176,18 @@ def _serve(
     return (yield respond(view.dispatch, request, *args, **kwargs))
 
 
+def _has_plain_response(view: Any) -> bool:
+    """Whether the view makes Django's own response, which does no I/O by itself."""
+    return view.response_class is TemplateResponse
+
+
 class AsyncTemplateResponseMixin(base.TemplateResponseMixin, Twins):
     """Async twin of TemplateResponseMixin."""
 
     @twin(
         base.TemplateResponseMixin.render_to_response,
         calls=("get_template_names",),
-        pure=lambda view: view.response_class is TemplateResponse,
+        pure=_has_plain_response,
     )
     def arender_to_response(
         self, context: dict[str, Any], **response_kwargs: Any
@@ -196,16 +201,17 @@ class AsyncTemplateResponseMixin(base.TemplateResponseMixin, Twins):
         """
         response_kwargs.setdefault("content_type", self.content_type)
         template = yield call(self.aget_template_names)
-        return (
-            yield call(
-                self.response_class,
-                request=self.request,
-                template=template,
-                context=context,
-                using=self.template_engine,
-                **response_kwargs,
-            )
+        arguments = {
+            "request": self.request,
+            "template": template,
+            "context": context,
+            "using": self.template_engine,
+            **response_kwargs,
+        }
+        response: HttpResponseBase = yield Call(
+            self.response_class, (), arguments, inline=_has_plain_response(self)
         )
+        return response
 
     @twin(base.TemplateResponseMixin.get_template_names, pure=True)
     async def aget_template_names(self) -> list[str]:

@@ -12,7 +12,7 @@ from django.http import Http404, HttpRequest, HttpResponseBase
 from django.utils.translation import gettext as _
 from django.views.generic import list as django_list
 
-from ..flow import Body, call
+from ..flow import Body, Call, call
 from ..hooks import SUPER, handler, twin, twin_or_hook
 from ._plain import has_plain_object_list, has_plain_paginator, has_plain_queryset
 from .base import AsyncContextMixin, AsyncTemplateResponseMixin, AsyncView
@@ -58,12 +58,13 @@ class AsyncMultipleObjectMixin(MultipleObjectMixin[_M], AsyncContextMixin):
         of its own.
         """
         queryset: Any
+        plain = has_plain_queryset(self)
         if self.queryset is not None:
             queryset = self.queryset
             if isinstance(queryset, QuerySet):
-                queryset = yield call(queryset.all)
+                queryset = yield Call(queryset.all, inline=plain)
         elif self.model is not None:
-            queryset = yield call(self.model._default_manager.all)
+            queryset = yield Call(self.model._default_manager.all, inline=plain)
         else:
             name = type(self).__name__
             raise ImproperlyConfigured(
@@ -74,7 +75,7 @@ class AsyncMultipleObjectMixin(MultipleObjectMixin[_M], AsyncContextMixin):
         if ordering:
             if isinstance(ordering, str):
                 ordering = (ordering,)
-            queryset = yield call(queryset.order_by, *ordering)
+            queryset = yield Call(queryset.order_by, tuple(ordering), inline=plain)
         return queryset
 
     @twin(django_list.MultipleObjectMixin.get_ordering, pure=True)
