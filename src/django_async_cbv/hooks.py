@@ -49,12 +49,15 @@ SUPER = "super()"
 # with its twin's (handlers are not among the names: they have one for both).
 TWINS: dict[Any, Twin] = {}
 HOOKS: dict[str, str] = {}
+_ANAMES: set[str] = set()
 
 
 class Mark:
     """What our functions carry as `_twin`, to be known by, and known again."""
 
     entry: FunctionType
+    # What it stands for: Django's, or the user's.
+    function: Any
 
     def step(self, view: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """What a call of the function on `view` comes to: a Call or a body."""
@@ -91,6 +94,8 @@ class Twin(Mark):
 
     def step(self, view: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """A body where the call has to be lifted, else the sync call."""
+        if awaited := vars(view).keys() & _ANAMES:
+            _adopt(view, awaited)
         if not self.is_handler:
             own = vars(view).get(self.name)
             if own is not None:
@@ -124,6 +129,7 @@ class Bridge(Mark):
     """A sync hook that waits for the async override of its twin."""
 
     entry: FunctionType
+    function: None = None
 
 
 def bind(function: Any, view: Any) -> Any:
@@ -238,6 +244,23 @@ def _register(made: Twin) -> None:
     TWINS[made.function] = made
     if not made.is_handler:
         HOOKS[made.name] = made.aname
+        _ANAMES.add(made.aname)
+
+
+def _adopt(view: Any, names: set[str]) -> None:
+    """
+    Give a view with async hooks of its own a class that has them.
+
+    as_view(aget_queryset=...), setup() or a mock may have put them there. With
+    a class they are in the plan and have bridges, as any override.
+    """
+    cls = type(view)
+    hooks = {name: vars(view)[name] for name in names}
+    has = {name: getattr(vars(cls).get(name), "__func__", None) for name in names}
+    if has != hooks:
+        namespace = {name: staticmethod(hook) for name, hook in hooks.items()}
+        made = type(cls.__name__, (cls,), {"__module__": cls.__module__, **namespace})
+        view.__class__ = made
 
 
 class Choice:
@@ -506,9 +529,16 @@ def prepare(cls: type) -> None:
                 break
     if hasattr(cls, "as_view"):
         for name in handler_names(cls):
-            value = vars(cls).get(name)
-            if isinstance(value, FunctionType) and mark_of(value) is None:
+            owner = next((base for base in cls.__mro__ if name in vars(base)), None)
+            value = vars(owner).get(name) if owner is not None else None
+            if not isinstance(value, FunctionType) or mark_of(value) is not None:
+                continue
+            if owner is cls:
                 setattr(cls, name, _override(value))
+            elif value not in TWINS:
+                # A plain mixin's: what is derived from `cls` meets it in both
+                # colours too.
+                setattr(cls, name, _override(_passing_on(cls, name, value)))
 
 
 def _bridge(name: str, aname: str) -> FunctionType:
@@ -543,6 +573,25 @@ def _override(function: FunctionType) -> FunctionType:
         markcoroutinefunction(entry)
     entry._twin = Override(entry, function)  # type: ignore[attr-defined]
     return entry
+
+
+def _passing_on(cls: type, name: str, function: FunctionType) -> FunctionType:
+    """A method of `cls` that is what it inherits."""
+    if iscoroutinefunction(function):
+
+        @functools.wraps(function)
+        async def inherited(self: Any, /, *args: Any, **kwargs: Any) -> Any:
+            return await getattr(super(cls, self), name)(*args, **kwargs)
+
+    else:
+
+        @functools.wraps(function)
+        def inherited(self: Any, /, *args: Any, **kwargs: Any) -> Any:
+            # By a name, so that it is known for a tail call (see tail.py).
+            method = getattr(super(cls, self), name)
+            return method(*args, **kwargs)
+
+    return inherited
 
 
 class Twins:

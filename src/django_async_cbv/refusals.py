@@ -228,8 +228,9 @@ def _unlike_handlers(plan: Plan, name: str) -> Iterator[Problem]:
                     f"{_label(above, name)} is {_colour(upper_is_async)} and its "
                     f"super() meets {_label(klass, name)}, which is "
                     f"{_colour(not upper_is_async)} and can't answer in both ways",
-                    f"derive {klass.__name__} from AsyncView, or make both "
-                    f"{_colour(upper_is_async)}.",
+                    f"give {klass.__name__} to a base of {above.__name__} that is "
+                    f"an AsyncView too, as in `class Base({klass.__name__}, "
+                    "AsyncView)`: such a class answers in both.",
                     (_where(above, name), _where(klass, name)),
                 )
         above = klass

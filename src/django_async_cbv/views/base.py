@@ -20,7 +20,7 @@ from django.utils.log import log_response
 from django.views.generic import base
 
 from ..flow import Body, Call, Flow, call, respond
-from ..hooks import Twins, handler, plan_of, twin
+from ..hooks import Twins, handler, mark_of, plan_of, twin
 from ..refusals import refuse, refuse_attributes
 
 if TYPE_CHECKING:
@@ -52,8 +52,8 @@ _INIT = base.View.__init__
 _SETUP = base.View.setup
 
 # What marks a sync function as a coroutine function (inspect's mark, asgiref's for
-# Python 3.11) or as ours: functools.wraps() around the view must not copy it.
-_MARKS = ("_is_coroutine_marker", "_is_coroutine", "_twin")
+# Python 3.11): functools.wraps() around the view must not copy it.
+_MARKS = {"_is_coroutine_marker", "_is_coroutine"}
 
 _View = Callable[..., Coroutine[Any, Any, HttpResponseBase]]
 
@@ -110,12 +110,13 @@ class AsyncView(base.View, Twins):
         view.__doc__ = django_view.__doc__
         view.__module__ = django_view.__module__
         view.__annotations__ = django_view.__annotations__
+        view.view_class = cls  # type: ignore[attr-defined]
+        view.view_initkwargs = initkwargs  # type: ignore[attr-defined]
+        # What decorators put on dispatch(), csrf_exempt say; not our own marks.
+        mark = mark_of(cls.dispatch)
+        dispatch = cls.dispatch if mark is None else mark.function
         view.__dict__.update(
-            {
-                name: value
-                for name, value in vars(django_view).items()
-                if name not in _MARKS
-            }
+            {name: vars(dispatch)[name] for name in vars(dispatch).keys() - _MARKS}
         )
         return view
 
