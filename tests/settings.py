@@ -1,4 +1,4 @@
-"""Settings of the test suite: SQLite; `tests.settings_postgres` is the same elsewhere."""
+"""Settings of the test suite: SQLite; `tests.settings_postgres` is the other."""
 
 from pathlib import Path
 
