@@ -1,4 +1,4 @@
-"""What holds for every test: nothing may block the event loop; PostgreSQL if asked for."""
+"""What holds for every test: nothing blocks the event loop; PostgreSQL if asked for."""
 
 from collections.abc import Iterator
 
@@ -20,6 +20,9 @@ def blockbuster() -> Iterator[BlockBuster]:
     psycopg's calls into libpq are not seen by it, but by Django's own `async_unsafe`.
     """
     with blockbuster_ctx() as active:
+        for function in active.functions.values():
+            # A subtest that fails on the loop is reported there, from files.
+            function.can_block_in("_pytest/unittest.py", "addSubTest")
         yield active
 
 
