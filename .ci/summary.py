@@ -1,0 +1,134 @@
+"""Say, one line each, what a run of tox tested; fail unless that was everything.
+
+Reads what the run left behind: tox's own result (reports/tox.json) and one JUnit file
+for each environment and database (reports/<environment>-<database>.xml). The argument
+is the exit status of tox. The last line is the total.
+"""
+
+import json
+import re
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+REPORTS = ROOT / "reports"
+DATABASES = ("sqlite", "postgres")
+DJANGOS = {"5.2", "6.0", "6.1"}
+LEAST_PYTHONS = 3
+CHECKS = ("lint", "typing", "docs")
+
+# What may be skipped for good: a feature that a version or a database does not have.
+# Everything else (no server, no PostgreSQL, no package) means that a suite did not run.
+SKIP_ALLOWED = re.compile(r"(Django|Python) \d|Database (doesn't|has)|SQLite: ")
+
+
+@dataclass
+class Report:
+    """The counts of one JUnit file."""
+
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+    # Each reason once, in the order of the tests.
+    wrong_skips: dict[str, None] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return f"{self.passed} passed, {self.failed} failed, {self.skipped} skipped"
+
+
+def read(path: Path) -> Report:
+    """Count the test cases of a JUnit file."""
+    report = Report()
+    for case in ET.parse(path).getroot().iter("testcase"):
+        skip = case.find("skipped")
+        if case.find("failure") is not None or case.find("error") is not None:
+            report.failed += 1
+        elif skip is not None:
+            report.skipped += 1
+            reason = skip.get("message", "")
+            if not SKIP_ALLOWED.match(reason):
+                report.wrong_skips[reason] = None
+        else:
+            report.passed += 1
+    return report
+
+
+def versions(environment: str) -> tuple[str, str]:
+    """Return the versions of Python and Django that an environment really has."""
+    python = ROOT / ".tox" / environment / "bin" / "python"
+    code = "import platform as p, django; print(p.python_version(), django.__version__)"
+    output = subprocess.check_output([python, "-c", code], text=True)
+    python_version, django_version = output.split()
+    return python_version, django_version
+
+
+def minor(version: str) -> str:
+    """Return "6.1" of "6.1.3"."""
+    return ".".join(version.split(".")[:2])
+
+
+def main(tox_status: int) -> int:
+    """Print the summary; return the exit status."""
+    problems = []
+    if tox_status:
+        problems.append(f"tox ended with status {tox_status}")
+    try:
+        environments = json.loads((REPORTS / "tox.json").read_text())["testenvs"]
+    except (OSError, ValueError, KeyError) as error:
+        environments = {}
+        problems.append(f"tox left no result: {error!r}")
+
+    total = Report()
+    pythons, djangos = set(), set()
+    print("\nWhat was tested:")
+    for name in sorted(environments):
+        result = environments[name].get("result")
+        if not name.startswith("py") or result is None:
+            continue
+        files = {database: REPORTS / f"{name}-{database}.xml" for database in DATABASES}
+        if not any(file.exists() for file in files.values()):
+            if result["success"]:
+                print(f"{name}: not run, no such interpreter here")
+            else:
+                print(f"{name}: broken before its first test")
+                total.failed += 1
+            continue
+        python, django = versions(name)
+        for database, file in files.items():
+            where = f"{name} {database} (Python {python}, Django {django})"
+            try:
+                report = read(file)
+            except (OSError, ET.ParseError) as error:
+                total.failed += 1
+                problems.append(f"{where}: no report: {error}")
+                continue
+            print(f"{where}: {report}")
+            total.passed += report.passed
+            total.failed += report.failed
+            total.skipped += report.skipped
+            problems += [f"{where}: skipped: {skip}" for skip in report.wrong_skips]
+            if not report.passed:
+                problems.append(f"{where}: no test passed")
+        pythons.add(minor(python))
+        djangos.add(minor(django))
+    for name in CHECKS:
+        success = environments.get(name, {}).get("result", {}).get("success", False)
+        print(f"{name}: {'passed' if success else 'failed'}")
+        total.passed += success
+        total.failed += not success
+
+    if missing := DJANGOS - djangos:
+        problems.append(f"not tested: Django {', '.join(sorted(missing))}")
+    if len(pythons) < LEAST_PYTHONS:
+        problems.append(f"tested on {len(pythons)} Pythons, {LEAST_PYTHONS} are needed")
+    for problem in problems:
+        print(f"FAILED: {problem}")
+    print(total)
+    return 1 if problems or total.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(int(sys.argv[1])))
