@@ -84,7 +84,6 @@ class Article(models.Model):
     published = models.DateTimeField(null=True, blank=True)
 
     objects = ArticleManager()
-    drafts_too = models.Manager()
 
     class Meta:
         ordering = ["title"]

@@ -1,0 +1,774 @@
+"""Edit views: whatever is posted, the answer, the rows and the files are Django's."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import io
+import json
+import threading
+
+import pytest
+from asgiref.sync import sync_to_async
+from blockbuster import BlockingError
+from django import forms
+from django.core.exceptions import ImproperlyConfigured, SynchronousOnlyOperation
+from django.core.files.uploadedfile import (
+    InMemoryUploadedFile,
+    SimpleUploadedFile,
+    TemporaryUploadedFile,
+)
+from django.db import IntegrityError, connection
+from django.db.models import ProtectedError
+from django.http import HttpResponse
+from django.test import RequestFactory, override_settings
+from django.urls import reverse_lazy
+
+from django_async_cbv.views import AsyncCreateView, AsyncFormView
+from tests.app.forms import BookForm, ConfirmForm, LoanForm
+from tests.app.models import Article, Author, Book, Loan, Novel, Tag
+from tests.comparison import ComparisonTestCase, Sent, variants
+
+UTC = datetime.UTC
+
+
+class LibraryTestCase(ComparisonTestCase):
+    """Two authors, three tags, two books of which one is lent, a novel, two articles."""
+
+    @classmethod
+    def setUpTestData(cls):
+        cls.ada = Author.objects.create(name="Ada", slug="ada")
+        cls.ben = Author.objects.create(name="Ben", slug="ben")
+        cls.tags = [Tag.objects.create(name=name) for name in ("art", "law", "sea")]
+        cls.book = Book.objects.create(
+            title="Tides",
+            isbn="111",
+            author=cls.ada,
+            published=datetime.date(2020, 2, 29),
+            updated=datetime.datetime(2021, 3, 4, 5, 6, tzinfo=UTC),
+        )
+        cls.book.tags.set(cls.tags[:2])
+        cls.lent = Book.objects.create(
+            title="Laws", isbn="222", author=cls.ben, published=datetime.date(2019, 1, 1)
+        )
+        Loan.objects.create(book=cls.lent, reader="Cy")
+        cls.novel = Novel.objects.create(
+            title="Ships",
+            isbn="333",
+            author=cls.ada,
+            published=datetime.date(2018, 1, 1),
+            genre="adventure",
+        )
+        cls.novel.tags.set(cls.tags[2:])
+        Article.objects.create(
+            title="Out", slug="out", published=datetime.datetime(2024, 1, 1, tzinfo=UTC)
+        )
+        Article.objects.create(title="Draft", slug="draft")
+
+    def posted(self, **changes):
+        """A valid form of a book; a change to None leaves a field out."""
+        data = {
+            "title": "waves",
+            "isbn": "999",
+            "author": self.ben.pk,
+            "tags": [self.tags[0].pk, self.tags[2].pk],
+            "published": "2024-02-29",
+            "updated": "2024-03-01 12:30",
+        }
+        data.update(changes)
+        return {name: value for name, value in data.items() if value is not None}
+
+    def tags_of(self, outcome, pk):
+        through = outcome.of(Book.tags.through)
+        return [row["tag_id"] for row in through if row["book_id"] == pk]
+
+
+def creating(**attributes):
+    return variants("CreateView", model=Book, form_class=BookForm, **attributes)
+
+
+def updating(**attributes):
+    return variants("UpdateView", model=Book, form_class=BookForm, **attributes)
+
+
+class CreateTests(LibraryTestCase):
+    async def test_blank_form(self):
+        outcome = await self.assertSame(creating(), Sent())
+        self.assertEqual(outcome.status, 200)
+        # The choices of both model choice fields were queried, off the loop.
+        self.assertIn(">Ada</option>", outcome.content)
+        self.assertIn(">sea</option>", outcome.content)
+
+    async def test_saves_row_and_many_to_many(self):
+        outcome = await self.assertSame(creating(), Sent("post", self.posted()))
+        made = outcome.of(Book)[-1]
+        self.assertEqual((outcome.status, made["title"]), (302, "Waves"))
+        self.assertEqual(outcome.headers["Location"], f"/books/{made['id']}/")
+        self.assertEqual(
+            self.tags_of(outcome, made["id"]), [self.tags[0].pk, self.tags[2].pk]
+        )
+
+    async def test_fields_in_place_of_a_form_class(self):
+        views = variants("CreateView", model=Book, fields=["title", "isbn", "tags"])
+        for sent in (Sent(), Sent("post", self.posted())):
+            outcome = await self.assertSame(views, sent)
+        # The author is missing, and only the database knows.
+        self.assertIs(outcome.error[0], IntegrityError)
+
+    async def test_invalid_forms_are_shown_again(self):
+        invalid = {
+            "missing": self.posted(title=None, published=None),
+            "unique": self.posted(isbn=self.book.isbn),
+            "of a parent": self.posted(isbn=self.novel.isbn),
+            "across fields": self.posted(title="777", isbn="777"),
+            "no such author": self.posted(author=12345),
+            "no such tag": self.posted(tags=[self.tags[0].pk, 12345]),
+            "no date": self.posted(published="yesterday"),
+            "nothing": {},
+        }
+        before = None
+        for name, data in invalid.items():
+            with self.subTest(name):
+                outcome = await self.assertSame(creating(), Sent("post", data))
+                self.assertEqual(outcome.status, 200)
+                self.assertIn("errorlist", outcome.content)
+                before = before or outcome.rows
+                self.assertEqual(outcome.rows, before)
+
+    async def test_unique_violation_is_an_error_of_the_form(self):
+        outcome = await self.assertSame(
+            creating(), Sent("post", self.posted(isbn=self.book.isbn))
+        )
+        self.assertEqual(outcome.status, 200)
+        self.assertIn("Book with this Isbn already exists.", outcome.content)
+
+    async def test_unique_violation_that_no_form_sees(self):
+        """Only the database knows of the constraint: an error, as Django's."""
+
+        class Careless(BookForm):
+            def validate_unique(self):
+                pass
+
+        outcome = await self.assertSame(
+            variants("CreateView", model=Book, form_class=Careless),
+            Sent("post", self.posted(isbn=self.book.isbn)),
+        )
+        self.assertIs(outcome.error[0], IntegrityError)
+
+    async def test_a_manager_and_a_queryset_of_the_projects_own(self):
+        views = variants("CreateView", model=Article, fields="__all__", success_url="/")
+        data = {"title": "New", "slug": "new", "published": ""}
+        outcome = await self.assertSame(views, Sent("post", data))
+        self.assertEqual(outcome.status, 302)
+        self.assertEqual(outcome.of(Article)[-1]["title"], "New")
+        # The form asks the manager, which hides the draft that has the slug.
+        outcome = await self.assertSame(views, Sent("post", data | {"slug": "draft"}))
+        self.assertIs(outcome.error[0], IntegrityError)
+
+    async def test_the_name_of_a_template(self):
+        class Named:
+            template_name = "app/detail.html"
+
+        await self.assertSame(
+            variants("CreateView", Named, model=Book, form_class=BookForm),
+            Sent("post", {}),
+        )
+
+
+class InheritedTests(LibraryTestCase):
+    def posted(self, **changes):
+        return super().posted(genre="saga", **changes)
+
+    def views(self, name):
+        return variants(name, model=Novel, fields="__all__", success_url="/novels/{id}/")
+
+    async def test_create_writes_both_tables(self):
+        outcome = await self.assertSame(
+            self.views("CreateView"), Sent("post", self.posted())
+        )
+        parent, child = outcome.of(Book)[-1], outcome.of(Novel)[-1]
+        self.assertEqual(parent["id"], child["book_ptr_id"])
+        self.assertEqual((parent["isbn"], child["genre"]), ("999", "saga"))
+        self.assertEqual(len(self.tags_of(outcome, parent["id"])), 2)
+        self.assertEqual(outcome.headers["Location"], f"/novels/{parent['id']}/")
+
+    async def test_unique_over_the_parents_rows(self):
+        outcome = await self.assertSame(
+            self.views("CreateView"), Sent("post", self.posted(isbn=self.book.isbn))
+        )
+        self.assertIn("already exists", outcome.content)
+
+    async def test_update(self):
+        views = self.views("UpdateView")
+        await self.assertSame(views, Sent(pk=self.novel.pk))
+        outcome = await self.assertSame(
+            views, Sent("post", self.posted(), pk=self.novel.pk)
+        )
+        self.assertEqual(outcome.of(Novel)[0]["genre"], "saga")
+        outcome = await self.assertSame(
+            views, Sent("post", self.posted(isbn=self.book.isbn), pk=self.novel.pk)
+        )
+        self.assertIn("already exists", outcome.content)
+        # A book that is no novel.
+        outcome = await self.assertSame(views, Sent(pk=self.book.pk))
+        self.assertEqual(outcome.status, 404)
+
+    async def test_delete_deletes_both(self):
+        views = variants("DeleteView", model=Novel, success_url="/")
+        outcome = await self.assertSame(views, Sent("post", pk=self.novel.pk))
+        self.assertEqual(outcome.of(Novel), [])
+        self.assertNotIn(self.novel.pk, [row["id"] for row in outcome.of(Book)])
+
+
+class UpdateTests(LibraryTestCase):
+    async def test_page(self):
+        outcome = await self.assertSame(updating(), Sent(pk=self.book.pk))
+        self.assertIn('value="Tides"', outcome.content)
+        outcome = await self.assertSame(updating(), Sent(pk=12345))
+        self.assertEqual(outcome.status, 404)
+
+    async def test_saves(self):
+        outcome = await self.assertSame(
+            updating(), Sent("post", self.posted(tags=[]), pk=self.book.pk)
+        )
+        self.assertEqual(outcome.status, 302)
+        self.assertEqual(outcome.of(Book)[0]["isbn"], "999")
+        self.assertEqual(self.tags_of(outcome, self.book.pk), [])
+
+    async def test_its_own_unique_value_is_no_violation(self):
+        data = self.posted(isbn=self.book.isbn)
+        outcome = await self.assertSame(updating(), Sent("post", data, pk=self.book.pk))
+        self.assertEqual(outcome.status, 302)
+
+    async def test_another_ones_unique_value_is(self):
+        data = self.posted(isbn=self.lent.isbn)
+        outcome = await self.assertSame(updating(), Sent("post", data, pk=self.book.pk))
+        self.assertEqual(outcome.status, 200)
+        self.assertIn("already exists", outcome.content)
+        self.assertEqual(outcome.of(Book)[0]["isbn"], "111")
+
+    async def test_invalid_form_shows_the_object_as_posted(self):
+        """Django's, too: is_valid() has already written to `object`."""
+        outcome = await self.assertSame(
+            updating(), Sent("post", self.posted(published=""), pk=self.book.pk)
+        )
+        self.assertTrue(outcome.content.startswith("Waves"))
+
+    async def test_by_slug(self):
+        views = variants("UpdateView", model=Author, fields=["name"])
+        for sent in (Sent(pk="ada"), Sent("post", {"name": "Eve"}, pk="ada")):
+            outcome = await self.assertSame(views, sent)
+        self.assertEqual(outcome.headers["Location"], "/authors/ada/")
+
+    async def test_a_manager_that_hides_rows(self):
+        views = variants(
+            "UpdateView", model=Article, fields=["title"], success_url="/{slug}/"
+        )
+        outcome = await self.assertSame(views, Sent(pk="draft"))
+        self.assertEqual(outcome.status, 404)
+        outcome = await self.assertSame(views, Sent("post", {"title": "B"}, pk="out"))
+        self.assertEqual(outcome.headers["Location"], "/out/")
+
+    async def test_without_a_primary_key(self):
+        outcome = await self.assertSame(updating(), Sent("post", self.posted()))
+        self.assertIs(outcome.error[0], AttributeError)
+
+
+class DeleteTests(LibraryTestCase):
+    def views(self, **attributes):
+        attributes.setdefault("success_url", reverse_lazy("book-list"))
+        return variants("DeleteView", model=Book, **attributes)
+
+    async def test_page(self):
+        outcome = await self.assertSame(self.views(), Sent(pk=self.book.pk))
+        self.assertIn("Delete Tides?", outcome.content)
+        outcome = await self.assertSame(self.views(), Sent("post", pk=12345))
+        self.assertEqual(outcome.status, 404)
+
+    async def test_deletes(self):
+        for method in ("post", "delete"):
+            with self.subTest(method):
+                outcome = await self.assertSame(
+                    self.views(), Sent(method, pk=self.book.pk)
+                )
+                self.assertEqual(outcome.headers["Location"], "/books/")
+                self.assertEqual(len(outcome.of(Book)), 2)
+                self.assertEqual(self.tags_of(outcome, self.book.pk), [])
+
+    async def test_success_url_is_made_before_the_row_is_gone(self):
+        views = self.views(success_url="/gone/{id}/{isbn}/")
+        outcome = await self.assertSame(views, Sent("post", pk=self.book.pk))
+        self.assertEqual(outcome.headers["Location"], f"/gone/{self.book.pk}/111/")
+
+    async def test_protected(self):
+        for method in ("post", "delete"):
+            with self.subTest(method):
+                outcome = await self.assertSame(
+                    self.views(), Sent(method, pk=self.lent.pk)
+                )
+                self.assertIs(outcome.error[0], ProtectedError)
+
+    async def test_protected_and_told_so(self):
+        """What projects do about it, with both colours of form_valid()."""
+
+        class Told:
+            def form_valid(self, form):
+                try:
+                    return super().form_valid(form)
+                except ProtectedError:
+                    form.add_error(None, "It is lent.")
+                    return self.form_invalid(form)
+
+        class AsyncTold:
+            async def aform_valid(self, form):
+                try:
+                    return await super().aform_valid(form)
+                except ProtectedError:
+                    form.add_error(None, "It is lent.")
+                    return await self.aform_invalid(form)
+
+        views = variants("DeleteView", Told, AsyncTold, model=Book, success_url="/")
+        outcome = await self.assertSame(views, Sent("post", pk=self.lent.pk))
+        self.assertIn("It is lent.", outcome.content)
+        outcome = await self.assertSame(views, Sent("post", pk=self.book.pk))
+        self.assertEqual(outcome.status, 302)
+
+    async def test_form_of_its_own(self):
+        views = self.views(form_class=ConfirmForm)
+        outcome = await self.assertSame(views, Sent("post", {}, pk=self.book.pk))
+        self.assertIn("This field is required.", outcome.content)
+        self.assertEqual(len(outcome.of(Book)), 3)
+        outcome = await self.assertSame(
+            views, Sent("post", {"sure": "on"}, pk=self.book.pk)
+        )
+        self.assertEqual(len(outcome.of(Book)), 2)
+
+    async def test_no_success_url(self):
+        outcome = await self.assertSame(
+            variants("DeleteView", model=Book), Sent("post", pk=self.book.pk)
+        )
+        self.assertIs(outcome.error[0], ImproperlyConfigured)
+
+
+class SuccessUrlTests(LibraryTestCase):
+    async def location(self, views, **data):
+        outcome = await self.assertSame(views, Sent("post", self.posted(**data)))
+        return outcome.headers["Location"]
+
+    async def test_with_fields(self):
+        views = creating(success_url="/{isbn}/{title}/{author_id}/")
+        location = await self.location(views)
+        self.assertEqual(location, f"/999/Waves/{self.ben.pk}/")
+
+    async def test_with_what_is_no_ascii(self):
+        views = creating(success_url="/{title}/?q=%25&r=a+b")
+        location = await self.location(views, title="Čas")
+        self.assertEqual(location, "/%C4%8Cas/?q=%25&r=a+b")
+
+    async def test_reverse_lazy(self):
+        location = await self.location(creating(success_url=reverse_lazy("book-list")))
+        self.assertEqual(location, "/books/")
+
+    async def test_a_field_that_there_is_not(self):
+        outcome = await self.assertSame(
+            creating(success_url="/{shelf}/"), Sent("post", self.posted())
+        )
+        self.assertIs(outcome.error[0], KeyError)
+
+    async def test_none_at_all(self):
+        views = variants("CreateView", model=Tag, fields=["name"])
+        outcome = await self.assertSame(views, Sent("post", {"name": "new"}))
+        self.assertIs(outcome.error[0], ImproperlyConfigured)
+        views = variants("FormView", form_class=ConfirmForm)
+        outcome = await self.assertSame(views, Sent("post", {"sure": "on"}))
+        self.assertIs(outcome.error[0], ImproperlyConfigured)
+
+    async def test_unsafe_scheme(self):
+        outcome = await self.assertSame(
+            creating(success_url="javascript:{isbn}"), Sent("post", self.posted())
+        )
+        self.assertEqual(outcome.status, 400)
+
+
+class MethodTests(LibraryTestCase):
+    async def test_put(self):
+        """Django parses only the body of a POST: a PUT's form has no data."""
+        body = json.dumps({"title": "waves"})
+        for views, pk in ((creating(), None), (updating(), self.book.pk)):
+            for data in (self.posted(tags="1"), body, ""):
+                with self.subTest(pk=pk, data=data):
+                    sent = Sent(
+                        "put", data, pk, options={"content_type": "application/json"}
+                    )
+                    outcome = await self.assertSame(views, sent)
+                    self.assertEqual(outcome.status, 200)
+                    self.assertIn("This field is required.", outcome.content)
+
+    async def test_put_read_by_the_form(self):
+        """JSON over PUT, as projects do it, with both colours of the hook."""
+
+        class FromBody:
+            def get_form_kwargs(self):
+                kwargs = super().get_form_kwargs()
+                return kwargs | {"data": json.loads(self.request.body)}
+
+        class AsyncFromBody:
+            async def aget_form_kwargs(self):
+                kwargs = await super().aget_form_kwargs()
+                return kwargs | {"data": json.loads(self.request.body)}
+
+        views = variants(
+            "UpdateView", FromBody, AsyncFromBody, model=Book, form_class=BookForm
+        )
+        sent = Sent("put", self.posted(), self.book.pk)
+        sent.options["content_type"] = "application/json"
+        outcome = await self.assertSame(views, sent)
+        self.assertEqual(outcome.status, 302)
+        self.assertEqual(outcome.of(Book)[0]["title"], "Waves")
+
+    async def test_other_methods(self):
+        deleting = variants("DeleteView", model=Book, success_url="/")
+        for views in (creating(), updating(), deleting):
+            for method in ("patch", "delete", "options", "head", "trace"):
+                if views is deleting and method == "delete":
+                    continue
+                with self.subTest(view=views[0], method=method):
+                    sent = Sent(method, None, pk=self.book.pk)
+                    outcome = await self.assertSame(views, sent)
+                    right = 200 if method in {"options", "head"} else 405
+                    self.assertEqual(outcome.status, right)
+
+    async def test_bodies_that_are_no_form(self):
+        bodies = [
+            ("application/json", b'{"title": "waves"}'),
+            ("text/plain", b"title=waves"),
+            ("application/x-www-form-urlencoded", b"title=waves&isbn=9"),
+            ("application/x-www-form-urlencoded", b"%ff=%00&title="),
+            ("multipart/form-data", b"no boundary"),
+            ("multipart/form-data; boundary=x", b"--x\r\nno headers"),
+            ("multipart/form-data; boundary=x", b""),
+        ]
+        for content_type, body in bodies:
+            with self.subTest(content_type=content_type, body=body):
+                sent = Sent("post", body, options={"content_type": content_type})
+                await self.assertSame(creating(), sent)
+
+    async def test_too_much_data(self):
+        with override_settings(DATA_UPLOAD_MAX_NUMBER_FIELDS=3):
+            outcome = await self.assertSame(creating(), Sent("post", self.posted()))
+        self.assertEqual(outcome.status, 400)
+
+
+class FormViewTests(LibraryTestCase):
+    def views(self, *mixins, **attributes):
+        attributes = {
+            "form_class": LoanForm,
+            "template_name": "app/form.html",
+            "success_url": "/lent/",
+            **attributes,
+        }
+        return variants("FormView", *mixins, **attributes)
+
+    def loan(self, **changes):
+        return {"reader": "Di", "author": self.ada.pk, "tags": [], **changes}
+
+    async def test_choices_are_rows(self):
+        outcome = await self.assertSame(self.views(), Sent())
+        self.assertIn(">Ben</option>", outcome.content)
+        outcome = await self.assertSame(self.views(), Sent("post", self.loan()))
+        self.assertEqual(outcome.headers["Location"], "/lent/")
+        outcome = await self.assertSame(
+            self.views(), Sent("post", self.loan(author=12345))
+        )
+        self.assertIn("Select a valid choice.", outcome.content)
+
+    async def test_prefix_and_initial(self):
+        views = self.views(prefix="loan", initial={"reader": "Flo", "author": 1})
+        outcome = await self.assertSame(views, Sent())
+        self.assertIn('name="loan-reader" value="Flo"', outcome.content)
+        data = {f"loan-{name}": value for name, value in self.loan().items()}
+        outcome = await self.assertSame(views, Sent("post", data))
+        self.assertEqual(outcome.status, 302)
+        outcome = await self.assertSame(views, Sent("post", self.loan()))
+        self.assertEqual(outcome.status, 200)
+
+    async def test_form_valid_writes(self):
+        class Lends:
+            def form_valid(self, form):
+                book = form.cleaned_data["author"].books.first()
+                Loan.objects.create(book=book, reader=form.cleaned_data["reader"])
+                return super().form_valid(form)
+
+        class AsyncLends:
+            async def aform_valid(self, form):
+                book = await form.cleaned_data["author"].books.afirst()
+                reader = form.cleaned_data["reader"]
+                await Loan.objects.acreate(book=book, reader=reader)
+                return await super().aform_valid(form)
+
+        views = self.views(Lends, AsyncLends)
+        outcome = await self.assertSame(views, Sent("post", self.loan()))
+        self.assertEqual(outcome.of(Loan)[-1]["reader"], "Di")
+
+
+class Overrides:
+    """Pairs of mixins that say the same, sync and async."""
+
+    class GetInitial:
+        def get_initial(self):
+            return {**super().get_initial(), "author": Author.objects.get(slug="ben").pk}
+
+    class AsyncGetInitial:
+        async def aget_initial(self):
+            ben = await Author.objects.aget(slug="ben")
+            return {**await super().aget_initial(), "author": ben.pk}
+
+    class GetPrefix:
+        def get_prefix(self):
+            return f"p{Tag.objects.count()}"
+
+    class AsyncGetPrefix:
+        async def aget_prefix(self):
+            return f"p{await Tag.objects.acount()}"
+
+    class GetFormKwargs:
+        def get_form_kwargs(self):
+            kwargs = super().get_form_kwargs()
+            return kwargs | {"label_suffix": f" ({Tag.objects.count()}):"}
+
+    class AsyncGetFormKwargs:
+        async def aget_form_kwargs(self):
+            kwargs = await super().aget_form_kwargs()
+            return kwargs | {"label_suffix": f" ({await Tag.objects.acount()}):"}
+
+    class GetFormClass:
+        def get_form_class(self):
+            first = Author.objects.first().name
+
+            class Renamed(super().get_form_class()):
+                prefix = first
+
+            return Renamed
+
+    class AsyncGetFormClass:
+        async def aget_form_class(self):
+            first = (await Author.objects.afirst()).name
+
+            class Renamed(await super().aget_form_class()):
+                prefix = first
+
+            return Renamed
+
+    class GetForm:
+        def get_form(self, form_class=None):
+            form = super().get_form(form_class)
+            form.fields["author"] = forms.ModelChoiceField(
+                Author.objects.filter(slug="ben"), initial=Book.objects.count()
+            )
+            return form
+
+    class AsyncGetForm:
+        async def aget_form(self, form_class=None):
+            form = await super().aget_form(form_class)
+            form.fields["author"] = forms.ModelChoiceField(
+                Author.objects.filter(slug="ben"), initial=await Book.objects.acount()
+            )
+            return form
+
+    class GetObject:
+        def get_object(self, queryset=None):
+            found = super().get_object(queryset)
+            found.title += f" by {found.author}"
+            return found
+
+    class AsyncGetObject:
+        async def aget_object(self, queryset=None):
+            found = await super().aget_object(queryset)
+            author = await Author.objects.aget(pk=found.author_id)
+            found.title += f" by {author}"
+            return found
+
+    class GetQueryset:
+        def get_queryset(self):
+            ada = Author.objects.get(slug="ada")
+            return super().get_queryset().filter(author=ada)
+
+    class AsyncGetQueryset:
+        async def aget_queryset(self):
+            ada = await Author.objects.aget(slug="ada")
+            return (await super().aget_queryset()).filter(author=ada)
+
+    class GetContextData:
+        def get_context_data(self, **kwargs):
+            kwargs["object"] = f"{Book.objects.count()} books"
+            return super().get_context_data(**kwargs)
+
+    class AsyncGetContextData:
+        async def aget_context_data(self, **kwargs):
+            kwargs["object"] = f"{await Book.objects.acount()} books"
+            return await super().aget_context_data(**kwargs)
+
+    class FormValid:
+        def form_valid(self, form):
+            Tag.objects.create(name=f"before {Book.objects.count()}")
+            response = super().form_valid(form)
+            Tag.objects.create(name=f"after {Book.objects.count()} {self.object}")
+            response["X-Saved"] = str(self.object.pk)
+            return response
+
+    class AsyncFormValid:
+        async def aform_valid(self, form):
+            await Tag.objects.acreate(name=f"before {await Book.objects.acount()}")
+            response = await super().aform_valid(form)
+            count = await Book.objects.acount()
+            await Tag.objects.acreate(name=f"after {count} {self.object}")
+            response["X-Saved"] = str(self.object.pk)
+            return response
+
+    class FormInvalid:
+        def form_invalid(self, form):
+            form.add_error(None, f"One of {Book.objects.count()}.")
+            response = super().form_invalid(form)
+            response.status_code = 422
+            return response
+
+    class AsyncFormInvalid:
+        async def aform_invalid(self, form):
+            form.add_error(None, f"One of {await Book.objects.acount()}.")
+            response = await super().aform_invalid(form)
+            response.status_code = 422
+            return response
+
+    class GetSuccessUrl:
+        def get_success_url(self):
+            url = super().get_success_url()
+            return f"{url}?of={Book.objects.count()}"
+
+    class AsyncGetSuccessUrl:
+        async def aget_success_url(self):
+            url = await super().aget_success_url()
+            return f"{url}?of={await Book.objects.acount()}"
+
+    class GetTemplateNames:
+        def get_template_names(self):
+            return ["app/form.html"][: Tag.objects.count()]
+
+    class AsyncGetTemplateNames:
+        async def aget_template_names(self):
+            return ["app/form.html"][: await Tag.objects.acount()]
+
+    class RenderToResponse:
+        def render_to_response(self, context, **kwargs):
+            kwargs.setdefault("headers", {"X-Books": Book.objects.count()})
+            return super().render_to_response(context, **kwargs)
+
+    class AsyncRenderToResponse:
+        async def arender_to_response(self, context, **kwargs):
+            kwargs.setdefault("headers", {"X-Books": await Book.objects.acount()})
+            return await super().arender_to_response(context, **kwargs)
+
+    class Get:
+        def get(self, request, *args, **kwargs):
+            response = super().get(request, *args, **kwargs)
+            response["X-Books"] = Book.objects.count()
+            return response
+
+    class AsyncGet:
+        async def get(self, request, *args, **kwargs):
+            response = await super().get(request, *args, **kwargs)
+            response["X-Books"] = await Book.objects.acount()
+            return response
+
+    class Post:
+        def post(self, request, *args, **kwargs):
+            if Book.objects.filter(isbn=request.POST.get("isbn")).exists():
+                return HttpResponse("have it", status=409)
+            return super().post(request, *args, **kwargs)
+
+    class AsyncPost:
+        async def post(self, request, *args, **kwargs):
+            isbn = request.POST.get("isbn")
+            if await Book.objects.filter(isbn=isbn).aexists():
+                return HttpResponse("have it", status=409)
+            return await super().post(request, *args, **kwargs)
+
+    class Dispatch:
+        def dispatch(self, request, *args, **kwargs):
+            response = super().dispatch(request, *args, **kwargs)
+            response["X-Books"] = Book.objects.count()
+            return response
+
+    class AsyncDispatch:
+        async def dispatch(self, request, *args, **kwargs):
+            response = await super().dispatch(request, *args, **kwargs)
+            response["X-Books"] = await Book.objects.acount()
+            return response
+
+
+PAIRS = [name for name in vars(Overrides) if hasattr(Overrides, f"Async{name}")]
+# What they change is nothing that the view asks for.
+NO_MATTER = {
+    "CreateView": {"GetObject", "GetQueryset"},
+    "UpdateView": set(),
+    "DeleteView": {"GetInitial"},
+}
+
+
+class OverrideTests(LibraryTestCase):
+    """Each hook of the pipeline, overridden in both colours, on each view."""
+
+    async def try_each(self, name, requests, **attributes):
+        attributes["template_name"] = "app/brief.html"
+        plain, _ = variants(name, **attributes)
+        without = [await self.ask(plain, sent, asynchronous=False) for sent in requests]
+        for pair in PAIRS:
+            with self.subTest(pair):
+                views = variants(
+                    name,
+                    getattr(Overrides, pair),
+                    getattr(Overrides, f"Async{pair}"),
+                    **attributes,
+                )
+                outcomes = [await self.assertSame(views, sent) for sent in requests]
+                # An override that changes nothing would prove nothing.
+                self.assertEqual(outcomes != without, pair not in NO_MATTER[name])
+
+    async def test_create(self):
+        await self.try_each(
+            "CreateView",
+            [
+                Sent(),
+                Sent("post", self.posted()),
+                Sent("post", self.posted(isbn=self.lent.isbn)),
+            ],
+            model=Book,
+            form_class=BookForm,
+        )
+
+    async def test_update(self):
+        await self.try_each(
+            "UpdateView",
+            [
+                Sent(pk=self.book.pk),
+                Sent(pk=self.lent.pk),
+                Sent("post", self.posted(), pk=self.book.pk),
+                Sent("post", self.posted(isbn=self.lent.isbn), pk=self.book.pk),
+            ],
+            model=Book,
+            form_class=BookForm,
+        )
+
+    async def test_delete(self):
+        await self.try_each(
+            "DeleteView",
+            [
+                Sent(pk=self.book.pk),
+                Sent(pk=self.lent.pk),
+                Sent("post", {"sure": "on", "isbn": "111"}, pk=self.book.pk),
+                Sent("post", {}, pk=self.book.pk),
+                Sent("delete", pk=self.book.pk),
+            ],
+            model=Book,
+            form_class=ConfirmForm,
+            success_url="/{title}/",
+        )
