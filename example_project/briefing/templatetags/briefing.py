@@ -1,0 +1,25 @@
+"""Milliseconds and JSON dates, as the briefing shows them."""
+
+import datetime as dt
+
+from django import template
+
+register = template.Library()
+
+
+@register.filter
+def seconds(milliseconds: int) -> str:
+    """`1234` as `1.23 s`."""
+    return f"{milliseconds / 1000:.2f} s"
+
+
+@register.filter
+def share(milliseconds: int, total: int) -> str:
+    """Which part of `total` that is, in percent."""
+    return f"{100 * milliseconds / max(total, 1):.1f}"
+
+
+@register.filter
+def day(text: str) -> dt.date:
+    """The day that `2027-01-22` is."""
+    return dt.date.fromisoformat(text)

@@ -1,0 +1,42 @@
+"""Every page of the site."""
+
+from __future__ import annotations
+
+from almanac import views
+from django.contrib.auth import views as auth
+from django.urls import include, path
+from trips.views import SignUp
+
+from redletter import files
+
+urlpatterns = [
+    path("", views.Home.as_view(), name="home"),
+    path("about/", views.About.as_view(), name="about"),
+    path("holidays/", views.HolidayList.as_view(), name="holidays"),
+    path("countries/", views.CountryList.as_view(), name="countries"),
+    path("countries/<slug:slug>/", views.CountryDetail.as_view(), name="country"),
+    path("days/", views.Archive.as_view(), name="archive"),
+    path("days/today/", views.Today.as_view(), name="today"),
+    path("days/<int:year>/", views.Year.as_view(), name="year"),
+    path("days/<int:year>/week/<int:week>/", views.Week.as_view(), name="week"),
+    path("days/<int:year>/<int:month>/", views.Month.as_view(), name="month"),
+    path("days/<int:year>/<int:month>/<int:day>/", views.Day.as_view(), name="day"),
+    path(
+        "days/<int:year>/<int:month>/<int:day>/<slug:slug>/",
+        views.HolidayDetail.as_view(),
+        name="holiday",
+    ),
+    path("surprise/", views.Surprise.as_view(), name="surprise"),
+    path("export/", views.Export.as_view(), name="export"),
+    path("trips/", include("trips.urls")),
+    path("briefing/", include("briefing.urls")),
+    path("account/new/", SignUp.as_view(), name="signup"),
+    path(
+        "account/login/",
+        auth.LoginView.as_view(template_name="account/login.html"),
+        name="login",
+    ),
+    path("account/logout/", auth.LogoutView.as_view(), name="logout"),
+    path("static/<path:path>", files.static),
+    path("media/<path:path>", files.media),
+]

@@ -1,0 +1,112 @@
+"""A trip: where somebody goes and when, and so which holidays are in the way."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from almanac.models import Country, Holiday
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.core.files.uploadedfile import UploadedFile
+from django.core.validators import FileExtensionValidator
+from django.db import models
+from django.urls import reverse
+from django.utils.text import slugify
+
+COVER_LIMIT = 5 * 1024 * 1024
+"""Bytes that a cover may have."""
+
+COVER_TYPES = {
+    "jpg": b"\xff\xd8\xff",
+    "jpeg": b"\xff\xd8\xff",
+    "png": b"\x89PNG\r\n\x1a\n",
+}
+"""What may be uploaded, with the bytes that such a file begins with.
+
+No SVG: it can carry scripts.
+"""
+
+
+def validate_cover(file: UploadedFile) -> None:
+    """Refuse a cover that is too big, or is not the picture that its name says."""
+    if file.size is not None and file.size > COVER_LIMIT:
+        raise ValidationError(
+            "This picture is too big: 5 MB is the most.", code="too_big"
+        )
+    start = file.read(8)
+    file.seek(0)
+    extension = str(file.name).rpartition(".")[2].lower()
+    if not start.startswith(COVER_TYPES.get(extension, start)):
+        raise ValidationError(
+            f"This is not a {extension.upper()} picture.", code="not_a_picture"
+        )
+
+
+class Trip(models.Model):
+    """A journey through one or more countries."""
+
+    title = models.CharField(max_length=80, unique=True)
+    slug = models.SlugField(max_length=90, unique=True, editable=False)
+    traveller = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.CASCADE, related_name="trips", editable=False
+    )
+    starts = models.DateField("first day")
+    ends = models.DateField("last day")
+    countries = models.ManyToManyField(Country, related_name="trips")
+    notes = models.TextField(blank=True)
+    cover = models.FileField(
+        "cover picture",
+        upload_to="covers/%Y/%m/",
+        blank=True,
+        validators=[FileExtensionValidator(list(COVER_TYPES)), validate_cover],
+        help_text="JPEG or PNG, 5 MB at most.",
+    )
+
+    class Meta:
+        """The next one first."""
+
+        ordering: ClassVar = ["starts", "title"]
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=models.Q(ends__gte=models.F("starts")),
+                name="a_trip_ends_after_it_starts",
+                violation_error_message="The last day is before the first.",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.title
+
+    def save(self, *args: object, **kwargs: object) -> None:
+        """Save, a new trip under an address made of its title, which then stays."""
+        if not self.slug:
+            self.slug = self.free_slug()
+        super().save(*args, **kwargs)  # type: ignore[arg-type]
+
+    def get_absolute_url(self) -> str:
+        """The page of this trip."""
+        return reverse("trips:detail", args=[self.slug])
+
+    def free_slug(self) -> str:
+        """An address that no other trip has, from the title. One query."""
+        slug = slugify(self.title) or "trip"
+        taken = set(
+            Trip.objects.filter(slug__startswith=slug)
+            .exclude(pk=self.pk)
+            .values_list("slug", flat=True)
+        )
+        candidates = (
+            slug if n == 1 else f"{slug}-{n}" for n in range(1, len(taken) + 2)
+        )
+        return next(candidate for candidate in candidates if candidate not in taken)
+
+    @property
+    def days(self) -> int:
+        """How many days it lasts, both ends counted."""
+        return (self.ends - self.starts).days + 1
+
+    def holidays(self) -> models.QuerySet[Holiday]:
+        """What is closed on the way: the holidays of its countries while it lasts."""
+        return Holiday.objects.filter(
+            country__trips=self, date__range=(self.starts, self.ends)
+        ).select_related("country")

@@ -1,0 +1,139 @@
+"""The pages of the trips: everybody reads them, their own traveller edits them.
+
+`LoginRequiredMixin` and `SuccessMessageMixin` are Django's own, sync as ever, in front
+of async views: nothing has to be rewritten to be used with them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from asgiref.sync import sync_to_async
+from django.contrib import messages
+from django.contrib.auth import alogin
+from django.contrib.auth.mixins import LoginRequiredMixin
+from django.contrib.auth.models import User
+from django.contrib.messages.views import SuccessMessageMixin
+from django.core.exceptions import PermissionDenied
+from django.urls import reverse_lazy
+from django.utils import timezone
+
+from django_async_cbv.views import (
+    AsyncCreateView,
+    AsyncDeleteView,
+    AsyncDetailView,
+    AsyncListView,
+    AsyncUpdateView,
+)
+from trips.forms import SignUpForm, TripForm
+from trips.models import Trip
+
+if TYPE_CHECKING:
+    from django.db.models import QuerySet
+    from django.http import HttpResponse
+
+
+class TripList(AsyncListView[Trip]):
+    """The trips to come, or all of one's own with `?mine=1`."""
+
+    model = Trip
+    paginate_by = 12
+
+    async def aget_queryset(self) -> QuerySet[Trip]:
+        """Who asks is read from the session: an async hook can await it."""
+        trips = await super().aget_queryset()
+        user = await self.request.auser()
+        self.mine = user.is_authenticated and "mine" in self.request.GET
+        trips = (
+            trips.filter(traveller_id=user.pk)
+            if self.mine
+            else trips.filter(ends__gte=timezone.localdate())
+        )
+        return trips.select_related("traveller").prefetch_related("countries")
+
+
+class TripDetail(AsyncDetailView[Trip]):
+    """One trip, and what is closed on the way."""
+
+    queryset = Trip.objects.select_related("traveller").prefetch_related("countries")
+
+    async def aget_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        """Add the holidays that are in the way."""
+        context = await super().aget_context_data(**kwargs)
+        context["holidays"] = [holiday async for holiday in self.object.holidays()]
+        return context
+
+
+class OwnTrip(LoginRequiredMixin):
+    """Lets a traveller at their own trip, and nobody else."""
+
+    async def aget_object(self, queryset: QuerySet[Trip] | None = None) -> Trip:
+        """The trip; raises PermissionDenied to everybody but its traveller."""
+        trip: Trip = await super().aget_object(queryset)  # type: ignore[misc]
+        user = await self.request.auser()  # type: ignore[attr-defined]
+        if trip.traveller_id != user.pk:
+            raise PermissionDenied(f"“{trip}” is somebody else's trip.")
+        return trip
+
+
+class TripCreate(
+    LoginRequiredMixin, SuccessMessageMixin, AsyncCreateView[Trip, TripForm]
+):
+    """A new trip."""
+
+    model = Trip
+    form_class = TripForm
+    success_message = "“%(title)s” is in the book. Have a good journey."
+
+    async def aform_valid(self, form: TripForm) -> HttpResponse:
+        """It belongs to whoever is logged in."""
+        form.instance.traveller = await self.request.auser()
+        return await super().aform_valid(form)
+
+
+class TripUpdate(OwnTrip, SuccessMessageMixin, AsyncUpdateView[Trip, TripForm]):
+    """Another plan."""
+
+    model = Trip
+    form_class = TripForm
+    success_message = "“%(title)s” is changed."
+
+    async def aform_valid(self, form: TripForm) -> HttpResponse:
+        """Save, then remove the picture that was replaced: nothing points at it now."""
+        old = form.initial["cover"]
+        response = await super().aform_valid(form)
+        if old and "cover" in form.changed_data:
+            await sync_to_async(old.storage.delete)(old.name)
+        return response
+
+
+class TripDelete(OwnTrip, AsyncDeleteView[Trip, Any]):
+    """A plan given up."""
+
+    model = Trip
+    success_url = reverse_lazy("trips:list")
+
+    async def aform_valid(self, form: Any) -> HttpResponse:
+        """Delete the trip, then its picture, and say so."""
+        cover, title = self.object.cover, self.object.title
+        response = await super().aform_valid(form)
+        if cover:
+            await sync_to_async(cover.storage.delete)(cover.name)
+        messages.success(self.request, f"“{title}” is deleted.")
+        return response
+
+
+class SignUp(AsyncCreateView[User, SignUpForm]):
+    """A new account, logged in at once. Its password is hashed in the worker."""
+
+    model = User
+    form_class = SignUpForm
+    template_name = "account/signup.html"
+    success_url = reverse_lazy("trips:list")
+
+    async def aform_valid(self, form: SignUpForm) -> HttpResponse:
+        """Save the account and log it in."""
+        response = await super().aform_valid(form)
+        await alogin(self.request, self.object)
+        messages.success(self.request, f"Welcome, {self.object.get_username()}.")
+        return response
