@@ -59,6 +59,7 @@ def _tail_call(code: CodeType, lasti: int) -> tuple[str, str] | None:
         place = step.positions
         if (
             step.opname.startswith("LOAD_")
+            and step.opname != "LOAD_CONST"  # the name of an argument, say
             and isinstance(step.argval, str)
             and place is not None
             and (place.lineno, place.col_offset) == start

@@ -1,0 +1,82 @@
+"""The public names: what is exported, that it is documented, and which way imports go."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import pkgutil
+from pathlib import Path
+
+import pytest
+from django.views import generic
+
+import django_async_cbv
+from django_async_cbv import views
+
+MODULES = [
+    name
+    for _, name, _ in pkgutil.walk_packages(
+        django_async_cbv.__path__, "django_async_cbv."
+    )
+]
+# Imports point upwards in this list only.
+ORDER = [
+    "sync",
+    "tail",
+    "flow",
+    "hooks",
+    "refusals",
+    "views._generic",
+    "views._plain",
+    "views.base",
+    "views.detail",
+    "views.list",
+    "views.edit",
+    "views.dates",
+    "views",
+    "checks",
+    "apps",
+]
+
+
+@pytest.mark.parametrize("name", MODULES)
+class TestModule:
+    def test_all_is_sorted_and_there(self, name):
+        module = importlib.import_module(name)
+        exported = getattr(module, "__all__", [])
+        assert list(exported) == sorted(exported)
+        for one in exported:
+            # An alias of a type can't have a docstring: a comment explains it.
+            if one != "Body":
+                assert inspect.getdoc(getattr(module, one)), one
+
+    def test_it_says_in_a_sentence_what_it_is_for(self, name):
+        first = importlib.import_module(name).__doc__.strip().splitlines()[0]
+        assert first.endswith((".", ":"))
+
+    def test_imports_go_one_way(self, name):
+        short = name.removeprefix("django_async_cbv.")
+        package = name if name == "django_async_cbv.views" else name.rpartition(".")[0]
+        tree = ast.parse(Path(importlib.import_module(name).__file__).read_text())
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and node.level:
+                parts = package.split(".")
+                base = parts[: len(parts) - node.level + 1]
+                target = ".".join([*base, node.module or ""]).rstrip(".")
+                target = target.removeprefix("django_async_cbv").lstrip(".")
+                if target:
+                    assert ORDER.index(target) < ORDER.index(short), target
+
+
+def test_views_are_djangos_with_async_in_front():
+    ours = {name for name in views.__all__ if name.endswith("View")}
+    assert {f"Async{name}" for name in generic.__all__ if name.endswith("View")} <= ours
+    for name in views.__all__:
+        assert name.startswith("Async")
+
+
+def test_views_subscript_at_run_time():
+    assert views.AsyncListView[int] is views.AsyncListView
+    assert views.AsyncUpdateView[int, str] is views.AsyncUpdateView
+    assert issubclass(views.AsyncListView, generic.ListView)

@@ -1,0 +1,420 @@
+"""What as_view() refuses and the checks report: each with class, hook, place and fix."""
+
+from __future__ import annotations
+
+import inspect
+
+import pytest
+from django.contrib.auth.mixins import UserPassesTestMixin
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management import call_command
+from django.core.management.base import SystemCheckError
+from django.test import SimpleTestCase, override_settings
+from django.urls import include, path
+from django.utils.decorators import method_decorator
+from django.views.decorators.cache import never_cache
+from django.views.generic import FormView
+from django.views.generic.base import ContextMixin
+
+from django_async_cbv.refusals import problems, waits
+from django_async_cbv.views import (
+    AsyncContextMixin,
+    AsyncListView,
+    AsyncTemplateView,
+    AsyncView,
+)
+
+
+def line_of(function) -> str:
+    return f"{__file__}:{function.__code__.co_firstlineno}"
+
+
+class AsyncUnderASyncName(AsyncListView):
+    async def get_queryset(self):
+        return []
+
+
+class Inherited(AsyncUnderASyncName):
+    def get_ordering(self):
+        return "name"
+
+
+class AsyncGenerator(AsyncListView):
+    async def get_queryset(self):
+        yield 1
+
+
+class AsyncSetup(AsyncView):
+    async def setup(self, request, *args, **kwargs):
+        pass
+
+
+class ThirdParty:
+    def is_allowed(self):
+        return False
+
+
+class AsyncVerdict(UserPassesTestMixin, AsyncTemplateView):
+    async def test_func(self):
+        return False
+
+
+class AsyncThirdParty(ThirdParty, AsyncView):
+    async def is_allowed(self):
+        return False
+
+
+class SyncUnderATwinsName(AsyncListView):
+    def aget_queryset(self):
+        return []
+
+
+class NotEvenAFunction(AsyncListView):
+    aget_queryset = None
+
+
+class AsyncContext:
+    async def aget_context_data(self, **kwargs):
+        return await super().aget_context_data(**kwargs)
+
+
+class SyncContext:
+    def get_context_data(self, **kwargs):
+        return super().get_context_data(**kwargs)
+
+
+class SyncBeforeAsync(SyncContext, AsyncContext, AsyncTemplateView):
+    pass
+
+
+class OtherAsyncContext:
+    async def aget_context_data(self, **kwargs):
+        return await super().aget_context_data(**kwargs)
+
+
+class OnEachSide(OtherAsyncContext, SyncBeforeAsync):
+    pass
+
+
+class AsyncFirst(AsyncContext, SyncContext, AsyncTemplateView):
+    pass
+
+
+class BothColours(AsyncTemplateView):
+    def get_context_data(self, **kwargs):
+        return super().get_context_data(**kwargs) | {"by": "sync"}
+
+    async def aget_context_data(self, **kwargs):
+        return await super().aget_context_data(**kwargs) | {"by": "async"}
+
+
+class Behind(AsyncTemplateView, AsyncContext):
+    pass
+
+
+class UnderDjangos(ContextMixin):
+    async def aget_context_data(self, **kwargs):
+        return kwargs
+
+
+class Between(AsyncTemplateView, UnderDjangos):
+    pass
+
+
+class UnderOurs(AsyncContextMixin):
+    async def aget_context_data(self, **kwargs):
+        return await super().aget_context_data(**kwargs)
+
+
+class Right(AsyncTemplateView, UnderOurs):
+    pass
+
+
+class PlainAsync:
+    async def dispatch(self, request, *args, **kwargs):
+        return await super().dispatch(request, *args, **kwargs)
+
+
+class PlainSync:
+    def dispatch(self, request, *args, **kwargs):
+        return super().dispatch(request, *args, **kwargs)
+
+
+class SyncOverPlainAsync(PlainSync, PlainAsync, AsyncView):
+    pass
+
+
+class AsyncOverPlainSync(PlainSync, AsyncView):
+    async def dispatch(self, request, *args, **kwargs):
+        return await super().dispatch(request, *args, **kwargs)
+
+
+class Base(PlainSync, AsyncView):
+    pass
+
+
+class AsyncOverABase(Base):
+    async def dispatch(self, request, *args, **kwargs):
+        return await super().dispatch(request, *args, **kwargs)
+
+
+class OtherPlainSync:
+    def dispatch(self, request, *args, **kwargs):
+        return super().dispatch(request, *args, **kwargs)
+
+
+class SyncOverABase(OtherPlainSync, AsyncOverABase):
+    pass
+
+
+REFUSED = [
+    (
+        AsyncUnderASyncName,
+        "async_cbv.E001",
+        "AsyncUnderASyncName.get_queryset() is async; rename it aget_queryset() and "
+        "await super().aget_queryset().",
+        [AsyncUnderASyncName.get_queryset],
+    ),
+    (
+        Inherited,
+        "async_cbv.E001",
+        "AsyncUnderASyncName.get_queryset() is async; rename it aget_queryset()",
+        [AsyncUnderASyncName.get_queryset],
+    ),
+    (
+        AsyncGenerator,
+        "async_cbv.E001",
+        "AsyncGenerator.get_queryset() is async",
+        [AsyncGenerator.get_queryset],
+    ),
+    (
+        AsyncSetup,
+        "async_cbv.E001",
+        "AsyncSetup.setup() is async; keep setup() sync, and await in "
+        "`async def dispatch()`",
+        [AsyncSetup.setup],
+    ),
+    (
+        AsyncVerdict,
+        "async_cbv.E001",
+        "AsyncVerdict.test_func() is async; whoever calls "
+        "UserPassesTestMixin.test_func(), which it overrides, does not await it",
+        [AsyncVerdict.test_func],
+    ),
+    (
+        AsyncThirdParty,
+        "async_cbv.E001",
+        "AsyncThirdParty.is_allowed() is async; whoever calls "
+        "ThirdParty.is_allowed(), which it overrides, does not await it: make it sync.",
+        [AsyncThirdParty.is_allowed],
+    ),
+    (
+        SyncUnderATwinsName,
+        "async_cbv.E002",
+        "SyncUnderATwinsName.aget_queryset() is not a coroutine function, and is "
+        "awaited; make it `async def aget_queryset()`, or rename it get_queryset().",
+        [SyncUnderATwinsName.aget_queryset],
+    ),
+    (
+        NotEvenAFunction,
+        "async_cbv.E002",
+        "NotEvenAFunction.aget_queryset() is not a coroutine function",
+        [],
+    ),
+    (
+        SyncBeforeAsync,
+        "async_cbv.E003",
+        "SyncContext.get_context_data() is sync and stands before "
+        "AsyncContext.aget_context_data(), which is async, in the MRO of "
+        "SyncBeforeAsync: on the event loop it would be skipped; make it `async def "
+        "aget_context_data()` and await super().aget_context_data() in it, or put "
+        "AsyncContext before SyncContext.",
+        [SyncContext.get_context_data, AsyncContext.aget_context_data],
+    ),
+    (
+        Behind,
+        "async_cbv.E004",
+        "AsyncContext.aget_context_data() stands behind AsyncContextMixin in the MRO "
+        "of Behind, where nothing calls it; put AsyncContext before AsyncContextMixin",
+        [AsyncContext.aget_context_data],
+    ),
+    (
+        Between,
+        "async_cbv.E004",
+        "UnderDjangos.aget_context_data() stands behind AsyncContextMixin",
+        [UnderDjangos.aget_context_data],
+    ),
+    (
+        SyncOverPlainAsync,
+        "async_cbv.E005",
+        "super() meets PlainAsync.dispatch(), which is async and can't answer in both "
+        "ways; give PlainAsync to a base of",
+        [PlainAsync.dispatch],
+    ),
+    (
+        AsyncOverPlainSync,
+        "async_cbv.E005",
+        "AsyncOverPlainSync.dispatch() is async and its super() meets "
+        "PlainSync.dispatch(), which is sync and can't answer in both ways; give "
+        "PlainSync to a base of AsyncOverPlainSync that is an AsyncView too, as in "
+        "`class Base(PlainSync, AsyncView)`: such a class answers in both.",
+        [inspect.unwrap(AsyncOverPlainSync.dispatch), PlainSync.dispatch],
+    ),
+]
+ACCEPTED = [AsyncFirst, BothColours, Right, AsyncOverABase, SyncOverABase]
+
+
+@pytest.mark.parametrize(
+    ("cls", "check_id", "message", "functions"),
+    REFUSED,
+    ids=[case[0].__name__ for case in REFUSED],
+)
+class TestRefused:
+    def test_by_as_view(self, cls, check_id, message, functions):
+        with pytest.raises(ImproperlyConfigured) as raised:
+            cls.as_view()
+        told = str(raised.value)
+        assert message in told
+        assert told.endswith(f"[{check_id}]")
+        for function in functions:
+            assert line_of(function) in told
+
+    def test_once(self, cls, check_id, message, functions):
+        assert [problem.id for problem in problems(cls)] == [check_id]
+
+
+@pytest.mark.parametrize("cls", ACCEPTED)
+def test_accepted(cls):
+    assert list(problems(cls)) == []
+    cls.as_view()
+
+
+def test_all_is_told_at_once():
+    class Two(AsyncListView):
+        async def get_queryset(self):
+            pass
+
+        async def get_ordering(self):
+            pass
+
+    with pytest.raises(ImproperlyConfigured) as raised:
+        Two.as_view()
+    assert len(str(raised.value).splitlines()) == 2
+
+
+def test_an_async_hook_that_hides_a_sync_one_on_each_side():
+    assert [problem.id for problem in problems(OnEachSide)] == ["async_cbv.E003"]
+
+
+def test_what_a_decorator_does_later_is_seen():
+    class Decorated(AsyncView):
+        async def get(self, request):
+            pass
+
+    Decorated.as_view()
+    method_decorator(never_cache, name="get")(Decorated)
+    Decorated.as_view()
+
+    async def setup(self, request):
+        pass
+
+    Decorated.setup = setup
+    with pytest.raises(ImproperlyConfigured):
+        Decorated.as_view()
+
+
+def test_methods_that_no_one_calls_sync_may_be_async():
+    class Free(AsyncView):
+        async def get(self, request):
+            pass
+
+        async def helper(self):
+            pass
+
+    class Freer(Free):
+        async def helper(self):
+            pass
+
+    assert list(problems(Freer)) == []
+
+
+class Waits(AsyncListView):
+    def get_queryset(self):
+        return super().get_queryset()
+
+    async def aget_ordering(self):
+        return "name"
+
+
+class WaitsNot(AsyncListView):
+    def get_context_data(self, **kwargs):
+        return super().get_context_data(**kwargs)
+
+    async def aget_ordering(self):
+        return "name"
+
+
+class TestWaits(SimpleTestCase):
+    def test_a_sync_override_that_holds_its_worker(self):
+        [problem] = waits(Waits)
+        assert problem.id == "async_cbv.W001"
+        assert problem.message == (
+            "Waits.get_queryset() is sync and calls Waits.aget_ordering(), which is "
+            "async, by way of Django's own: a worker is held while that is awaited"
+        )
+        assert "`async def aget_queryset()`" in problem.hint
+        assert problem.places == (line_of(Waits.get_queryset),)
+
+    def test_others(self):
+        for cls in (WaitsNot, BothColours, AsyncListView, AsyncFirst):
+            assert list(waits(cls)) == []
+
+
+class Mended(AsyncListView):
+    """Becomes wrong after as_view() has had a look at it."""
+
+    template_name = "page.html"
+
+
+urlpatterns = [
+    path("fine/", AsyncFirst.as_view()),
+    path("twice/", AsyncFirst.as_view()),
+    path("django/", FormView.as_view()),
+    path("waits/", Waits.as_view()),
+    path("included/", include([path("late/", Mended.as_view())])),
+]
+
+
+@override_settings(ROOT_URLCONF=__name__)
+class TestChecks(SimpleTestCase):
+    def run_check(self) -> str:
+        import io
+
+        stderr = io.StringIO()
+        try:
+            call_command("check", stdout=io.StringIO(), stderr=stderr)
+        except SystemCheckError as error:
+            return str(error)
+        return stderr.getvalue()
+
+    def test_each_routed_view_is_looked_at(self):
+        told = self.run_check()
+        assert "Waits'>: (async_cbv.W001) Waits.get_queryset() is sync" in told
+        assert "HINT: make it `async def aget_queryset()`" in told
+        assert "1 issue" in told
+
+        async def get_queryset(self):
+            return []
+
+        Mended.get_queryset = get_queryset
+        self.addCleanup(delattr, Mended, "get_queryset")
+        told = self.run_check()
+        assert "(async_cbv.E001) Mended.get_queryset() is async" in told
+        assert line_of(get_queryset) in told
+        assert "HINT: rename it aget_queryset()" in told
+
+    def test_without_a_urlconf(self):
+        with override_settings(ROOT_URLCONF=None):
+            from django_async_cbv.checks import check_views
+
+            assert check_views() == []
