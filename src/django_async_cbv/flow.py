@@ -217,7 +217,8 @@ def _resolve(step: Call) -> Call | Body[Any]:
     # as well; only the function that it was made for is the twin.
     if twin is None or twin.entry is not function:
         return step
-    target: Call | Body[Any] = twin.step(step.func.__self__, step.args, step.kwargs)
+    method: Any = step.func
+    target: Call | Body[Any] = twin.step(method.__self__, step.args, step.kwargs)
     return target
 
 

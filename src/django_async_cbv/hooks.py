@@ -24,21 +24,19 @@ in which one override would hide another of the other colour is refused.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from types import FunctionType
-from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, overload
+from typing import Any, ParamSpec, Protocol, TypeVar, overload
 from weakref import WeakKeyDictionary
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
-from django.http.response import HttpResponseBase
 
 from .flow import Body, Call, finish
 from .sync import loop_is_running, wait_for
 
 __all__ = ["Twin", "Twins", "handler", "plan_of", "prepare", "twin"]
 
-_S = TypeVar("_S")
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
@@ -55,7 +53,7 @@ _ANAMES: set[str] = set()
 class Mark:
     """What our functions carry as `_twin`, to be known by, and known again."""
 
-    entry: FunctionType
+    entry: Callable[..., Any]
     # What it stands for: Django's, or the user's.
     function: Any
 
@@ -75,7 +73,7 @@ def mark_of(function: Any) -> Mark | None:
 class Twin(Mark):
     """A hook or handler at one level of Django's views, and our twin of it."""
 
-    entry: FunctionType
+    entry: Callable[..., Any]
     function: Any
     body: Callable[..., Any]
     calls: Sequence[str] | None
@@ -116,8 +114,8 @@ class Twin(Mark):
 class Override(Mark):
     """A user's own handler or dispatch(), made callable from both colours."""
 
-    entry: FunctionType
-    function: FunctionType
+    entry: Callable[..., Any]
+    function: Callable[..., Any]
 
     def step(self, view: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """The call of the user's function, of whichever colour it is."""
@@ -128,7 +126,7 @@ class Override(Mark):
 class Bridge(Mark):
     """A sync hook that waits for the async override of its twin."""
 
-    entry: FunctionType
+    entry: Callable[..., Any]
     function: None = None
 
 
@@ -162,25 +160,12 @@ class TwinDecorator(Protocol):
 
     @overload
     def __call__(
-        self, method: Callable[Concatenate[_S, _P], Coroutine[Any, Any, _R]], /
-    ) -> Callable[Concatenate[_S, _P], Coroutine[Any, Any, _R]]: ...
+        self, method: Callable[_P, Coroutine[Any, Any, _R]], /
+    ) -> Callable[_P, Coroutine[Any, Any, _R]]: ...
     @overload
     def __call__(
-        self, method: Callable[Concatenate[_S, _P], Body[_R]], /
-    ) -> Callable[Concatenate[_S, _P], Coroutine[Any, Any, _R]]: ...
-
-
-class HandlerDecorator(Protocol):
-    """Turns the method under handler() into what a caller on the loop sees."""
-
-    def __call__(
-        self,
-        method: Callable[
-            Concatenate[_S, _P],
-            Body[HttpResponseBase] | Coroutine[Any, Any, HttpResponseBase],
-        ],
-        /,
-    ) -> Callable[Concatenate[_S, _P], Coroutine[Any, Any, HttpResponseBase]]: ...
+        self, method: Callable[_P, Body[_R]], /
+    ) -> Callable[_P, Coroutine[Any, Any, _R]]: ...
 
 
 def twin(
@@ -218,14 +203,15 @@ def handler(
     *,
     calls: Sequence[str] | None = (),
     pure: bool | Callable[[Any], bool] = False,
-) -> HandlerDecorator:
+) -> Any:
     """
     Make a method stand for Django's handler `function` in both colours.
 
     As twin(), under Django's own name: on the event loop a call gives a
     coroutine, in sync code (the `super().get()` of a sync override, Django's
     View.dispatch()) it gives the response. `calls` is None where what is called
-    is known at run time only: then the body always runs.
+    is known at run time only: then the body always runs. What a type checker
+    sees of it is said in views/_handlers.py, for each name.
     """
 
     def decorate(method: Any) -> Any:
@@ -400,7 +386,7 @@ class Plan:
         aname = HOOKS.get(name)
         for klass in self.mro[start:]:
             own = vars(klass)
-            if aname in own and mark_of(own[aname]) is None:
+            if aname and aname in own and mark_of(own[aname]) is None:
                 return True
             value = own.get(name)
             mark = mark_of(value)
@@ -446,7 +432,7 @@ class Plan:
         for klass in self.mro[start:]:
             own = vars(klass)
             aname = HOOKS.get(name)
-            if aname in own and mark_of(own[aname]) is None:
+            if aname and aname in own and mark_of(own[aname]) is None:
                 return None
             value = own.get(name)
             if value is None or isinstance(mark_of(value), Twin | Bridge):
@@ -541,7 +527,7 @@ def prepare(cls: type) -> None:
                 setattr(cls, name, _override(_passing_on(cls, name, value)))
 
 
-def _bridge(name: str, aname: str) -> FunctionType:
+def _bridge(name: str, aname: str) -> Callable[..., Any]:
     def bridge(self: Any, /, *args: Any, **kwargs: Any) -> Any:
         if loop_is_running():
             view = type(self).__qualname__
@@ -557,7 +543,7 @@ def _bridge(name: str, aname: str) -> FunctionType:
     return bridge
 
 
-def _override(function: FunctionType) -> FunctionType:
+def _override(function: Callable[..., Any]) -> Callable[..., Any]:
     is_async = iscoroutinefunction(function)
 
     @functools.wraps(function)
@@ -575,7 +561,9 @@ def _override(function: FunctionType) -> FunctionType:
     return entry
 
 
-def _passing_on(cls: type, name: str, function: FunctionType) -> FunctionType:
+def _passing_on(
+    cls: type, name: str, function: Callable[..., Any]
+) -> Callable[..., Any]:
     """A method of `cls` that is what it inherits."""
     if iscoroutinefunction(function):
 

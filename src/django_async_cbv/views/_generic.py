@@ -1,9 +1,38 @@
-"""Let Django's generic views be subscripted as base classes, as their stubs are."""
+"""Type variables and bases, so that the views take the subscripts that Django's stubs do."""
 
 from __future__ import annotations
 
 from types import GenericAlias
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from django.db.models import Model
+from django.http import HttpResponse, HttpResponseBase
+
+if TYPE_CHECKING:
+    from django.forms import BaseForm, Form, ModelForm
+    from django.forms.models import BaseModelForm
+
+    # Checkers alone: the module is no dependency, and before Python 3.13 that of the
+    # standard library takes no default.
+    from typing_extensions import TypeVar
+
+    _M = TypeVar("_M", bound=Model)
+    _F = TypeVar("_F", bound=BaseForm)
+    _ModelF = TypeVar("_ModelF", bound=BaseModelForm[Any], default=ModelForm[_M])
+    _DeleteF = TypeVar("_DeleteF", bound=BaseForm, default=Form)
+    _R = TypeVar("_R", bound=HttpResponseBase, default=HttpResponseBase)
+    _TemplateR = TypeVar("_TemplateR", bound=HttpResponse, default=HttpResponse)
+else:
+    from typing import TypeVar
+
+    _M = TypeVar("_M")
+    _F = TypeVar("_F")
+    _ModelF = TypeVar("_ModelF")
+    _DeleteF = TypeVar("_DeleteF")
+    _R = TypeVar("_R")
+    _TemplateR = TypeVar("_TemplateR")
+
+__all__ = ["_F", "_M", "_R", "_DeleteF", "_ModelF", "_TemplateR", "subscriptable"]
 
 
 class subscriptable:  # noqa: N801 - reads as the function that it is

@@ -7,7 +7,6 @@ from typing import Any
 
 from django.core.paginator import Paginator
 from django.db.models import Manager, Model, QuerySet
-
 from django.utils.functional import Promise
 
 from ..flow import Body, call
@@ -57,7 +56,9 @@ def has_plain_queryset(view: Any) -> bool:
     if view.model is None:
         return True
     manager = view.model._default_manager
-    return type(manager) is Manager and manager._queryset_class is QuerySet
+    return type(manager) is Manager and (
+        manager._queryset_class is QuerySet  # type: ignore[attr-defined]  # no stub
+    )
 
 
 def has_plain_paginator(view: Any) -> bool:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from django.core.exceptions import ImproperlyConfigured
 from django.http import (
     HttpRequest,
+    HttpResponse,
     HttpResponseBase,
     HttpResponseGone,
     HttpResponsePermanentRedirect,
@@ -20,12 +20,34 @@ from django.utils.log import log_response
 from django.views.generic import base
 
 from ..flow import Body, Call, Flow, call, respond
-from ..hooks import Twins, handler, mark_of, plan_of, twin
+from ..hooks import Twins, mark_of, plan_of, twin
 from ..refusals import refuse, refuse_attributes
+from . import _handlers as handler
+from ._generic import _R, _TemplateR, subscriptable
 
 if TYPE_CHECKING:
-    # Where Django's views have sync handlers, a checker must not see them: it
-    # would refuse the user's `async def get()`. At run time they are our bases.
+    from collections.abc import Sequence
+
+    from django.views.generic.base import TemplateResponseMixin
+
+    from ._handlers import Factory, Handler, ResponseInEitherColour
+
+    # Where Django's views have handlers, all of them sync, a checker must not see
+    # them: it would refuse the user's `async def get()`. It is shown what else
+    # they have; at run time they are our bases.
+    class DjangoView(Generic[_R]):
+        http_method_names: Sequence[str]
+        request: HttpRequest
+        args: Any
+        kwargs: Any
+
+        def __init__(self, **kwargs: Any) -> None: ...
+        @classmethod
+        def as_view(
+            cls, **initkwargs: Any
+        ) -> Callable[..., Coroutine[Any, Any, _R]]: ...
+        def setup(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None: ...
+
     class DjangoTemplateView: ...
 
     class DjangoRedirectView:
@@ -36,6 +58,8 @@ if TYPE_CHECKING:
         preserve_request: bool
 
 else:
+    TemplateResponseMixin = subscriptable(base.TemplateResponseMixin)
+    DjangoView = subscriptable(base.View)
     DjangoTemplateView = base.TemplateView
     DjangoRedirectView = base.RedirectView
 
@@ -55,7 +79,9 @@ _SETUP = base.View.setup
 # Python 3.11): functools.wraps() around the view must not copy it.
 _MARKS = {"_is_coroutine_marker", "_is_coroutine"}
 
-_View = Callable[..., Coroutine[Any, Any, HttpResponseBase]]
+_Own = TypeVar("_Own")
+_Async = TypeVar("_Async")
+_Sync = TypeVar("_Sync")
 
 
 class AsyncContextMixin(base.ContextMixin, Twins):
@@ -74,7 +100,7 @@ class AsyncContextMixin(base.ContextMixin, Twins):
         """
 
 
-class AsyncView(base.View, Twins):
+class AsyncView(DjangoView[_R], Twins):
     """
     Async twin of View: any handler, and any hook, may be async or sync.
 
@@ -88,7 +114,7 @@ class AsyncView(base.View, Twins):
     view_is_async = True
 
     @classonlymethod
-    def as_view(cls, **initkwargs: Any) -> _View:  # type: ignore[override]
+    def as_view(cls, **initkwargs: Any) -> Callable[..., Coroutine[Any, Any, _R]]:
         """
         Return the view: a coroutine function, with the attributes of Django's.
 
@@ -99,10 +125,8 @@ class AsyncView(base.View, Twins):
         refuse(cls, initkwargs)
         django_view: Any = super().as_view(**initkwargs)
 
-        async def view(
-            request: HttpRequest, *args: Any, **kwargs: Any
-        ) -> HttpResponseBase:
-            response: HttpResponseBase = await Flow(
+        async def view(request: HttpRequest, *args: Any, **kwargs: Any) -> _R:
+            response: _R = await Flow(
                 _serve(cls, initkwargs, request, args, kwargs)
             ).run()
             return response
@@ -120,7 +144,7 @@ class AsyncView(base.View, Twins):
         )
         return view
 
-    @handler(base.View.dispatch, calls=None)
+    @handler.dispatch(base.View.dispatch, calls=None)
     def dispatch(
         self, request: HttpRequest, *args: Any, **kwargs: Any
     ) -> Body[HttpResponseBase]:
@@ -137,14 +161,14 @@ class AsyncView(base.View, Twins):
         return (yield respond(chosen, request, *args, **kwargs))
 
     # Not pure: it logs.
-    @handler(base.View.http_method_not_allowed)
-    async def http_method_not_allowed(  # type: ignore[empty-body]
+    @handler.http_method_not_allowed(base.View.http_method_not_allowed)
+    async def http_method_not_allowed(
         self, request: HttpRequest, *args: Any, **kwargs: Any
-    ) -> HttpResponseBase:
+    ) -> HttpResponse:
         """Answer 405; an async handler on the loop, a sync one in sync code."""
 
-    @handler(base.View.options, pure=True)
-    async def options(  # type: ignore[empty-body]
+    @handler.options(base.View.options, pure=True)
+    async def options(
         self, request: HttpRequest, *args: Any, **kwargs: Any
     ) -> HttpResponseBase:
         """Answer OPTIONS with the methods that there are handlers for."""
@@ -182,7 +206,7 @@ def _has_plain_response(view: Any) -> bool:
     return view.response_class is TemplateResponse
 
 
-class AsyncTemplateResponseMixin(base.TemplateResponseMixin, Twins):
+class AsyncTemplateResponseMixin(TemplateResponseMixin[_TemplateR], Twins):
     """Async twin of TemplateResponseMixin."""
 
     @twin(
@@ -192,7 +216,7 @@ class AsyncTemplateResponseMixin(base.TemplateResponseMixin, Twins):
     )
     def arender_to_response(
         self, context: dict[str, Any], **response_kwargs: Any
-    ) -> Body[HttpResponseBase]:
+    ) -> Body[_TemplateR]:
         """
         Return the response; twin of render_to_response().
 
@@ -209,7 +233,7 @@ class AsyncTemplateResponseMixin(base.TemplateResponseMixin, Twins):
             "using": self.template_engine,
             **response_kwargs,
         }
-        response: HttpResponseBase = yield Call(
+        response: _TemplateR = yield Call(
             self.response_class, (), arguments, inline=_has_plain_response(self)
         )
         return response
@@ -220,25 +244,30 @@ class AsyncTemplateResponseMixin(base.TemplateResponseMixin, Twins):
 
 
 class AsyncTemplateView(
-    DjangoTemplateView, AsyncTemplateResponseMixin, AsyncContextMixin, AsyncView
+    DjangoTemplateView,
+    AsyncTemplateResponseMixin[_TemplateR],
+    AsyncContextMixin,
+    AsyncView[_TemplateR],
 ):
     """Async twin of TemplateView."""
 
-    @handler(
+    @handler.get(
         base.TemplateView.get,
         calls=("get_context_data", "render_to_response"),
         pure=True,
     )
     def get(
         self, request: HttpRequest, *args: Any, **kwargs: Any
-    ) -> Body[HttpResponseBase]:
+    ) -> Body[_TemplateR]:
         """Answer with the template; no hop before the rendering's."""
         context = yield call(self.aget_context_data, **kwargs)
         return (yield call(self.arender_to_response, context))
 
 
-def _same_as_get(function: Any) -> Any:
-    """The handlers of a redirect: each is Django's, and calls get()."""
+def _same_as_get(
+    decorate: Factory[_Own, _Async, _Sync], function: Any
+) -> Handler[_Own, _Async, _Sync, ResponseInEitherColour, HttpResponseBase]:
+    """Make the twin of a redirect's handler, of which each calls get()."""
 
     @functools.wraps(function)
     def method(
@@ -247,7 +276,7 @@ def _same_as_get(function: Any) -> Any:
         return (yield respond(self.get, request, *args, **kwargs))
 
     method.__doc__ = f"Redirect the {function.__name__.upper()} as get() does; no hop."
-    return handler(function, calls=("get",), pure=True)(method)
+    return decorate(function, calls=("get",), pure=True)(method)
 
 
 class AsyncRedirectView(DjangoRedirectView, AsyncView):
@@ -257,7 +286,7 @@ class AsyncRedirectView(DjangoRedirectView, AsyncView):
     async def aget_redirect_url(self, *args: Any, **kwargs: Any) -> str | None:
         """Return where to go, None for 410 Gone; twin of get_redirect_url()."""
 
-    @handler(
+    @handler.get(
         base.RedirectView.get,
         calls=("get_redirect_url",),
         # With neither it answers 410, and logs that.
@@ -287,9 +316,9 @@ class AsyncRedirectView(DjangoRedirectView, AsyncView):
             return redirect(url, preserve_request=preserve_request)
         return redirect(url)
 
-    head = _same_as_get(base.RedirectView.head)
-    post = _same_as_get(base.RedirectView.post)
-    options = _same_as_get(base.RedirectView.options)
-    delete = _same_as_get(base.RedirectView.delete)
-    put = _same_as_get(base.RedirectView.put)
-    patch = _same_as_get(base.RedirectView.patch)
+    head = _same_as_get(handler.head, base.RedirectView.head)
+    post = _same_as_get(handler.post, base.RedirectView.post)
+    options = _same_as_get(handler.options, base.RedirectView.options)
+    delete = _same_as_get(handler.delete, base.RedirectView.delete)
+    put = _same_as_get(handler.put, base.RedirectView.put)
+    patch = _same_as_get(handler.patch, base.RedirectView.patch)

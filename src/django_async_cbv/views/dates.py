@@ -3,27 +3,39 @@
 from __future__ import annotations
 
 import datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from django.conf import settings
-from django.db.models import DateTimeField, Model, QuerySet
-from django.http import Http404, HttpRequest, HttpResponseBase
+from django.db.models import DateTimeField, QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.generic import dates
 
 from ..flow import Body, call
-from ..hooks import SUPER, Twins, handler, twin, twin_or_hook
+from ..hooks import SUPER, Twins, twin, twin_or_hook
+from . import _handlers as handler
+from ._generic import _M
 from .base import AsyncView
 from .detail import AsyncBaseDetailView, AsyncSingleObjectTemplateResponseMixin
 from .list import AsyncMultipleObjectMixin, AsyncMultipleObjectTemplateResponseMixin
 
-_M = TypeVar("_M", bound=Model)
+# For what is private in Django, and so not in its stubs.
+_private: Any = dates
 
 if TYPE_CHECKING:
+    from django.db.models.query import _OrderByFieldName
+    from django.utils.datastructures import _IndexableCollection
+
+    _DatedItems: TypeAlias = tuple[
+        _IndexableCollection[datetime.date] | None,
+        _IndexableCollection[_M],
+        dict[str, Any],
+    ]
+
     # Their sync get() is not for checkers to see: see base.py.
     class DjangoBaseDateListView:
-        allow_empty: bool
         date_list_period: str
 
     class DjangoBaseArchiveIndexView: ...
@@ -107,7 +119,7 @@ _NEIGHBOURS = (
 
 # Django's own, whatever a subclass makes of them.
 _USES_DATETIME_FIELD = dates.DateMixin.uses_datetime_field
-_make_date_lookup_arg = dates.DateMixin._make_date_lookup_arg
+_make_date_lookup_arg = _private.DateMixin._make_date_lookup_arg
 
 _WEEK_NEIGHBOURS = (*_NEIGHBOURS, "_get_current_week", "_get_next_week")
 
@@ -133,7 +145,7 @@ class AsyncYearMixin(dates.YearMixin, Twins):
         """Return how the year is written in the URL; twin of get_year_format()."""
 
     @twin(dates.YearMixin.get_year, pure=_is_given("year"))
-    async def aget_year(self) -> str | int:
+    async def aget_year(self) -> str:
         """Return the year to show, as the URL has it; twin of get_year()."""
 
     @twin(dates.YearMixin.get_next_year, calls=_NEIGHBOURS)
@@ -163,7 +175,7 @@ class AsyncMonthMixin(dates.MonthMixin, Twins):
         """Return how the month is written in the URL; twin of get_month_format()."""
 
     @twin(dates.MonthMixin.get_month, pure=_is_given("month"))
-    async def aget_month(self) -> str | int:
+    async def aget_month(self) -> str:
         """Return the month to show, as the URL has it; twin of get_month()."""
 
     @twin(dates.MonthMixin.get_next_month, calls=_NEIGHBOURS)
@@ -193,7 +205,7 @@ class AsyncDayMixin(dates.DayMixin, Twins):
         """Return how the day is written in the URL; twin of get_day_format()."""
 
     @twin(dates.DayMixin.get_day, pure=_is_given("day"))
-    async def aget_day(self) -> str | int:
+    async def aget_day(self) -> str:
         """Return the day to show, as the URL has it; twin of get_day()."""
 
     @twin(dates.DayMixin.get_next_day, calls=_NEIGHBOURS)
@@ -223,7 +235,7 @@ class AsyncWeekMixin(dates.WeekMixin, Twins):
         """Return how the week is written in the URL; twin of get_week_format()."""
 
     @twin(dates.WeekMixin.get_week, pure=_is_given("week"))
-    async def aget_week(self) -> str | int:
+    async def aget_week(self) -> str:
         """Return the week to show, as the URL has it; twin of get_week()."""
 
     @twin(dates.WeekMixin.get_next_week, calls=_WEEK_NEIGHBOURS)
@@ -246,7 +258,7 @@ class AsyncWeekMixin(dates.WeekMixin, Twins):
 
     # A week begins on the day that its format says, so these reach a hook.
 
-    @twin(dates.WeekMixin._get_next_week, calls=("_get_weekday",))
+    @twin(_private.WeekMixin._get_next_week, calls=("_get_weekday",))
     def _aget_next_week(self, date: datetime.date) -> Body[datetime.date]:
         days = 7 - (yield call(self._aget_weekday, date))
         try:
@@ -254,11 +266,11 @@ class AsyncWeekMixin(dates.WeekMixin, Twins):
         except OverflowError:
             raise Http404(_("Date out of range")) from None
 
-    @twin(dates.WeekMixin._get_current_week, calls=("_get_weekday",))
+    @twin(_private.WeekMixin._get_current_week, calls=("_get_weekday",))
     def _aget_current_week(self, date: datetime.date) -> Body[datetime.date]:
         return date - datetime.timedelta((yield call(self._aget_weekday, date)))
 
-    @twin(dates.WeekMixin._get_weekday, calls=("get_week_format",))
+    @twin(_private.WeekMixin._get_weekday, calls=("get_week_format",))
     def _aget_weekday(self, date: datetime.date) -> Body[int]:
         week_format = yield call(self.aget_week_format)
         if week_format in {"%W", "%V"}:  # begins on Monday
@@ -280,7 +292,7 @@ class AsyncDateMixin(dates.DateMixin, Twins):
         """Return whether objects of the future are shown; twin of the hook."""
 
     @twin(
-        dates.DateMixin._make_date_lookup_arg, calls=("get_queryset", "get_date_field")
+        _private.DateMixin._make_date_lookup_arg, calls=("get_queryset", "get_date_field")
     )
     def _amake_date_lookup_arg(self, value: datetime.date) -> Body[datetime.date]:
         # Once that is known, Django's own method calls no hook.
@@ -289,7 +301,7 @@ class AsyncDateMixin(dates.DateMixin, Twins):
         return made
 
     @twin(
-        dates.DateMixin._make_single_date_lookup,
+        _private.DateMixin._make_single_date_lookup,
         calls=("get_date_field", "get_queryset", "_make_date_lookup_arg"),
     )
     def _amake_single_date_lookup(self, date: datetime.date) -> Body[dict[str, Any]]:
@@ -377,13 +389,13 @@ class AsyncBaseDateListView(
     object_list: Any
     date_list: Any
 
-    @handler(
+    @handler.get(
         dates.BaseDateListView.get,
         calls=("get_dated_items", "get_context_data", "render_to_response"),
     )
     def get(
         self, request: HttpRequest, *args: Any, **kwargs: Any
-    ) -> Body[HttpResponseBase]:
+    ) -> Body[HttpResponse]:
         """Answer with the dates and objects; one hop before the rendering's."""
         self.date_list, self.object_list, extra_context = yield call(
             self.aget_dated_items
@@ -397,7 +409,7 @@ class AsyncBaseDateListView(
         return (yield call(twin_or_hook(self, "render_to_response"), context))
 
     @twin(dates.BaseDateListView.get_dated_items)
-    async def aget_dated_items(self) -> tuple[Any, Any, dict[str, Any]]:
+    async def aget_dated_items(self) -> _DatedItems[_M]:
         """
         Return the dates, the objects, and more context; twin of get_dated_items().
 
@@ -405,7 +417,7 @@ class AsyncBaseDateListView(
         """
 
     @twin(dates.BaseDateListView.get_ordering, calls=("get_date_field",), pure=True)
-    def aget_ordering(self) -> Body[Any]:
+    def aget_ordering(self) -> Body[str | Sequence[_OrderByFieldName]]:
         """Return what to order by, the date by default; twin of get_ordering()."""
         if self.ordering is not None:
             return self.ordering
@@ -445,8 +457,7 @@ class AsyncBaseDateListView(
             )
             if is_empty:
                 raise _none_available(queryset)
-        result: QuerySet[_M] = queryset
-        return result
+        return queryset
 
     @twin(dates.BaseDateListView.get_date_list_period, pure=True)
     async def aget_date_list_period(self) -> str:
@@ -463,7 +474,7 @@ class AsyncBaseDateListView(
     )
     def aget_date_list(
         self, queryset: QuerySet[_M], date_type: str | None = None, ordering: str = "ASC"
-    ) -> Body[Any]:
+    ) -> Body[QuerySet[_M]]:
         """
         Return the dates that there are objects of; twin of get_date_list().
 
@@ -493,7 +504,7 @@ class AsyncBaseArchiveIndexView(DjangoBaseArchiveIndexView, AsyncBaseDateListVie
     """Async twin of BaseArchiveIndexView: an archive, without a response mixin."""
 
     @twin(dates.BaseArchiveIndexView.get_dated_items, calls=_DATED)
-    def aget_dated_items(self) -> Body[tuple[Any, Any, dict[str, Any]]]:
+    def aget_dated_items(self) -> Body[_DatedItems[_M]]:
         """Return the years, the latest objects, no more; twin of get_dated_items()."""
         queryset = yield call(self.aget_dated_queryset)
         date_list = yield call(self.aget_date_list, queryset, ordering="DESC")
@@ -528,12 +539,12 @@ class AsyncBaseYearArchiveView(
             "get_previous_year",
         ),
     )
-    def aget_dated_items(self) -> Body[tuple[Any, Any, dict[str, Any]]]:
+    def aget_dated_items(self) -> Body[_DatedItems[_M]]:
         """Return the months, the objects, the years beside; twin of the hook."""
         year = yield call(self.aget_year)
         date_field = yield call(self.aget_date_field)
         year_format = yield call(self.aget_year_format)
-        date = yield call(dates._date_from_string, year, year_format)
+        date = yield call(_private._date_from_string, year, year_format)
         lookup = yield from _interval(self, date_field, date, "year")
         queryset = yield call(self.aget_dated_queryset, **lookup)
         date_list = yield call(self.aget_date_list, queryset)
@@ -596,7 +607,7 @@ class AsyncBaseMonthArchiveView(
             "get_previous_month",
         ),
     )
-    def aget_dated_items(self) -> Body[tuple[Any, Any, dict[str, Any]]]:
+    def aget_dated_items(self) -> Body[_DatedItems[_M]]:
         """Return the days, the objects, the months beside; twin of the hook."""
         year = yield call(self.aget_year)
         month = yield call(self.aget_month)
@@ -604,7 +615,7 @@ class AsyncBaseMonthArchiveView(
         year_format = yield call(self.aget_year_format)
         month_format = yield call(self.aget_month_format)
         date = yield call(
-            dates._date_from_string, year, year_format, month, month_format
+            _private._date_from_string, year, year_format, month, month_format
         )
         lookup = yield from _interval(self, date_field, date, "month")
         queryset = yield call(self.aget_dated_queryset, **lookup)
@@ -640,7 +651,7 @@ class AsyncBaseWeekArchiveView(
             "get_previous_week",
         ),
     )
-    def aget_dated_items(self) -> Body[tuple[Any, Any, dict[str, Any]]]:
+    def aget_dated_items(self) -> Body[_DatedItems[_M]]:
         """Return None, the objects, the weeks beside; twin of get_dated_items()."""
         year = yield call(self.aget_year)
         week = yield call(self.aget_week)
@@ -659,7 +670,7 @@ class AsyncBaseWeekArchiveView(
                 f"directive '{year_format}'. Use the ISO year '%G' instead."
             )
         date = yield call(
-            dates._date_from_string,
+            _private._date_from_string,
             year,
             year_format,
             week_choices[week_format],
@@ -697,7 +708,7 @@ def _day(view: Any) -> Body[datetime.date]:
     month = yield call(view.aget_month)
     day = yield call(view.aget_day)
     date: datetime.date = yield call(
-        dates._date_from_string,
+        _private._date_from_string,
         year,
         (yield call(view.aget_year_format)),
         month,
@@ -720,15 +731,13 @@ class AsyncBaseDayArchiveView(
     @twin(
         dates.BaseDayArchiveView.get_dated_items, calls=(*_DAY, "_get_dated_items")
     )
-    def aget_dated_items(self) -> Body[tuple[Any, Any, dict[str, Any]]]:
+    def aget_dated_items(self) -> Body[_DatedItems[_M]]:
         """Return None, the objects, the days and months beside; twin of the hook."""
         date = yield from _day(self)
-        result: tuple[Any, Any, dict[str, Any]]
-        result = yield call(self._aget_dated_items, date)
-        return result
+        return (yield call(self._aget_dated_items, date))
 
     @twin(
-        dates.BaseDayArchiveView._get_dated_items,
+        _private.BaseDayArchiveView._get_dated_items,
         calls=(
             "_make_single_date_lookup",
             "get_dated_queryset",
@@ -740,7 +749,7 @@ class AsyncBaseDayArchiveView(
     )
     def _aget_dated_items(
         self, date: datetime.date
-    ) -> Body[tuple[Any, Any, dict[str, Any]]]:
+    ) -> Body[_DatedItems[_M]]:
         lookup = yield call(self._amake_single_date_lookup, date)
         queryset = yield call(self.aget_dated_queryset, **lookup)
         context = {
@@ -767,11 +776,9 @@ class AsyncBaseTodayArchiveView(
     """Async twin of BaseTodayArchiveView: today, without a response mixin."""
 
     @twin(dates.BaseTodayArchiveView.get_dated_items, calls=("_get_dated_items",))
-    def aget_dated_items(self) -> Body[tuple[Any, Any, dict[str, Any]]]:
+    def aget_dated_items(self) -> Body[_DatedItems[_M]]:
         """Return what the day archive does, for today; twin of get_dated_items()."""
-        result: tuple[Any, Any, dict[str, Any]]
-        result = yield call(self._aget_dated_items, datetime.date.today())
-        return result
+        return (yield call(self._aget_dated_items, datetime.date.today()))
 
 
 class AsyncTodayArchiveView(

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import ImproperlyConfigured
-from django.db.models import Model, QuerySet
-from django.http import Http404, HttpRequest, HttpResponseBase
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 from django.views.generic import detail
 
 from ..flow import Body, call
-from ..hooks import SUPER, handler, twin, twin_or_hook
+from ..hooks import SUPER, twin, twin_or_hook
+from . import _handlers as handler
+from ._generic import _M, subscriptable
 from ._plain import has_plain_object, has_plain_queryset, truth
 from .base import AsyncContextMixin, AsyncTemplateResponseMixin, AsyncView
-
-_M = TypeVar("_M", bound=Model)
 
 if TYPE_CHECKING:
     from django.views.generic.detail import SingleObjectMixin
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     class DjangoDetailView: ...
 
 else:
-    from ._generic import subscriptable
-
     SingleObjectMixin = subscriptable(detail.SingleObjectMixin)
     DjangoBaseDetailView = detail.BaseDetailView
     DjangoDetailView = detail.DetailView
@@ -42,6 +40,10 @@ __all__ = [
 
 class AsyncSingleObjectMixin(SingleObjectMixin[_M], AsyncContextMixin):
     """Async twin of SingleObjectMixin."""
+
+    # The view's.
+    kwargs: Any
+    object: Any
 
     @twin(
         detail.SingleObjectMixin.get_object, calls=("get_queryset", "get_slug_field")
@@ -124,13 +126,15 @@ def _get_or_404(queryset: QuerySet[Any], lookups: list[dict[str, Any]]) -> Any:
 class AsyncBaseDetailView(DjangoBaseDetailView, AsyncSingleObjectMixin[_M], AsyncView):
     """Async twin of BaseDetailView: a detail view without a response mixin."""
 
-    @handler(
+    object: _M
+
+    @handler.get(
         detail.BaseDetailView.get,
         calls=("get_object", "get_context_data", "render_to_response"),
     )
     def get(
         self, request: HttpRequest, *args: Any, **kwargs: Any
-    ) -> Body[HttpResponseBase]:
+    ) -> Body[HttpResponse]:
         """Answer with the object; one hop before the rendering's."""
         self.object = yield call(self.aget_object)
         context = yield call(self.aget_context_data, object=self.object)
@@ -145,6 +149,9 @@ class AsyncSingleObjectTemplateResponseMixin(
     detail.SingleObjectTemplateResponseMixin, AsyncTemplateResponseMixin
 ):
     """Async twin of SingleObjectTemplateResponseMixin."""
+
+    # The view's.
+    object: Any
 
     @twin(
         detail.SingleObjectTemplateResponseMixin.get_template_names,

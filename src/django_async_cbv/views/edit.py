@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Generic
 
 from django.core.exceptions import ImproperlyConfigured
-from django.db.models import Model
-from django.forms import BaseForm, Form
+from django.forms import Form
 from django.forms import models as model_forms
-from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.views.generic import edit
 
 from ..flow import Body, call, respond
-from ..hooks import SUPER, Twins, after, handler, twin, twin_or_hook
+from ..hooks import SUPER, Twins, after, twin, twin_or_hook
+from . import _handlers as handler
+from ._generic import _F, _M, _DeleteF, _ModelF, subscriptable
 from ._plain import has_plain_success_url
 from .base import AsyncContextMixin, AsyncTemplateResponseMixin, AsyncView
 from .detail import (
@@ -21,10 +22,8 @@ from .detail import (
     AsyncSingleObjectTemplateResponseMixin,
 )
 
-_F = TypeVar("_F", bound=BaseForm)
-_M = TypeVar("_M", bound=Model)
-
 if TYPE_CHECKING:
+    from django.utils.functional import _StrOrPromise
     from django.views.generic.edit import FormMixin, ModelFormMixin
 
     # Their sync handlers are not for checkers to see: see base.py.
@@ -42,17 +41,17 @@ if TYPE_CHECKING:
 
     class DjangoUpdateView: ...
 
-    class DjangoDeletionMixin:
-        success_url: Any
-        object: Any
+    class DjangoDeletionMixin(Generic[_M]):
+        success_url: _StrOrPromise | None = None
+        object: _M
+
+        def get_success_url(self) -> str: ...
 
     class DjangoBaseDeleteView: ...
 
     class DjangoDeleteView: ...
 
 else:
-    from ._generic import subscriptable
-
     FormMixin = subscriptable(edit.FormMixin)
     ModelFormMixin = subscriptable(edit.ModelFormMixin)
     DjangoProcessFormView = edit.ProcessFormView
@@ -62,7 +61,7 @@ else:
     DjangoCreateView = edit.CreateView
     DjangoBaseUpdateView = edit.BaseUpdateView
     DjangoUpdateView = edit.UpdateView
-    DjangoDeletionMixin = edit.DeletionMixin
+    DjangoDeletionMixin = subscriptable(edit.DeletionMixin)
     DjangoBaseDeleteView = edit.BaseDeleteView
     DjangoDeleteView = edit.DeleteView
 
@@ -84,6 +83,9 @@ __all__ = [
 
 class AsyncFormMixin(FormMixin[_F], AsyncContextMixin):
     """Async twin of FormMixin."""
+
+    # The view's.
+    request: HttpRequest
 
     @twin(edit.FormMixin.get_initial, pure=lambda view: type(view.initial) is dict)
     async def aget_initial(self) -> dict[str, Any]:
@@ -137,7 +139,7 @@ class AsyncFormMixin(FormMixin[_F], AsyncContextMixin):
         """Return where to go after a valid form; twin of get_success_url()."""
 
     @twin(edit.FormMixin.form_valid, calls=("get_success_url",), pure=True)
-    def aform_valid(self, form: _F) -> Body[HttpResponseBase]:
+    def aform_valid(self, form: _F) -> Body[HttpResponse]:
         """Answer to a valid form with a redirect; twin of form_valid()."""
         return HttpResponseRedirect((yield call(self.aget_success_url)))
 
@@ -145,7 +147,7 @@ class AsyncFormMixin(FormMixin[_F], AsyncContextMixin):
         edit.FormMixin.form_invalid,
         calls=("get_context_data", "render_to_response"),
     )
-    def aform_invalid(self, form: _F) -> Body[HttpResponseBase]:
+    def aform_invalid(self, form: _F) -> Body[HttpResponse]:
         """Answer to an invalid form with its page; twin of form_invalid()."""
         context = yield call(self.aget_context_data, form=form)
         return (yield call(twin_or_hook(self, "render_to_response"), context))
@@ -164,7 +166,7 @@ class AsyncFormMixin(FormMixin[_F], AsyncContextMixin):
 
 
 class AsyncModelFormMixin(
-    ModelFormMixin[_M, _F], AsyncFormMixin[_F], AsyncSingleObjectMixin[_M]
+    ModelFormMixin[_M, _ModelF], AsyncFormMixin[_ModelF], AsyncSingleObjectMixin[_M]
 ):
     """Async twin of ModelFormMixin."""
 
@@ -174,7 +176,7 @@ class AsyncModelFormMixin(
         # Else a class is made, for which form fields may ask the database.
         pure=lambda view: view.fields is None and view.form_class is not None,
     )
-    def aget_form_class(self) -> Body[type[_F]]:
+    def aget_form_class(self) -> Body[type[_ModelF]]:
         """
         Return the class of the form; twin of get_form_class().
 
@@ -198,10 +200,9 @@ class AsyncModelFormMixin(
                 f"Using ModelFormMixin (base class of {type(self).__name__}) "
                 "without the 'fields' attribute is prohibited."
             )
-        made: type[_F] = yield call(
-            model_forms.modelform_factory, model, fields=self.fields
+        return (
+            yield call(model_forms.modelform_factory, model, fields=self.fields)
         )
-        return made
 
     @twin(edit.ModelFormMixin.get_form_kwargs, calls=(SUPER,), pure=True)
     def aget_form_kwargs(self) -> Body[dict[str, Any]]:
@@ -224,44 +225,44 @@ class AsyncModelFormMixin(
         """
 
     @twin(edit.ModelFormMixin.form_valid, calls=(SUPER,))
-    def aform_valid(self, form: _F) -> Body[HttpResponseBase]:
+    def aform_valid(self, form: _ModelF) -> Body[HttpResponse]:
         """
         Save the object and redirect; twin of form_valid().
 
         The save, many-to-many and all, is one call in one hop: a cancellation
         can't split it.
         """
-        self.object = yield call(form.save)  # type: ignore[attr-defined]
+        self.object = yield call(form.save)
         return (yield call(super().aform_valid, form))
 
 
 class AsyncProcessFormView(DjangoProcessFormView, AsyncView):
     """Async twin of ProcessFormView."""
 
-    @handler(
+    @handler.get(
         edit.ProcessFormView.get, calls=("get_context_data", "render_to_response")
     )
     def get(
         self, request: HttpRequest, *args: Any, **kwargs: Any
-    ) -> Body[HttpResponseBase]:
+    ) -> Body[HttpResponse]:
         """Answer with the page of a blank form; one hop before the rendering's."""
         context = yield call(twin_or_hook(self, "get_context_data"))
         return (yield call(twin_or_hook(self, "render_to_response"), context))
 
-    @handler(
+    @handler.post(
         edit.ProcessFormView.post, calls=("get_form", "form_valid", "form_invalid")
     )
     def post(
         self, request: HttpRequest, *args: Any, **kwargs: Any
-    ) -> Body[HttpResponseBase]:
+    ) -> Body[HttpResponse]:
         """Parse, validate and act on the form: one hop for all of it."""
         form = yield call(twin_or_hook(self, "get_form"))
         if (yield call(form.is_valid)):
             return (yield call(twin_or_hook(self, "form_valid"), form))
         return (yield call(twin_or_hook(self, "form_invalid"), form))
 
-    @handler(edit.ProcessFormView.put, calls=("post",), pure=True)
-    def put(self, *args: Any, **kwargs: Any) -> Body[HttpResponseBase]:
+    @handler.put(edit.ProcessFormView.put, calls=("post",), pure=True)
+    def put(self, *args: Any, **kwargs: Any) -> Body[HttpResponse]:
         """Do as post() does."""
         return (yield respond(self.post, *args, **kwargs))
 
@@ -275,22 +276,24 @@ class AsyncFormView(DjangoFormView, AsyncTemplateResponseMixin, AsyncBaseFormVie
 
 
 class AsyncBaseCreateView(
-    DjangoBaseCreateView, AsyncModelFormMixin[_M, _F], AsyncProcessFormView
+    DjangoBaseCreateView, AsyncModelFormMixin[_M, _ModelF], AsyncProcessFormView
 ):
     """Async twin of BaseCreateView: a create view without a response mixin."""
 
-    @handler(edit.BaseCreateView.get, calls=(SUPER,), pure=True)
+    object: _M | None
+
+    @handler.get(edit.BaseCreateView.get, calls=(SUPER,), pure=True)
     def get(
         self, request: HttpRequest, *args: Any, **kwargs: Any
-    ) -> Body[HttpResponseBase]:
+    ) -> Body[HttpResponse]:
         """Answer with the page of a blank form; one hop before the rendering's."""
         self.object = None
         return (yield respond(after(DjangoBaseCreateView, self, "get"), request, *args, **kwargs))
 
-    @handler(edit.BaseCreateView.post, calls=(SUPER,), pure=True)
+    @handler.post(edit.BaseCreateView.post, calls=(SUPER,), pure=True)
     def post(
         self, request: HttpRequest, *args: Any, **kwargs: Any
-    ) -> Body[HttpResponseBase]:
+    ) -> Body[HttpResponse]:
         """Parse, validate, save, redirect: one hop."""
         self.object = None
         return (yield respond(after(DjangoBaseCreateView, self, "post"), request, *args, **kwargs))
@@ -299,28 +302,30 @@ class AsyncBaseCreateView(
 class AsyncCreateView(
     DjangoCreateView,
     AsyncSingleObjectTemplateResponseMixin,
-    AsyncBaseCreateView[_M, _F],
+    AsyncBaseCreateView[_M, _ModelF],
 ):
     """Async twin of CreateView: the page that makes an object."""
 
 
 class AsyncBaseUpdateView(
-    DjangoBaseUpdateView, AsyncModelFormMixin[_M, _F], AsyncProcessFormView
+    DjangoBaseUpdateView, AsyncModelFormMixin[_M, _ModelF], AsyncProcessFormView
 ):
     """Async twin of BaseUpdateView: an update view without a response mixin."""
 
-    @handler(edit.BaseUpdateView.get, calls=("get_object", SUPER))
+    object: _M
+
+    @handler.get(edit.BaseUpdateView.get, calls=("get_object", SUPER))
     def get(
         self, request: HttpRequest, *args: Any, **kwargs: Any
-    ) -> Body[HttpResponseBase]:
+    ) -> Body[HttpResponse]:
         """Answer with the page of the object's form; one hop before the rendering's."""
         self.object = yield call(self.aget_object)
         return (yield respond(after(DjangoBaseUpdateView, self, "get"), request, *args, **kwargs))
 
-    @handler(edit.BaseUpdateView.post, calls=("get_object", SUPER))
+    @handler.post(edit.BaseUpdateView.post, calls=("get_object", SUPER))
     def post(
         self, request: HttpRequest, *args: Any, **kwargs: Any
-    ) -> Body[HttpResponseBase]:
+    ) -> Body[HttpResponse]:
         """Fetch, parse, validate, save, redirect: one hop."""
         self.object = yield call(self.aget_object)
         return (yield respond(after(DjangoBaseUpdateView, self, "post"), request, *args, **kwargs))
@@ -329,28 +334,28 @@ class AsyncBaseUpdateView(
 class AsyncUpdateView(
     DjangoUpdateView,
     AsyncSingleObjectTemplateResponseMixin,
-    AsyncBaseUpdateView[_M, _F],
+    AsyncBaseUpdateView[_M, _ModelF],
 ):
     """Async twin of UpdateView: the page that changes an object."""
 
 
-class AsyncDeletionMixin(DjangoDeletionMixin, Twins):
+class AsyncDeletionMixin(DjangoDeletionMixin[_M], Twins):
     """Async twin of DeletionMixin."""
 
-    @handler(edit.DeletionMixin.delete, calls=("get_object", "get_success_url"))
+    @handler.delete(edit.DeletionMixin.delete, calls=("get_object", "get_success_url"))
     def delete(
         self, request: HttpRequest, *args: Any, **kwargs: Any
-    ) -> Body[HttpResponseBase]:
+    ) -> Body[HttpResponse]:
         """Delete the object, once, and redirect; one hop."""
         self.object = yield call(twin_or_hook(self, "get_object"))
         success_url = yield call(self.aget_success_url)
         yield call(self.object.delete)
         return HttpResponseRedirect(success_url)
 
-    @handler(edit.DeletionMixin.post, calls=("delete",), pure=True)
+    @handler.post(edit.DeletionMixin.post, calls=("delete",), pure=True)
     def post(
         self, request: HttpRequest, *args: Any, **kwargs: Any
-    ) -> Body[HttpResponseBase]:
+    ) -> Body[HttpResponse]:
         """Do as delete() does, for browsers."""
         return (yield respond(self.delete, request, *args, **kwargs))
 
@@ -361,21 +366,21 @@ class AsyncDeletionMixin(DjangoDeletionMixin, Twins):
 
 class AsyncBaseDeleteView(
     DjangoBaseDeleteView,
-    AsyncDeletionMixin,
-    AsyncFormMixin[_F],
+    AsyncDeletionMixin[_M],
+    AsyncFormMixin[_DeleteF],
     AsyncBaseDetailView[_M],
 ):
     """Async twin of BaseDeleteView: a delete view without a response mixin."""
 
-    form_class = Form
+    form_class = Form  # type: ignore[assignment]  # the default of _DeleteF
 
-    @handler(
+    @handler.post(
         edit.BaseDeleteView.post,
         calls=("get_object", "get_form", "form_valid", "form_invalid"),
     )
     def post(
         self, request: HttpRequest, *args: Any, **kwargs: Any
-    ) -> Body[HttpResponseBase]:
+    ) -> Body[HttpResponse]:
         """Validate the form and delete the object, once; one hop."""
         self.object = yield call(self.aget_object)
         form = yield call(self.aget_form)
@@ -384,7 +389,7 @@ class AsyncBaseDeleteView(
         return (yield call(self.aform_invalid, form))
 
     @twin(edit.BaseDeleteView.form_valid, calls=("get_success_url",))
-    def aform_valid(self, form: _F) -> Body[HttpResponseBase]:
+    def aform_valid(self, form: _DeleteF) -> Body[HttpResponse]:
         """Delete the object and redirect; twin of form_valid()."""
         success_url = yield call(self.aget_success_url)
         yield call(self.object.delete)
@@ -394,6 +399,6 @@ class AsyncBaseDeleteView(
 class AsyncDeleteView(
     DjangoDeleteView,
     AsyncSingleObjectTemplateResponseMixin,
-    AsyncBaseDeleteView[_M, _F],
+    AsyncBaseDeleteView[_M, _DeleteF],
 ):
     """Async twin of DeleteView: the page that asks, then deletes."""

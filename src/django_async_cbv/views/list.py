@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import ImproperlyConfigured
 from django.core.paginator import InvalidPage, Page, Paginator
-from django.db.models import Model, QuerySet
-from django.http import Http404, HttpRequest, HttpResponseBase
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 from django.views.generic import list as django_list
 
 from ..flow import Body, Call, call
-from ..hooks import SUPER, handler, twin, twin_or_hook
+from ..hooks import SUPER, twin, twin_or_hook
+from . import _handlers as handler
+from ._generic import _M, subscriptable
 from ._plain import has_plain_object_list, has_plain_paginator, has_plain_queryset
 from .base import AsyncContextMixin, AsyncTemplateResponseMixin, AsyncView
 
-_M = TypeVar("_M", bound=Model)
-
 if TYPE_CHECKING:
+    from django.core.paginator import _SupportsPagination
+    from django.db.models.query import _OrderByFieldName
     from django.views.generic.list import MultipleObjectMixin
 
     # Their sync get() is not for checkers to see: see base.py.
@@ -28,8 +30,6 @@ if TYPE_CHECKING:
     class DjangoListView: ...
 
 else:
-    from ._generic import subscriptable
-
     MultipleObjectMixin = subscriptable(django_list.MultipleObjectMixin)
     DjangoBaseListView = django_list.BaseListView
     DjangoListView = django_list.ListView
@@ -44,6 +44,11 @@ __all__ = [
 
 class AsyncMultipleObjectMixin(MultipleObjectMixin[_M], AsyncContextMixin):
     """Async twin of MultipleObjectMixin."""
+
+    # The view's.
+    request: HttpRequest
+    kwargs: Any
+    object_list: Any
 
     @twin(
         django_list.MultipleObjectMixin.get_queryset,
@@ -79,7 +84,7 @@ class AsyncMultipleObjectMixin(MultipleObjectMixin[_M], AsyncContextMixin):
         return queryset
 
     @twin(django_list.MultipleObjectMixin.get_ordering, pure=True)
-    async def aget_ordering(self) -> str | Sequence[str] | None:
+    async def aget_ordering(self) -> str | Sequence[_OrderByFieldName] | None:
         """Return the field or fields to order by; twin of get_ordering()."""
 
     @twin(
@@ -87,8 +92,8 @@ class AsyncMultipleObjectMixin(MultipleObjectMixin[_M], AsyncContextMixin):
         calls=("get_paginator", "get_paginate_orphans", "get_allow_empty"),
     )
     def apaginate_queryset(
-        self, queryset: Any, page_size: int
-    ) -> Body[tuple[Paginator[_M], Page[_M], Any, bool]]:
+        self, queryset: _SupportsPagination[_M], page_size: int
+    ) -> Body[tuple[Paginator[Any], Page[Any], _SupportsPagination[_M], bool]]:
         """
         Return paginator, page, its objects, whether there are others.
 
@@ -108,23 +113,21 @@ class AsyncMultipleObjectMixin(MultipleObjectMixin[_M], AsyncContextMixin):
             or self.request.GET.get(self.page_kwarg)
             or 1
         )
-        result: tuple[Paginator[_M], Page[_M], Any, bool]
-        result = yield call(_page_or_404, paginator, wanted)
-        return result
+        return (yield call(_page_or_404, paginator, wanted))
 
     @twin(django_list.MultipleObjectMixin.get_paginate_by, pure=True)
-    async def aget_paginate_by(self, queryset: Any) -> int | None:
+    async def aget_paginate_by(self, queryset: QuerySet[_M]) -> int | None:
         """Return the objects a page, None for no pages; twin of get_paginate_by()."""
 
     @twin(django_list.MultipleObjectMixin.get_paginator, pure=has_plain_paginator)
     async def aget_paginator(
         self,
-        queryset: Any,
+        queryset: _SupportsPagination[_M],
         per_page: int,
         orphans: int = 0,
         allow_empty_first_page: bool = True,
         **kwargs: Any,
-    ) -> Paginator[_M]:
+    ) -> Paginator[Any]:
         """Return the paginator; twin of get_paginator()."""
 
     @twin(django_list.MultipleObjectMixin.get_paginate_orphans, pure=True)
@@ -152,7 +155,7 @@ class AsyncMultipleObjectMixin(MultipleObjectMixin[_M], AsyncContextMixin):
         ),
     )
     def aget_context_data(
-        self, *, object_list: Any = None, **kwargs: Any
+        self, *, object_list: _SupportsPagination[_M] | None = None, **kwargs: Any
     ) -> Body[dict[str, Any]]:
         """
         Return the template's context with the page; twin of get_context_data().
@@ -160,7 +163,7 @@ class AsyncMultipleObjectMixin(MultipleObjectMixin[_M], AsyncContextMixin):
         Django's own is one hop, in which the page is counted and fetched. An
         unpaginated list stays lazy until the template asks for it.
         """
-        queryset = self.object_list if object_list is None else object_list
+        queryset: Any = self.object_list if object_list is None else object_list
         page_size = yield call(self.aget_paginate_by, queryset)
         name = yield call(self.aget_context_object_name, queryset)
         paginator, page, is_paginated = None, None, False
@@ -203,9 +206,9 @@ def _page_or_404(paginator: Paginator[Any], wanted: Any) -> Any:
 class AsyncBaseListView(DjangoBaseListView, AsyncMultipleObjectMixin[_M], AsyncView):
     """Async twin of BaseListView: a list view without a response mixin."""
 
-    object_list: Any
+    object_list: _SupportsPagination[_M]
 
-    @handler(
+    @handler.get(
         django_list.BaseListView.get,
         calls=(
             "get_queryset",
@@ -217,7 +220,7 @@ class AsyncBaseListView(DjangoBaseListView, AsyncMultipleObjectMixin[_M], AsyncV
     )
     def get(
         self, request: HttpRequest, *args: Any, **kwargs: Any
-    ) -> Body[HttpResponseBase]:
+    ) -> Body[HttpResponse]:
         """Answer with the list; one hop before the rendering's."""
         self.object_list = yield call(self.aget_queryset)
         if not (yield call(self.aget_allow_empty)):
@@ -240,6 +243,9 @@ class AsyncMultipleObjectTemplateResponseMixin(
     django_list.MultipleObjectTemplateResponseMixin, AsyncTemplateResponseMixin
 ):
     """Async twin of MultipleObjectTemplateResponseMixin."""
+
+    # The view's.
+    object_list: Any
 
     @twin(
         django_list.MultipleObjectTemplateResponseMixin.get_template_names,
