@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import gc
 import inspect
 import textwrap
+import weakref
 from collections.abc import Iterator
 from typing import Any
 from unittest import mock
@@ -215,6 +217,17 @@ class TestPlan:
         after = plan_of(View, verify=True)
         assert after is not before
         assert not after.is_async("get_queryset")
+
+    def test_it_goes_with_its_class(self):
+        class View(views.AsyncListView):
+            async def aget_queryset(self):
+                pass
+
+        View.as_view()
+        gone = weakref.ref(View)
+        del View
+        gc.collect()
+        assert gone() is None
 
     def test_no_bridge_on_a_class_of_the_library(self):
         for name in views.__all__:

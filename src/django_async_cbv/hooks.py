@@ -28,7 +28,6 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from types import FunctionType
 from typing import Any, ParamSpec, Protocol, TypeVar, overload
-from weakref import WeakKeyDictionary
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 
@@ -464,20 +463,19 @@ class Sources:
         return cls.__mro__ is not self._mro or self._look() != self._state
 
 
-_plans: WeakKeyDictionary[type, tuple[Plan, Sources]] = WeakKeyDictionary()
-
-
 def plan_of(cls: type, *, verify: bool = False) -> Plan:
     """
-    The plan of a class, made at its first use.
+    The plan of a class, made at its first use and kept on it.
 
     `verify`: make it anew if an attribute that it was made from has changed
     since, as a decorator or mock.patch() on a class does.
     """
-    found = _plans.get(cls)
+    found: tuple[Plan, Sources] | None = vars(cls).get("_plan")
     if found is None or (verify and found[1].changed(cls)):
         prepare(cls)
-        found = _plans[cls] = (Plan(cls), Sources(cls))
+        # On the class and not in a table of ours, so that both go together.
+        cls._plan = None  # type: ignore[attr-defined]
+        found = cls._plan = (Plan(cls), Sources(cls))  # type: ignore[attr-defined]
     return found[0]
 
 
