@@ -502,6 +502,10 @@ def prepare(cls: type) -> None:
     """Give a user's class its bridges, and its own handlers both colours."""
     if is_library(cls):
         return
+    for base in cls.__bases__:
+        # A class decorator puts its dispatch() on a class that is made already.
+        if issubclass(base, Twins):
+            prepare(base)
     for name, aname in HOOKS.items():
         for klass in cls.__mro__:
             own = vars(klass)
