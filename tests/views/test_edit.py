@@ -7,33 +7,38 @@ import datetime
 import io
 import json
 import threading
+from pathlib import Path
+from unittest import mock
 
 import pytest
 from asgiref.sync import sync_to_async
 from blockbuster import BlockingError
 from django import forms
+from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured, SynchronousOnlyOperation
-from django.core.files.uploadedfile import (
-    InMemoryUploadedFile,
-    SimpleUploadedFile,
-    TemporaryUploadedFile,
-)
-from django.db import IntegrityError, connection
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.core.files.uploadhandler import TemporaryFileUploadHandler
+from django.core.handlers.wsgi import WSGIRequest
+from django.db import IntegrityError, transaction
 from django.db.models import ProtectedError
-from django.http import HttpResponse
+from django.http import HttpResponse, HttpResponseRedirect, UnreadablePostError
 from django.test import RequestFactory, override_settings
-from django.urls import reverse_lazy
+from django.test.client import BOUNDARY, encode_multipart
+from django.urls import include, path, reverse_lazy
+from django.views.generic.edit import ModelFormMixin
 
-from django_async_cbv.views import AsyncCreateView, AsyncFormView
+from django_async_cbv.views import AsyncCreateView
+from django_async_cbv.views.edit import AsyncModelFormMixin
 from tests.app.forms import BookForm, ConfirmForm, LoanForm
 from tests.app.models import Article, Author, Book, Loan, Novel, Tag
-from tests.comparison import ComparisonTestCase, Sent, variants
+from tests.comparison import ComparisonTestCase, Sent, rolled_back, variants
+from tests.concurrency import ServedTestCase, browser
 
 UTC = datetime.UTC
 
 
 class LibraryTestCase(ComparisonTestCase):
-    """Two authors, three tags, two books of which one is lent, a novel, two articles."""
+    """Two authors, three tags, a book, a lent book, a novel, two articles."""
 
     @classmethod
     def setUpTestData(cls):
@@ -49,7 +54,10 @@ class LibraryTestCase(ComparisonTestCase):
         )
         cls.book.tags.set(cls.tags[:2])
         cls.lent = Book.objects.create(
-            title="Laws", isbn="222", author=cls.ben, published=datetime.date(2019, 1, 1)
+            title="Laws",
+            isbn="222",
+            author=cls.ben,
+            published=datetime.date(2019, 1, 1),
         )
         Loan.objects.create(book=cls.lent, reader="Cy")
         cls.novel = Novel.objects.create(
@@ -180,7 +188,9 @@ class InheritedTests(LibraryTestCase):
         return super().posted(genre="saga", **changes)
 
     def views(self, name):
-        return variants(name, model=Novel, fields="__all__", success_url="/novels/{id}/")
+        return variants(
+            name, model=Novel, fields="__all__", success_url="/novels/{id}/"
+        )
 
     async def test_create_writes_both_tables(self):
         outcome = await self.assertSame(
@@ -511,12 +521,392 @@ class FormViewTests(LibraryTestCase):
         self.assertEqual(outcome.of(Loan)[-1]["reader"], "Di")
 
 
+def sized(size):
+    return SimpleUploadedFile("scan.bin", bytes(range(256)) * (size // 256))
+
+
+class Kind:
+    """Tells in a header what kind of upload the form was given."""
+
+    def form_valid(self, form):
+        scan = form.cleaned_data["scan"]
+        response = super().form_valid(form)
+        response["X-Kind"] = type(getattr(scan, "file", scan)).__name__
+        response["X-Scan"] = str(self.object.scan)
+        return response
+
+
+class AsyncKind:
+    async def aform_valid(self, form):
+        scan = form.cleaned_data["scan"]
+        response = await super().aform_valid(form)
+        response["X-Kind"] = type(getattr(scan, "file", scan)).__name__
+        response["X-Scan"] = str(self.object.scan)
+        return response
+
+
+class UploadTests(LibraryTestCase):
+    """FILE_UPLOAD_MAX_MEMORY_SIZE decides between memory and a temporary file."""
+
+    async def upload(self, views, size, **changes):
+        data = self.posted(scan=sized(size), **changes)
+        return await self.assertSame(views, Sent("post", data))
+
+    def views(self, name="CreateView"):
+        return variants(name, Kind, AsyncKind, model=Book, form_class=BookForm)
+
+    async def test_in_memory(self):
+        outcome = await self.upload(self.views(), 2560)
+        self.assertEqual(outcome.headers["X-Kind"], "BytesIO")
+        self.assertEqual(outcome.files, {"scans/scan.bin": bytes(range(256)) * 10})
+
+    async def test_larger_than_memory_may_hold(self):
+        size = 3 * 2**20
+        self.assertGreater(size, settings.FILE_UPLOAD_MAX_MEMORY_SIZE)
+        outcome = await self.upload(self.views(), size)
+        self.assertIn("TemporaryFile", outcome.headers["X-Kind"])
+        self.assertEqual(len(outcome.files["scans/scan.bin"]), size)
+        self.assertEqual(outcome.of(Book)[-1]["scan"], "scans/scan.bin")
+
+    @override_settings(FILE_UPLOAD_MAX_MEMORY_SIZE=1000)
+    async def test_with_an_invalid_form(self):
+        outcome = await self.upload(self.views(), 2560, isbn=self.lent.isbn)
+        self.assertEqual((outcome.status, outcome.files), (200, {}))
+
+    @override_settings(FILE_UPLOAD_MAX_MEMORY_SIZE=1000)
+    async def test_update(self):
+        for size in (256, 2560):
+            data = self.posted(scan=sized(size))
+            sent = Sent("post", data, pk=self.book.pk)
+            outcome = await self.assertSame(self.views("UpdateView"), sent)
+            self.assertEqual(len(outcome.files["scans/scan.bin"]), size)
+        # Kept without an upload, gone when asked, and not both.
+        await Book.objects.filter(pk=self.book.pk).aupdate(scan="scans/old.bin")
+        views = updating()
+        outcome = await self.assertSame(
+            views, Sent("post", self.posted(), pk=self.book.pk)
+        )
+        self.assertEqual(outcome.of(Book)[0]["scan"], "scans/old.bin")
+        cleared = self.posted(**{"scan-clear": "on"})
+        outcome = await self.assertSame(views, Sent("post", cleared, pk=self.book.pk))
+        self.assertEqual(outcome.of(Book)[0]["scan"], "")
+        sent = Sent("post", cleared | {"scan": sized(2560)}, pk=self.book.pk)
+        outcome = await self.assertSame(views, sent)
+        self.assertIn("not both", outcome.content)
+
+    async def test_upload_handlers_of_the_views_own(self):
+        class Handled:
+            def dispatch(self, request, *args, **kwargs):
+                handler = TemporaryFileUploadHandler(request)
+                request.upload_handlers.insert(0, handler)
+                return super().dispatch(request, *args, **kwargs)
+
+        views = variants(
+            "CreateView",
+            type("Both", (Handled, Kind), {}),
+            type("AsyncBoth", (Handled, AsyncKind), {}),
+            model=Book,
+            form_class=BookForm,
+        )
+        outcome = await self.upload(views, 2560)
+        self.assertIn("TemporaryFile", outcome.headers["X-Kind"])
+
+
+class BodyTests(LibraryTestCase):
+    """A request's body is a stream that may block: it is read off the loop."""
+
+    def request(self, stream):
+        body = encode_multipart(BOUNDARY, self.posted(scan=sized(2560)))
+        stream.seek(0)
+        stream.write(body)
+        stream.seek(0)
+        environ = RequestFactory().post("/").environ
+        environ |= {"CONTENT_LENGTH": len(body), "wsgi.input": stream}
+        return WSGIRequest(environ)
+
+    async def test_read_in_a_worker(self):
+        class Watched(io.BytesIO):
+            def read(self, *args):
+                readers.append(threading.current_thread())
+                return super().read(*args)
+
+        for amixin in (None, *ASYNC_OVERRIDES):
+            if amixin is Overrides.AsyncPost:
+                # Reads the body itself, where it is.
+                continue
+            with self.subTest(amixin=amixin):
+                view = variants(
+                    "CreateView", None, amixin, model=Book, form_class=BookForm
+                )[-1].as_view()
+                readers = []
+                async with rolled_back():
+                    response = await view(self.request(Watched()))
+                self.assertIn(response.status_code, (200, 302))
+                self.assertTrue(readers)
+                self.assertNotIn(threading.current_thread(), readers)
+
+    async def test_cut_short(self):
+        """The client is gone before all was sent."""
+
+        class Cut(io.BytesIO):
+            def read(self, *args):
+                if self.tell():
+                    raise OSError("connection reset")
+                return super().read(100)
+
+        django, ours, lifted = variants(
+            "CreateView",
+            Overrides.GetSuccessUrl,
+            Overrides.AsyncGetSuccessUrl,
+            model=Book,
+            form_class=BookForm,
+        )
+        with self.assertRaises(UnreadablePostError):
+            await sync_to_async(django.as_view())(self.request(Cut()))
+        for view in (ours, lifted):
+            with self.assertRaises(UnreadablePostError):
+                await view.as_view()(self.request(Cut()))
+        self.assertEqual(await Book.objects.acount(), 3)
+
+
+class CommitTests(LibraryTestCase):
+    """Patterns of projects around the save."""
+
+    async def saved(self, mixin, amixin, **attributes):
+        attributes = {"form_class": BookForm, **attributes}
+        outcome = await self.assertSame(
+            variants("CreateView", mixin, amixin, model=Book, **attributes),
+            Sent("post", self.posted()),
+        )
+        made = outcome.of(Book)[-1]
+        self.assertEqual(outcome.headers["Location"], f"/books/{made['id']}/")
+        return outcome, made
+
+    async def test_commit_false(self):
+        class Owned:
+            def form_valid(self, form):
+                self.object = form.save(commit=False)
+                self.object.author = Author.objects.get(slug="ada")
+                self.object.save()
+                form.save_m2m()
+                return HttpResponseRedirect(self.get_success_url())
+
+        class AsyncOwned:
+            async def aform_valid(self, form):
+                self.object = form.save(commit=False)
+                self.object.author = await Author.objects.aget(slug="ada")
+                await self.object.asave()
+                await sync_to_async(form.save_m2m)()
+                return HttpResponseRedirect(await self.aget_success_url())
+
+        outcome, made = await self.saved(Owned, AsyncOwned)
+        self.assertEqual(made["author_id"], self.ada.pk)
+        self.assertEqual(len(self.tags_of(outcome, made["id"])), 2)
+
+    async def test_commit_false_and_forgotten_many_to_many(self):
+        class Forgot:
+            def form_valid(self, form):
+                self.object = form.save(commit=False)
+                self.object.save()
+                return super(ModelFormMixin, self).form_valid(form)
+
+        class AsyncForgot:
+            async def aform_valid(self, form):
+                self.object = form.save(commit=False)
+                await self.object.asave()
+                return await super(AsyncModelFormMixin, self).aform_valid(form)
+
+        outcome, made = await self.saved(Forgot, AsyncForgot)
+        self.assertEqual(self.tags_of(outcome, made["id"]), [])
+
+    async def test_written_to_the_instance(self):
+        class Owned:
+            def form_valid(self, form):
+                form.instance.author = Author.objects.get(slug="ada")
+                return super().form_valid(form)
+
+        class AsyncOwned:
+            async def aform_valid(self, form):
+                form.instance.author = await Author.objects.aget(slug="ada")
+                return await super().aform_valid(form)
+
+        _, made = await self.saved(Owned, AsyncOwned)
+        self.assertEqual(made["author_id"], self.ada.pk)
+
+    async def test_in_a_transaction_that_fails(self):
+        """The row is gone with the transaction, and the form says why."""
+
+        class Checked:
+            def form_valid(self, form):
+                try:
+                    with transaction.atomic():
+                        super().form_valid(form)
+                        Tag.objects.create(name="art")
+                except IntegrityError:
+                    form.add_error(None, f"not {self.object}")
+                return self.form_invalid(form)
+
+        class AsyncChecked:
+            # A transaction has to begin and end in one hop.
+            async def aform_valid(self, form):
+                try:
+                    await sync_to_async(self.save_with_tag)(form)
+                except IntegrityError:
+                    form.add_error(None, f"not {self.object}")
+                return await self.aform_invalid(form)
+
+            def save_with_tag(self, form):
+                with transaction.atomic():
+                    self.object = form.save()
+                    Tag.objects.create(name="art")
+
+        outcome = await self.assertSame(
+            variants(
+                "CreateView", Checked, AsyncChecked, model=Book, form_class=BookForm
+            ),
+            Sent("post", self.posted()),
+        )
+        self.assertIn("not Waves", outcome.content)
+        self.assertEqual(len(outcome.of(Book)), 3)
+
+    async def test_a_form_that_queries_wherever_it_can(self):
+        class Curious(BookForm):
+            def __init__(self, *args, **kwargs):
+                super().__init__(*args, **kwargs)
+                self.fields["title"].help_text = f"like {Book.objects.first()}"
+
+            def clean(self):
+                if Book.objects.filter(title=self.cleaned_data.get("title")).exists():
+                    self.add_error("title", "have it")
+                return super().clean()
+
+            def save(self, commit=True):
+                saved = super().save(commit)
+                Tag.objects.create(name=f"of {Book.objects.count()}")
+                return saved
+
+        for amixin in (None, *ASYNC_OVERRIDES):
+            mixin = amixin and getattr(Overrides, amixin.__name__.removeprefix("Async"))
+            with self.subTest(amixin=amixin):
+                views = variants(
+                    "CreateView", mixin, amixin, model=Book, form_class=Curious
+                )
+                await self.assertSame(views, Sent("post", self.posted()))
+                await self.assertSame(views, Sent("post", self.posted(title="tides")))
+
+    async def test_get_absolute_url_that_queries(self):
+        def get_absolute_url(self):
+            return f"/by/{Author.objects.get(pk=self.author_id).slug}/"
+
+        with mock.patch.object(Book, "get_absolute_url", get_absolute_url):
+            outcome = await self.assertSame(
+                variants(
+                    "CreateView",
+                    Overrides.GetSuccessUrl,
+                    Overrides.AsyncGetSuccessUrl,
+                    model=Book,
+                    form_class=BookForm,
+                ),
+                Sent("post", self.posted()),
+            )
+        self.assertEqual(outcome.headers["Location"], "/by/ben/?of=4")
+
+
+class FormsetTests(LibraryTestCase):
+    async def test_a_formset_in_a_forms_place(self):
+        formset = forms.formset_factory(LoanForm, extra=2)
+        views = variants(
+            "FormView",
+            form_class=formset,
+            template_name="app/form.html",
+            success_url="/",
+        )
+        outcome = await self.assertSame(views, Sent())
+        self.assertIn('name="form-1-reader"', outcome.content)
+        data = {"form-TOTAL_FORMS": 1, "form-INITIAL_FORMS": 0, "form-0-reader": "Di"}
+        outcome = await self.assertSame(views, Sent("post", data))
+        self.assertEqual(outcome.status, 200)
+        data["form-0-author"] = self.ada.pk
+        outcome = await self.assertSame(views, Sent("post", data))
+        self.assertEqual(outcome.status, 302)
+
+    async def test_a_formset_of_a_model(self):
+        formset = forms.modelformset_factory(Tag, fields=["name"], extra=1)
+
+        class Saved:
+            def form_valid(self, form):
+                form.save()
+                return super().form_valid(form)
+
+        class AsyncSaved:
+            async def aform_valid(self, form):
+                await sync_to_async(form.save)()
+                return await super().aform_valid(form)
+
+        views = variants(
+            "FormView",
+            Saved,
+            AsyncSaved,
+            form_class=formset,
+            template_name="app/form.html",
+            success_url="/",
+        )
+        data = {
+            "form-TOTAL_FORMS": 2,
+            "form-INITIAL_FORMS": 1,
+            "form-0-id": self.tags[0].pk,
+            "form-0-name": "arts",
+            "form-1-name": "new",
+        }
+        outcome = await self.assertSame(views, Sent("post", data))
+        self.assertEqual(outcome.status, 302)
+        names = [row["name"] for row in outcome.of(Tag)]
+        self.assertEqual(names, ["arts", "law", "sea", "new"])
+
+
+class DetectionTests(LibraryTestCase):
+    """The rest of this module proves something only while blocking is detected."""
+
+    async def post(self, mixin):
+        view = type("View", (mixin, AsyncCreateView), self.attributes).as_view()
+        return await view(RequestFactory().post("/", self.posted()))
+
+    attributes = {"model": Book, "form_class": BookForm, "success_url": "/"}
+
+    async def test_the_orm_on_the_loop(self):
+        class Query:
+            async def aform_valid(self, form):
+                Book.objects.count()
+
+        with self.assertRaises(SynchronousOnlyOperation):
+            await self.post(Query)
+
+    async def test_a_save_on_the_loop(self):
+        class Save:
+            async def aform_valid(self, form):
+                form.save()
+
+        with self.assertRaises(SynchronousOnlyOperation):
+            await self.post(Save)
+
+    async def test_a_file_on_the_loop(self):
+        class File:
+            async def aget_success_url(self):
+                return Path(__file__).read_text()  # noqa: ASYNC240 - caught at it
+
+        with self.assertRaises(BlockingError):
+            await self.post(File)
+
+
 class Overrides:
     """Pairs of mixins that say the same, sync and async."""
 
     class GetInitial:
         def get_initial(self):
-            return {**super().get_initial(), "author": Author.objects.get(slug="ben").pk}
+            return {
+                **super().get_initial(),
+                "author": Author.objects.get(slug="ben").pk,
+            }
 
     class AsyncGetInitial:
         async def aget_initial(self):
@@ -706,6 +1096,7 @@ class Overrides:
 
 
 PAIRS = [name for name in vars(Overrides) if hasattr(Overrides, f"Async{name}")]
+ASYNC_OVERRIDES = [getattr(Overrides, f"Async{name}") for name in PAIRS]
 # What they change is nothing that the view asks for.
 NO_MATTER = {
     "CreateView": {"GetObject", "GetQueryset"},
@@ -772,3 +1163,120 @@ class OverrideTests(LibraryTestCase):
             form_class=ConfirmForm,
             success_url="/{title}/",
         )
+
+
+class DoubleSubmitTests(ServedTestCase):
+    """
+    Two requests for the same unique value, both valid before either is saved.
+
+    Django's sync view is in the same race under the same handler.
+    """
+
+    def setUp(self):
+        self.author = Author.objects.create(name="Ada", slug="ada")
+        self.tag = Tag.objects.create(name="art")
+
+    async def race(self, view):
+        """Return the statuses, in order, and how often each page was sent."""
+        both_valid = threading.Barrier(2, timeout=30)
+
+        class Raced(BookForm):
+            def is_valid(self):
+                valid = super().is_valid()
+                both_valid.wait()
+                return valid
+
+        patterns = (
+            path("", view.as_view(form_class=Raced)),
+            path("", include("tests.app.urls")),
+        )
+        data = {
+            "title": "waves",
+            "isbn": "999",
+            "author": self.author.pk,
+            "tags": [self.tag.pk],
+            "published": "2024-02-29",
+        }
+        with override_settings(ROOT_URLCONF=patterns):
+            async with browser() as client:
+                answers = await asyncio.gather(
+                    *[client.post("/", data=data) for _ in range(2)]
+                )
+        self.assertEqual(await Book.objects.filter(isbn="999").acount(), 1)
+        self.assertEqual(await Book.tags.through.objects.acount(), 1)
+        await Book.objects.all().adelete()
+        return sorted((answer.status_code, answer.text) for answer in answers)
+
+    async def test_one_wins_and_one_fails(self):
+        amixins = [Overrides.AsyncGetFormKwargs, Overrides.AsyncGetSuccessUrl]
+        django, *ours = variants("CreateView", model=Book, success_url="/")
+        ours += [
+            type("View", (amixin, AsyncCreateView), {"model": Book, "success_url": "/"})
+            for amixin in amixins
+        ]
+        expected = await self.race(django)
+        self.assertEqual([status for status, _ in expected], [302, 500])
+        for view in ours:
+            self.assertEqual(await self.race(view), expected)
+
+    async def test_one_wins_and_one_is_told(self):
+        """As a project would mend it."""
+
+        class Told:
+            def form_valid(self, form):
+                try:
+                    with transaction.atomic():
+                        return super().form_valid(form)
+                except IntegrityError:
+                    form.add_error("isbn", "Somebody was faster.")
+                    return self.form_invalid(form)
+
+        class AsyncTold:
+            async def aform_valid(self, form):
+                try:
+                    return await super().aform_valid(form)
+                except IntegrityError:
+                    form.add_error("isbn", "Somebody was faster.")
+                    return await self.aform_invalid(form)
+
+        django, *ours = variants("CreateView", Told, AsyncTold, model=Book)
+        expected = await self.race(django)
+        self.assertEqual([status for status, _ in expected], [200, 302])
+        self.assertIn("Somebody was faster.", expected[0][1])
+        for view in ours:
+            got = await self.race(view)
+            self.assertEqual(got[0], expected[0])
+
+
+class ServedUploadTests(ServedTestCase):
+    """Through Django's ASGIHandler, which itself writes a large body to a file."""
+
+    @pytest.fixture(autouse=True)
+    def let_the_handler_block(self, blockbuster):
+        for function in blockbuster.functions.values():
+            function.can_block_in("django/core/handlers/asgi.py", "read_body")
+
+    async def test_larger_than_memory_may_hold(self):
+        author = await Author.objects.acreate(name="Ada", slug="ada")
+        content = bytes(range(256)) * (3 * 2**20 // 256)
+        data = {"title": "waves", "author": author.pk, "published": "2024-02-29"}
+        expected, *others = [
+            await self.upload(view, data | {"isbn": str(number)}, content)
+            for number, view in enumerate(
+                variants("CreateView", Kind, AsyncKind, model=Book, form_class=BookForm)
+            )
+        ]
+        self.assertEqual(expected[:2], (302, "_TemporaryFileWrapper"))
+        self.assertEqual(others, [expected] * 2)
+
+    async def upload(self, view, data, content):
+        patterns = (path("", view.as_view()), path("", include("tests.app.urls")))
+        with override_settings(ROOT_URLCONF=patterns):
+            async with browser() as client:
+                answer = await client.post(
+                    "/", data=data, files={"scan": ("scan.bin", content, "image/png")}
+                )
+        book = await Book.objects.aget(isbn=data["isbn"])
+        stored = await sync_to_async(book.scan.read)()
+        await sync_to_async(book.scan.delete)()
+        return answer.status_code, answer.headers["X-Kind"], stored == content

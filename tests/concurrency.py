@@ -1,0 +1,120 @@
+"""Tests of requests that run at once, each in a thread and on a connection of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import inspect
+import sqlite3
+import tempfile
+from contextlib import closing, contextmanager
+from pathlib import Path
+from unittest import mock
+
+import httpx
+from asgiref.sync import sync_to_async
+from django.core.handlers.asgi import ASGIHandler
+from django.db import connections
+from django.test import TransactionTestCase, override_settings
+
+__all__ = ["ServedTestCase", "browser", "on_own_loop"]
+
+
+def on_own_loop(test):
+    """
+    Run an async test as a server would run it.
+
+    Django waits for an async test in the test's thread, and there asgiref runs all
+    thread-sensitive work, whatever request it is of: one after the other and on one
+    connection. On a loop of its own each request gets the thread that ASGIHandler
+    makes for it.
+    """
+
+    async def run_and_disconnect(self):
+        try:
+            await test(self)
+        finally:
+            # What the test itself does off the loop is done in asgiref's one thread
+            # for that, which outlives the test, and so would its connection.
+            await sync_to_async(forget_connections)()
+
+    @functools.wraps(test)
+    def run(self):
+        with asyncio.Runner() as runner:
+            runner.run(run_and_disconnect(self))
+
+    return run
+
+
+def forget_connections():
+    """Close this thread's connections; the next query makes new ones."""
+    for connection in connections.all(initialized_only=True):
+        connection.close()
+        del connections[connection.alias]
+
+
+@contextmanager
+def database_in_a_file():
+    """Put the default database, if it is SQLite's in memory, into a file meanwhile."""
+    memory = connections["default"]
+    if memory.vendor != "sqlite":
+        yield
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        name = Path(folder) / "database"
+        memory.ensure_connection()
+        with closing(sqlite3.connect(name)) as file:
+            memory.connection.backup(file)
+        # Many connections to one database in memory lock each other out at once;
+        # to a file they wait for each other. Nothing has to survive a power cut.
+        in_file = {
+            **memory.settings_dict,
+            "NAME": str(name),
+            "OPTIONS": {
+                "timeout": 60,
+                "transaction_mode": "IMMEDIATE",
+                "init_command": "PRAGMA journal_mode=wal; PRAGMA synchronous=off;",
+            },
+        }
+        with mock.patch.dict(connections.settings, {"default": in_file}):
+            del connections["default"]
+            try:
+                yield
+            finally:
+                connections["default"].close()
+                connections["default"] = memory
+
+
+def browser(app=None) -> httpx.AsyncClient:
+    """A client of an ASGI app, by default the whole project, with a CSRF token."""
+    token = "c" * 32
+    return httpx.AsyncClient(
+        transport=httpx.ASGITransport(app or ASGIHandler()),
+        base_url="http://testserver",
+        cookies={"csrftoken": token},
+        headers={"X-CSRFToken": token},
+        # Else it would look for proxies and certificates in files.
+        trust_env=False,
+    )
+
+
+class ServedTestCase(TransactionTestCase):
+    """
+    Serves requests as a server does: its async tests run on a loop of their own.
+
+    On a database that several connections can use at once, with files in a folder of
+    their own.
+    """
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        for name, value in list(vars(cls).items()):
+            if name.startswith("test") and inspect.iscoroutinefunction(value):
+                setattr(cls, name, on_own_loop(value))
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.enterClassContext(database_in_a_file())
+        cls.media = Path(cls.enterClassContext(tempfile.TemporaryDirectory()))
+        cls.enterClassContext(override_settings(MEDIA_ROOT=cls.media))
