@@ -25,9 +25,11 @@ ORDER = [
     "sync",
     "tail",
     "flow",
+    "_types",
     "hooks",
     "refusals",
     "views._generic",
+    "views._handlers",
     "views._plain",
     "views.base",
     "views.detail",
@@ -63,9 +65,10 @@ class TestModule:
             if isinstance(node, ast.ImportFrom) and node.level:
                 parts = package.split(".")
                 base = parts[: len(parts) - node.level + 1]
-                target = ".".join([*base, node.module or ""]).rstrip(".")
-                target = target.removeprefix("django_async_cbv").lstrip(".")
-                if target:
+                modules = [node.module or alias.name for alias in node.names]
+                for module in modules:
+                    target = ".".join([*base, module])
+                    target = target.removeprefix("django_async_cbv").lstrip(".")
                     assert ORDER.index(target) < ORDER.index(short), target
 
 

@@ -24,20 +24,20 @@ in which one override would hide another of the other colour is refused.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import FunctionType
-from typing import Any, ParamSpec, Protocol, TypeVar, overload
+from typing import TYPE_CHECKING, Any
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 
 from .flow import Body, Call, finish
 from .sync import loop_is_running, wait_for
 
-__all__ = ["Twin", "Twins", "handler", "plan_of", "prepare", "twin"]
+if TYPE_CHECKING:
+    from ._types import TwinDecorator
 
-_P = ParamSpec("_P")
-_R = TypeVar("_R")
+__all__ = ["Twin", "Twins", "handler", "plan_of", "prepare", "twin"]
 
 # In `calls`: that Django's function goes on to the next definition in the MRO.
 SUPER = "super()"
@@ -152,19 +152,6 @@ def after(level: type, view: Any, name: str) -> Any:
     name: a plain super() in ours would do its work over again.
     """
     return getattr(super(level, view), name)
-
-
-class TwinDecorator(Protocol):
-    """Turns the method under twin() into a coroutine function."""
-
-    @overload
-    def __call__(
-        self, method: Callable[_P, Coroutine[Any, Any, _R]], /
-    ) -> Callable[_P, Coroutine[Any, Any, _R]]: ...
-    @overload
-    def __call__(
-        self, method: Callable[_P, Body[_R]], /
-    ) -> Callable[_P, Coroutine[Any, Any, _R]]: ...
 
 
 def twin(

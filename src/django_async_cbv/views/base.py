@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic
 
 from django.http import (
     HttpRequest,
@@ -29,8 +28,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from django.views.generic.base import TemplateResponseMixin
-
-    from ._handlers import Factory, Handler, ResponseInEitherColour
 
     # Where Django's views have handlers, all of them sync, a checker must not see
     # them: it would refuse the user's `async def get()`. It is shown what else
@@ -78,10 +75,6 @@ _SETUP = base.View.setup
 # What marks a sync function as a coroutine function (inspect's mark, asgiref's for
 # Python 3.11): functools.wraps() around the view must not copy it.
 _MARKS = {"_is_coroutine_marker", "_is_coroutine"}
-
-_Own = TypeVar("_Own")
-_Async = TypeVar("_Async")
-_Sync = TypeVar("_Sync")
 
 
 class AsyncContextMixin(base.ContextMixin, Twins):
@@ -264,21 +257,6 @@ class AsyncTemplateView(
         return (yield call(self.arender_to_response, context))
 
 
-def _same_as_get(
-    decorate: Factory[_Own, _Async, _Sync], function: Any
-) -> Handler[_Own, _Async, _Sync, ResponseInEitherColour, HttpResponseBase]:
-    """Make the twin of a redirect's handler, of which each calls get()."""
-
-    @functools.wraps(function)
-    def method(
-        self: Any, request: HttpRequest, *args: Any, **kwargs: Any
-    ) -> Body[HttpResponseBase]:
-        return (yield respond(self.get, request, *args, **kwargs))
-
-    method.__doc__ = f"Redirect the {function.__name__.upper()} as get() does; no hop."
-    return decorate(function, calls=("get",), pure=True)(method)
-
-
 class AsyncRedirectView(DjangoRedirectView, AsyncView):
     """Async twin of RedirectView."""
 
@@ -316,9 +294,44 @@ class AsyncRedirectView(DjangoRedirectView, AsyncView):
             return redirect(url, preserve_request=preserve_request)
         return redirect(url)
 
-    head = _same_as_get(handler.head, base.RedirectView.head)
-    post = _same_as_get(handler.post, base.RedirectView.post)
-    options = _same_as_get(handler.options, base.RedirectView.options)
-    delete = _same_as_get(handler.delete, base.RedirectView.delete)
-    put = _same_as_get(handler.put, base.RedirectView.put)
-    patch = _same_as_get(handler.patch, base.RedirectView.patch)
+    @handler.head(base.RedirectView.head, calls=("get",), pure=True)
+    def head(
+        self, request: HttpRequest, *args: Any, **kwargs: Any
+    ) -> Body[HttpResponseBase]:
+        """Answer as get() does; no hop."""
+        return (yield respond(self.get, request, *args, **kwargs))
+
+    @handler.post(base.RedirectView.post, calls=("get",), pure=True)
+    def post(
+        self, request: HttpRequest, *args: Any, **kwargs: Any
+    ) -> Body[HttpResponseBase]:
+        """Answer as get() does; no hop."""
+        return (yield respond(self.get, request, *args, **kwargs))
+
+    @handler.options(base.RedirectView.options, calls=("get",), pure=True)
+    def options(
+        self, request: HttpRequest, *args: Any, **kwargs: Any
+    ) -> Body[HttpResponseBase]:
+        """Answer as get() does; no hop."""
+        return (yield respond(self.get, request, *args, **kwargs))
+
+    @handler.delete(base.RedirectView.delete, calls=("get",), pure=True)
+    def delete(
+        self, request: HttpRequest, *args: Any, **kwargs: Any
+    ) -> Body[HttpResponseBase]:
+        """Answer as get() does; no hop."""
+        return (yield respond(self.get, request, *args, **kwargs))
+
+    @handler.put(base.RedirectView.put, calls=("get",), pure=True)
+    def put(
+        self, request: HttpRequest, *args: Any, **kwargs: Any
+    ) -> Body[HttpResponseBase]:
+        """Answer as get() does; no hop."""
+        return (yield respond(self.get, request, *args, **kwargs))
+
+    @handler.patch(base.RedirectView.patch, calls=("get",), pure=True)
+    def patch(
+        self, request: HttpRequest, *args: Any, **kwargs: Any
+    ) -> Body[HttpResponseBase]:
+        """Answer as get() does; no hop."""
+        return (yield respond(self.get, request, *args, **kwargs))

@@ -150,9 +150,6 @@ class AsyncSingleObjectTemplateResponseMixin(
 ):
     """Async twin of SingleObjectTemplateResponseMixin."""
 
-    # The view's.
-    object: Any
-
     @twin(
         detail.SingleObjectTemplateResponseMixin.get_template_names,
         calls=(SUPER,),
@@ -172,11 +169,12 @@ class AsyncSingleObjectTemplateResponseMixin(
         except ImproperlyConfigured:
             # Django's method goes on alone once the one below has nothing to
             # say, as below this stand-in. It takes no more than these four.
+            view: Any = self
             stand_in: Any = _Nameless()
-            stand_in.object = self.object
-            stand_in.model = getattr(self, "model", None)
-            stand_in.template_name_field = self.template_name_field
-            stand_in.template_name_suffix = self.template_name_suffix
+            stand_in.object = view.object
+            stand_in.model = getattr(view, "model", None)
+            stand_in.template_name_field = view.template_name_field
+            stand_in.template_name_suffix = view.template_name_suffix
             names = yield call(stand_in.get_template_names)
         return names
 

@@ -244,9 +244,6 @@ class AsyncMultipleObjectTemplateResponseMixin(
 ):
     """Async twin of MultipleObjectTemplateResponseMixin."""
 
-    # The view's.
-    object_list: Any
-
     @twin(
         django_list.MultipleObjectTemplateResponseMixin.get_template_names,
         calls=(SUPER,),
@@ -258,8 +255,9 @@ class AsyncMultipleObjectTemplateResponseMixin(
             names: list[str] = yield call(super().aget_template_names)
         except ImproperlyConfigured:
             names = []
-        if hasattr(self.object_list, "model"):
-            options = self.object_list.model._meta
+        view: Any = self
+        if hasattr(view.object_list, "model"):
+            options = view.object_list.model._meta
             names.append(
                 f"{options.app_label}/{options.model_name}"
                 f"{self.template_name_suffix}.html"
