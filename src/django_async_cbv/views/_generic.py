@@ -32,7 +32,7 @@ else:
     _R = TypeVar("_R")
     _TemplateR = TypeVar("_TemplateR")
 
-__all__ = ["_F", "_M", "_R", "_DeleteF", "_ModelF", "_TemplateR", "subscriptable"]
+__all__ = ["subscriptable"]
 
 
 class subscriptable:  # noqa: N801 - reads as the function that it is
