@@ -20,12 +20,12 @@ SORTS = {
 }
 
 
-class CountriesField(forms.ModelMultipleChoiceField):
+class CountriesField(forms.ModelMultipleChoiceField):  # type: ignore[type-arg]
     """Any number of countries, each shown with its flag."""
 
     widget = forms.CheckboxSelectMultiple
 
-    def label_from_instance(self, obj: Any) -> str:
+    def label_from_instance(self, obj: Country) -> str:
         """The flag and the name."""
         return f"{obj.flag} {obj.name}"
 

@@ -15,11 +15,6 @@ from django.db.models import Count, Q
 from django.http import Http404, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
-from icalendar import Calendar, Event
-
-from almanac import calendars
-from almanac.forms import ExportForm, FilterForm
-from almanac.models import Country, Holiday
 from django_async_cbv.views import (
     AsyncArchiveIndexView,
     AsyncDateDetailView,
@@ -34,6 +29,11 @@ from django_async_cbv.views import (
     AsyncWeekArchiveView,
     AsyncYearArchiveView,
 )
+from icalendar import Calendar, Event
+
+from almanac import calendars
+from almanac.forms import ExportForm, FilterForm
+from almanac.models import Country, Holiday
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet
@@ -170,17 +170,16 @@ class CountryDetail(AsyncDetailView[Country]):
 class HolidayDates:
     """What all pages of the archive share."""
 
-    model = Holiday
-    queryset = Holiday.objects.select_related("country").order_by(
-        "date", "country__slug"
-    )
-    date_field = "date"
+    queryset: QuerySet[Holiday] | None = Holiday.objects.select_related(
+        "country"
+    ).order_by("date", "country__slug")
+    date_field: str | None = "date"
     month_format = "%m"
     allow_future = True
     allow_empty = True
 
 
-class Archive(HolidayDates, AsyncArchiveIndexView):
+class Archive(HolidayDates, AsyncArchiveIndexView[Holiday]):
     """The years that there are, each at a glance."""
 
     async def aget_context_data(self, **kwargs: Any) -> dict[str, Any]:
@@ -191,7 +190,7 @@ class Archive(HolidayDates, AsyncArchiveIndexView):
         return context
 
 
-class Year(HolidayDates, AsyncYearArchiveView):
+class Year(HolidayDates, AsyncYearArchiveView[Holiday]):
     """One year: each month, each day, and the holidays that most countries keep."""
 
     allow_empty = False
@@ -212,7 +211,7 @@ class Year(HolidayDates, AsyncYearArchiveView):
         return context
 
 
-class Month(HolidayDates, AsyncMonthArchiveView):
+class Month(HolidayDates, AsyncMonthArchiveView[Holiday]):
     """One month, as it hangs on the wall."""
 
     allow_empty = False
@@ -227,7 +226,7 @@ class Month(HolidayDates, AsyncMonthArchiveView):
         return context
 
 
-class Week(HolidayDates, AsyncWeekArchiveView):
+class Week(HolidayDates, AsyncWeekArchiveView[Holiday]):
     """One week, by its ISO number, Monday to Sunday."""
 
     year_format = "%G"
@@ -247,7 +246,7 @@ class Week(HolidayDates, AsyncWeekArchiveView):
 class DayPage:
     """What the page of any day and that of today share."""
 
-    template_name = "almanac/holiday_archive_day.html"
+    template_name: str | None = "almanac/holiday_archive_day.html"
 
     async def aget_context_data(self, **kwargs: Any) -> dict[str, Any]:
         """Add the holidays by name, and the day before and after."""
@@ -263,15 +262,15 @@ class DayPage:
         return context
 
 
-class Day(HolidayDates, DayPage, AsyncDayArchiveView):
+class Day(HolidayDates, DayPage, AsyncDayArchiveView[Holiday]):
     """One day: which countries rest, and why."""
 
 
-class Today(HolidayDates, DayPage, AsyncTodayArchiveView):
+class Today(HolidayDates, DayPage, AsyncTodayArchiveView[Holiday]):
     """The same for today."""
 
 
-class HolidayDetail(HolidayDates, AsyncDateDetailView):
+class HolidayDetail(HolidayDates, AsyncDateDetailView[Holiday]):
     """One holiday of one country, and who else keeps it that day."""
 
     async def aget_context_data(self, **kwargs: Any) -> dict[str, Any]:
@@ -314,7 +313,7 @@ class Surprise(AsyncRedirectView):
         return picked.get_absolute_url() if picked else reverse("archive")
 
 
-class Export(AsyncFormView):
+class Export(AsyncFormView[ExportForm]):
     """Holidays as a file for the calendar of a phone."""
 
     template_name = "export.html"

@@ -97,16 +97,16 @@ def daylight(day: dt.date) -> list[dict[str, Any]]:
 def feasts(day: dt.date) -> list[dict[str, Any]]:
     """The next Easter, Western and Orthodox, and what hangs on it."""
     found = []
-    for name, method, offset in (
-        ("Ash Wednesday", EASTER_WESTERN, -46),
-        ("Easter", EASTER_WESTERN, 0),
-        ("Orthodox Easter", EASTER_ORTHODOX, 0),
-        ("Pentecost", EASTER_WESTERN, 49),
+    years = (day.year, day.year + 1)
+    western = [easter(year, EASTER_WESTERN) for year in years]
+    orthodox = [easter(year, EASTER_ORTHODOX) for year in years]
+    for name, easters, offset in (
+        ("Ash Wednesday", western, -46),
+        ("Easter", western, 0),
+        ("Orthodox Easter", orthodox, 0),
+        ("Pentecost", western, 49),
     ):
-        dates = (
-            easter(year, method) + dt.timedelta(offset)
-            for year in (day.year, day.year + 1)
-        )
+        dates = (date + dt.timedelta(offset) for date in easters)
         date = next(date for date in dates if date >= day)
         found.append(
             {"name": name, "date": date.isoformat(), "days": (date - day).days}

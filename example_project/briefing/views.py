@@ -7,10 +7,10 @@ from typing import Any
 
 from django.http import Http404
 from django.utils import timezone
+from django_async_cbv.views import AsyncTemplateView
 
 from briefing.client import briefing
 from briefing.services import SERVICES
-from django_async_cbv.views import AsyncTemplateView
 
 
 class Briefing(AsyncTemplateView):

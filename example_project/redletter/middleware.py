@@ -36,7 +36,7 @@ def method_not_allowed_page(
     if iscoroutinefunction(get_response):
 
         async def amiddleware(request: HttpRequest) -> HttpResponseBase:
-            response = await get_response(request)
+            response: HttpResponseBase = await get_response(request)
             if isinstance(response, HttpResponseNotAllowed) and not response.content:
                 return await sync_to_async(_page)(request, response)
             return response

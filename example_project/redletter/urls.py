@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from almanac import views
 from django.contrib.auth import views as auth
 from django.urls import include, path
-from trips.views import SignUp
 
+from almanac import views
 from redletter import files
+from trips.views import SignUp
 
 urlpatterns = [
     path("", views.Home.as_view(), name="home"),

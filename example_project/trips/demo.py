@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 
-from almanac.models import Country
 from django.contrib.auth import get_user_model
 
+from almanac.models import Country
 from trips.models import Trip
 
 DEMO_USER = "demo"

@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar, Literal
+
+from django import forms
+from django.contrib.auth.forms import UserCreationForm
+from django.core.exceptions import ValidationError
+from django.core.files import File
+from django.core.files.uploadedfile import UploadedFile
 
 from almanac.forms import CountriesField
 from almanac.models import Country
-from django import forms
-from django.contrib.auth.forms import UserCreationForm
-
 from trips.models import Trip
+
+COVER_LIMIT = 5 * 1024 * 1024
+"""Bytes that a cover may have."""
+
+COVER_BEGINS = {
+    "jpg": b"\xff\xd8\xff",
+    "jpeg": b"\xff\xd8\xff",
+    "png": b"\x89PNG\r\n\x1a\n",
+}
+"""With which bytes a picture of each kind begins."""
+
+TITLE_TAKEN = "There is a trip of this name already. Find another one."
 
 
 class TripForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -29,13 +44,32 @@ class TripForm(forms.ModelForm):  # type: ignore[type-arg]
             "cover": forms.ClearableFileInput(attrs={"accept": "image/jpeg,image/png"}),
         }
         error_messages: ClassVar = {
-            "title": {
-                "unique": "There is a trip of this name already. Find another one."
-            },
+            "title": {"unique": TITLE_TAKEN},
         }
 
+    def clean_cover(self) -> File[bytes] | Literal[False] | None:
+        """The picture, unless it is too big or not what its name says.
 
-class SignUpForm(UserCreationForm[Any]):
+        Only what was sent now is looked into: the picture that the trip has already
+        is not opened again.
+        """
+        cover: File[bytes] | Literal[False] | None = self.cleaned_data["cover"]
+        if isinstance(cover, UploadedFile):
+            if cover.size > COVER_LIMIT:
+                raise ValidationError(
+                    "This picture is too big: 5 MB is the most.", code="too_big"
+                )
+            kind = str(cover.name).rpartition(".")[2].lower()
+            start = cover.read(8)
+            cover.seek(0)
+            if not start.startswith(COVER_BEGINS.get(kind, start)):
+                raise ValidationError(
+                    f"This is not a {kind.upper()} picture.", code="not_a_picture"
+                )
+        return cover
+
+
+class SignUpForm(UserCreationForm):  # type: ignore[type-arg]
     """A name and a password."""
 
-    field_order: ClassVar = ["username", "password1", "password2"]
+    field_order = ["username", "password1", "password2"]

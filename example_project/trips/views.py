@@ -15,9 +15,9 @@ from django.contrib.auth.mixins import LoginRequiredMixin
 from django.contrib.auth.models import User
 from django.contrib.messages.views import SuccessMessageMixin
 from django.core.exceptions import PermissionDenied
+from django.db import IntegrityError
 from django.urls import reverse_lazy
 from django.utils import timezone
-
 from django_async_cbv.views import (
     AsyncCreateView,
     AsyncDeleteView,
@@ -25,7 +25,8 @@ from django_async_cbv.views import (
     AsyncListView,
     AsyncUpdateView,
 )
-from trips.forms import SignUpForm, TripForm
+
+from trips.forms import TITLE_TAKEN, SignUpForm, TripForm
 from trips.models import Trip
 
 if TYPE_CHECKING:
@@ -76,8 +77,27 @@ class OwnTrip(LoginRequiredMixin):
         return trip
 
 
+class FirstComeFirstServed:
+    """Tells whoever is second to save a title, be it by a millisecond.
+
+    The form has looked whether the title is free, but between that look and the insert
+    another request may take it: a double click is enough. The database knows.
+    """
+
+    async def aform_valid(self, form: TripForm) -> HttpResponse:
+        """Save; where the constraint says no, show the form with its error."""
+        try:
+            return await super().aform_valid(form)  # type: ignore[misc]
+        except IntegrityError:
+            form.add_error("title", TITLE_TAKEN)
+            return await self.aform_invalid(form)  # type: ignore[attr-defined]
+
+
 class TripCreate(
-    LoginRequiredMixin, SuccessMessageMixin, AsyncCreateView[Trip, TripForm]
+    LoginRequiredMixin,
+    FirstComeFirstServed,
+    SuccessMessageMixin,
+    AsyncCreateView[Trip, TripForm],
 ):
     """A new trip."""
 
@@ -91,7 +111,9 @@ class TripCreate(
         return await super().aform_valid(form)
 
 
-class TripUpdate(OwnTrip, SuccessMessageMixin, AsyncUpdateView[Trip, TripForm]):
+class TripUpdate(
+    OwnTrip, FirstComeFirstServed, SuccessMessageMixin, AsyncUpdateView[Trip, TripForm]
+):
     """Another plan."""
 
     model = Trip

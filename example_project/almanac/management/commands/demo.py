@@ -10,10 +10,11 @@ import socket
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
-from briefing.upstream import app as upstream
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
+
+from briefing.upstream import app as upstream
 from redletter.asgi import application
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from django.core.management.base import BaseCommand
 from django.db import transaction
-from trips.demo import seed_trips
 
 from almanac import data
+from trips.demo import seed_trips
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser

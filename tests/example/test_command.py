@@ -1,0 +1,154 @@
+"""The one command: it says where it is, starts again on its data, and ends cleanly."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.example.conftest import check_ending
+from tests.example.running import PROJECT, Site, demo, environment, served
+
+pytestmark = pytest.mark.server
+
+SEEDED = re.compile(
+    r"^(\d+) countries, (\d+) holidays .*, (\d+) trips\.$", re.MULTILINE
+)
+
+
+def manage(
+    *arguments: str, data: Path, **variables: str
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "manage.py", *arguments],
+        cwd=PROJECT,
+        env=environment(data, **variables),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.fixture
+def copy(sqlite_site: Site, tmp_path: Path) -> Path:
+    """A copy of what the seeded site has on disk."""
+    data = tmp_path / "var"
+    shutil.copytree(sqlite_site.environment["REDLETTER_DATA"], data)
+    return data
+
+
+SPOIL_AND_SEED = """
+from django.core.management import call_command
+from almanac.models import Country, Holiday
+japan = Country.objects.get(code="JP")
+Country.objects.filter(code="JP").update(name="Nippon")
+Country.objects.filter(code="DE").delete()
+day = japan.holidays.first().date
+Holiday.objects.create(country=japan, date=day, name="X", slug="jp-x")
+before = set(Holiday.objects.exclude(slug="jp-x").values_list("pk", flat=True))
+call_command("seed")
+after = set(Holiday.objects.values_list("pk", flat=True))
+print(Country.objects.get(code="JP").name, Country.objects.filter(code="DE").exists())
+print(Holiday.objects.filter(slug="jp-x").exists(), before <= after, len(after))
+"""
+
+
+def test_seeding_again_brings_up_to_date(sqlite_site: Site, copy: Path) -> None:
+    """What is gone comes back, what is too much goes, and the rest stays as it is."""
+    first = SEEDED.search(sqlite_site.output())
+    done = manage("shell", "--no-imports", "-c", SPOIL_AND_SEED, data=copy)
+    again = SEEDED.search(done.stdout)
+    assert first
+    assert again, done.stderr
+    # Other tests may have planned trips meanwhile, but not in the demo account's name.
+    assert first.groups() == again.groups()
+    assert done.stdout.splitlines()[1:] == ["Japan True", f"False True {first[2]}"]
+
+
+def test_models_and_migrations_agree(tmp_path: Path) -> None:
+    made = manage("makemigrations", "--check", "--dry-run", data=tmp_path)
+    assert made.returncode == 0, made.stdout + made.stderr
+
+
+def test_nothing_to_check(tmp_path: Path) -> None:
+    checked = manage("check", "--fail-level", "WARNING", data=tmp_path)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    assert "no issues" in checked.stdout
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it(copy: Path, tmp_path: Path, number: signal.Signals) -> None:
+    with demo(tmp_path, environment(copy), "--no-seed") as site:
+        with site.client() as client:
+            assert client.get("/trips/").status_code == 200
+            # With a connection open: it is closed, not waited for.
+            assert site.stop(number) == 0, site.output()
+        check_ending(site)
+        assert "countries," not in site.output(), "nothing was seeded"
+
+
+def test_port_that_is_taken(tmp_path: Path) -> None:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        sock.listen()
+        port = str(sock.getsockname()[1])
+        started = manage("demo", "--port", port, data=tmp_path)
+    assert started.returncode == 1
+    assert f"Port {port} on 127.0.0.1 is not to be had" in started.stderr
+    assert "Choose another: --port 8080" in started.stderr
+    assert "Traceback" not in started.stderr
+
+
+def test_secret_key_is_made_once_and_kept_from_others(tmp_path: Path) -> None:
+    show = "from django.conf import settings; print(settings.SECRET_KEY)"
+    arguments = ("shell", "--no-imports", "-c", show)
+    first, second = (manage(*arguments, data=tmp_path).stdout for _ in range(2))
+    assert len(first) > 50
+    assert first == second
+    assert (tmp_path / "secret-key").stat().st_mode & 0o077 == 0
+    named = manage(*arguments, data=tmp_path, SECRET_KEY="of-the-environment")
+    assert named.stdout.strip() == "of-the-environment"
+
+
+def test_errors_of_the_server_have_a_page(copy: Path, tmp_path: Path) -> None:
+    with (
+        demo(tmp_path, environment(copy), "--no-seed") as site,
+        site.client() as client,
+    ):
+        unknown = client.get("/", headers={"Host": "elsewhere.example"})
+        assert unknown.status_code == 400
+        assert "This request makes no sense" in unknown.text
+
+        (copy / "db.sqlite3").write_bytes(b"This was a database once.")
+        for rest in copy.glob("db.sqlite3-*"):
+            rest.unlink()
+        broken = client.get("/countries/")
+        assert broken.status_code == 500
+        assert "Something broke" in broken.text
+        # What needs no database still works.
+        assert client.get("/about/").status_code == 200
+        site.stop(signal.SIGINT)
+        assert "file is not a database" in site.output()
+
+
+def test_upstream_that_is_away_is_told(copy: Path, tmp_path: Path) -> None:
+    """The page stands, each service says that it could not be reached."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))  # nobody listens on it
+        away = f"http://127.0.0.1:{sock.getsockname()[1]}"
+
+        def uvicorn(port: int) -> list[str]:
+            return ["-m", "uvicorn", "redletter.asgi:application", f"--port={port}"]
+
+        variables = environment(copy, UPSTREAM_URL=away)
+        with served(uvicorn, tmp_path, variables) as site, site.client() as client:
+            response = client.get("/briefing/2026/12/25/")
+            assert response.status_code == 200
+            assert response.text.count("The service could not be reached.") == 6
