@@ -1,0 +1,1 @@
+"""Django's own tests, run with its views swapped for ours."""
