@@ -14,7 +14,7 @@ from django.test import RequestFactory
 from django.views import generic
 
 from django_async_cbv import views
-from django_async_cbv.hooks import HOOKS
+from django_async_cbv.registry import HOOKS
 from tests.models import Author, Book
 
 
@@ -58,9 +58,7 @@ class Entry:
 
     def handlers(self) -> list[str]:
         return [
-            name
-            for name in self.django.http_method_names
-            if hasattr(self.django, name)
+            name for name in self.django.http_method_names if hasattr(self.django, name)
         ]
 
 
@@ -112,7 +110,9 @@ CATALOGUE = [
     Entry(
         "DeleteView",
         {"model": Author, "success_url": "/gone/", "template_name": "page.html"},
-        tuple(Visit(method, {}, {"slug": "ann"}) for method in ("GET", "POST", "DELETE")),
+        tuple(
+            Visit(method, {}, {"slug": "ann"}) for method in ("GET", "POST", "DELETE")
+        ),
     ),
     Entry("ArchiveIndexView", _DATED, (Visit(),)),
     Entry(
@@ -120,7 +120,9 @@ CATALOGUE = [
         {**_DATED, "make_object_list": True},
         (Visit(kwargs={"year": "2008"}), Visit(kwargs={"year": "1700"})),
     ),
-    Entry("MonthArchiveView", _DATED, (Visit(kwargs={"year": "2008", "month": "oct"}),)),
+    Entry(
+        "MonthArchiveView", _DATED, (Visit(kwargs={"year": "2008", "month": "oct"}),)
+    ),
     Entry("WeekArchiveView", _DATED, (Visit(kwargs={"year": "2008", "week": "39"}),)),
     Entry("DayArchiveView", _DATED, (Visit(kwargs=_DAY),)),
     Entry("TodayArchiveView", {**_DATED, "allow_empty": True}, (Visit(),)),
@@ -137,9 +139,7 @@ def make_rows() -> None:
         ("Dracula", datetime.date(2008, 10, 1)),
         ("Emma", datetime.date(2009, 5, 1)),
     ]:
-        Book.objects.create(
-            title=title, slug=title.lower(), published=day, author=ann
-        )
+        Book.objects.create(title=title, slug=title.lower(), published=day, author=ann)
 
 
 def answer(cls: type, visit: Visit, **initkwargs: Any) -> dict[str, Any]:
@@ -162,4 +162,3 @@ def answer(cls: type, visit: Visit, **initkwargs: Any) -> dict[str, Any]:
         "context": sorted(context),
         "objects": str(context.get("object_list", context.get("object"))),
     }
-

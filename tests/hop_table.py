@@ -1,4 +1,4 @@
-"""Measure the hops of each view and method, untouched and with one override of each kind."""
+"""Measure the hops of each view and method, untouched and with each override."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from asgiref.sync import async_to_sync
 from django.db import transaction
 
-from django_async_cbv.hooks import HOOKS
+from django_async_cbv.registry import HOOKS
 from tests.catalogue import CATALOGUE, Entry, Visit
 from tests.hops import count_hops
 

@@ -1,4 +1,4 @@
-"""The models of the tests of hooks, overrides and hops: nothing of their own but fields."""
+"""The models of the tests of hooks, overrides and hops: fields and no more."""
 
 from django.db import models
 from django.urls import reverse

@@ -1,4 +1,4 @@
-"""Bodies: each call where it belongs, in as few hops as there are runs of sync calls."""
+"""Bodies: each call where it belongs, and a hop for each run of sync calls."""
 
 from __future__ import annotations
 

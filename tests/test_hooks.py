@@ -1,4 +1,4 @@
-"""The call graph beside each twin is Django's own, read from its source; plans follow it."""
+"""The call graph beside each twin is Django's own; plans follow it."""
 
 from __future__ import annotations
 
@@ -17,15 +17,14 @@ from django.views.generic import base, dates, detail, edit
 from django.views.generic import list as django_list
 
 from django_async_cbv import views
-from django_async_cbv.hooks import (
+from django_async_cbv.hooks import Twin, plan_of
+from django_async_cbv.registry import (
     HOOKS,
     SUPER,
     TWINS,
     Bridge,
     Override,
-    Twin,
     mark_of,
-    plan_of,
 )
 
 MODULES = (base, detail, django_list, edit, dates)

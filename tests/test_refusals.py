@@ -1,4 +1,4 @@
-"""What as_view() refuses and the checks report: each with class, hook, place and fix."""
+"""What as_view() refuses and checks report: each with class, hook, place and fix."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""System checks: what as_view() refuses, and what costs more than it seems, for each routed view."""
+"""System checks: what as_view() refuses, and what holds a worker, of routed views."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from django.apps import AppConfig
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.core import checks
 from django.urls import URLPattern, URLResolver, get_resolver
 
 from .hooks import Twins
@@ -16,10 +16,10 @@ from .refusals import Problem, problems, waits
 __all__ = ["check_views"]
 
 
-@register(Tags.urls)
+@checks.register(checks.Tags.urls)
 def check_views(
     app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
-) -> list[CheckMessage]:
+) -> list[checks.CheckMessage]:
     """
     Report each view class of the URLconf whose overrides would be skipped.
 
@@ -27,16 +27,16 @@ def check_views(
     imported; what a decorator or an assignment did to the class since is found
     here. Warns of sync overrides that hold a worker while they wait.
     """
-    found: list[CheckMessage] = []
+    found: list[checks.CheckMessage] = []
     for cls in _view_classes():
-        found += [_as_message(Error, cls, problem) for problem in problems(cls)]
-        found += [_as_message(Warning, cls, problem) for problem in waits(cls)]
+        found += [_as_message(checks.Error, cls, problem) for problem in problems(cls)]
+        found += [_as_message(checks.Warning, cls, problem) for problem in waits(cls)]
     return found
 
 
 def _as_message(
-    kind: type[Error] | type[Warning], cls: type, problem: Problem
-) -> CheckMessage:
+    kind: type[Error | Warning], cls: type, problem: Problem
+) -> checks.CheckMessage:
     places = ", ".join(problem.places)
     return kind(
         f"{problem.message} ({places}).", hint=problem.hint, obj=cls, id=problem.id

@@ -1,5 +1,5 @@
 """
-Twins of Django's hooks: what a call of each comes to in a class, and which classes are refused.
+Twins of Django's hooks, and bridges back: a call has the colour of what it meets.
 
 A hook `get_queryset()` has an async twin `aget_queryset()`, and a class may
 override either. What a call of the twin comes to is worked out once a class,
@@ -25,69 +25,47 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 
-from .flow import Body, Call, finish
+from .flow import Call, finish
+from .plan import Plan, Sources
+from .registry import (
+    HOOKS,
+    TWINS,
+    Bridge,
+    Hook,
+    Override,
+    handler_names,
+    is_library,
+    mark_of,
+)
 from .sync import loop_is_running, wait_for
 
 if TYPE_CHECKING:
     from ._types import TwinDecorator
 
-__all__ = ["Twin", "Twins", "handler", "plan_of", "prepare", "twin"]
+__all__ = [
+    "Entry",
+    "Twin",
+    "Twins",
+    "after",
+    "bind",
+    "handler",
+    "plan_of",
+    "prepare",
+    "twin",
+    "twin_or_hook",
+]
 
-# In `calls`: that Django's function goes on to the next definition in the MRO.
-SUPER = "super()"
-
-# Django's functions that have a twin of ours, and the names of all hooks, each
-# with its twin's (handlers are not among the names: they have one for both).
-TWINS: dict[Any, Twin] = {}
-HOOKS: dict[str, str] = {}
+# The names of all twins, to find them among the attributes of a view.
 _ANAMES: set[str] = set()
 
 
-class Mark:
-    """What our functions carry as `_twin`, to be known by, and known again."""
-
-    entry: Callable[..., Any]
-    # What it stands for: Django's, or the user's.
-    function: Any
-
-    def step(self, view: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """What a call of the function on `view` comes to: a Call or a body."""
-        raise NotImplementedError
-
-
-def mark_of(function: Any) -> Mark | None:
-    """The mark of a function that is ours, None for all others."""
-    mark = getattr(function, "_twin", None)
-    # functools.wraps() copies attributes: a decorated twin is not a twin.
-    return mark if isinstance(mark, Mark) and mark.entry is function else None
-
-
-@dataclass(eq=False)
-class Twin(Mark):
-    """A hook or handler at one level of Django's views, and our twin of it."""
-
-    entry: Callable[..., Any]
-    function: Any
-    body: Callable[..., Any]
-    calls: Sequence[str] | None
-    pure: bool | Callable[[Any], bool]
-    is_handler: bool
-
-    @property
-    def name(self) -> str:
-        """Django's name of the hook."""
-        return str(self.function.__name__)
-
-    @property
-    def aname(self) -> str:
-        """The twin's own name; a handler's is Django's."""
-        return self.name if self.is_handler else self.entry.__name__
+class Twin(Hook):
+    """A hook's twin: says what a call of it comes to."""
 
     def step(self, view: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """A body where the call has to be lifted, else the sync call."""
@@ -109,24 +87,12 @@ class Twin(Mark):
         )
 
 
-@dataclass(eq=False)
-class Override(Mark):
-    """A user's own handler or dispatch(), made callable from both colours."""
-
-    entry: Callable[..., Any]
-    function: Callable[..., Any]
+class Entry(Override):
+    """What stands for a user's handler: says what a call of it comes to."""
 
     def step(self, view: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """The call of the user's function, of whichever colour it is."""
         return Call(bind(self.function, view), args, kwargs, response=True)
-
-
-@dataclass(eq=False)
-class Bridge(Mark):
-    """A sync hook that waits for the async override of its twin."""
-
-    entry: Callable[..., Any]
-    function: None = None
 
 
 def bind(function: Any, view: Any) -> Any:
@@ -235,221 +201,6 @@ def _adopt(view: Any, names: set[str]) -> None:
         view.__class__ = made
 
 
-class Choice:
-    """What calls of one twin come to in one class."""
-
-    __slots__ = ("_checks", "function", "lifted")
-
-    def __init__(
-        self,
-        function: Any,
-        *,
-        lifted: bool,
-        checks: Sequence[Callable[[Any], bool]] | None,
-    ) -> None:
-        self.function = function
-        self.lifted = lifted
-        self._checks = checks
-
-    def is_pure(self, view: Any) -> bool:
-        """Whether the call does no I/O on this very view."""
-        return (
-            self._checks is not None
-            and not (vars(view).keys() & HOOKS.keys())
-            and all(check(view) for check in self._checks)
-        )
-
-
-class Plan:
-    """What the twins of one class come to, and where its overrides stand."""
-
-    def __init__(self, cls: type) -> None:
-        self.cls = cls
-        self.mro = cls.__mro__
-        self._choices: dict[Twin, Choice] = {}
-        self._is_async: dict[tuple[str, int], bool] = {}
-        # Hooks with an async override: no sync one may be put on an instance.
-        self.async_hooks = frozenset(
-            name for name in HOOKS if self.async_overrides(name)
-        )
-
-    def choice(self, made: Twin) -> Choice:
-        """What a call of a twin of this class comes to."""
-        found = self._choices.get(made)
-        if found is None:
-            function = self._nearest(made)
-            ours = function is made.function
-            found = self._choices[made] = Choice(
-                function,
-                lifted=ours and self._below_is_async(made),
-                checks=self._purity(made) if ours else None,
-            )
-        return found
-
-    def level(self, value: Any) -> Twin | None:
-        """The twin of a Django function that this class has the twin of."""
-        made = TWINS.get(value) if isinstance(value, FunctionType) else None
-        if made is None or getattr(self.cls, made.aname, None) is None:
-            return None
-        has = any(vars(klass).get(made.aname) is made.entry for klass in self.mro)
-        return made if has else None
-
-    def async_overrides(self, name: str) -> list[type]:
-        """The classes that override a hook under its twin's name, nearest first."""
-        aname = HOOKS[name]
-        return [
-            klass
-            for klass in self.mro
-            if aname in vars(klass) and mark_of(vars(klass)[aname]) is None
-        ]
-
-    def sync_overrides(self, name: str) -> list[type]:
-        """The classes that override a hook under its own name, nearest first."""
-        return [
-            klass
-            for klass in self.mro
-            if (value := vars(klass).get(name)) is not None
-            and mark_of(value) is None
-            and self.level(value) is None
-        ]
-
-    def _nearest(self, made: Twin) -> Any:
-        """
-        The sync function that a call at this twin's level runs.
-
-        Upwards from Django's own function to what has had its turn already:
-        the level above, an async override (whose super() the call is), or, of a
-        handler, the twin itself (a sync override above called it by super()).
-        """
-        function = made.function
-        for klass in reversed(self.mro[: self._place(made.name, made.function)]):
-            own = vars(klass)
-            if made.is_handler:
-                if own.get(made.name) is made.entry:
-                    break
-            elif made.aname in own and mark_of(own[made.aname]) is None:
-                break
-            value = own.get(made.name)
-            if value is None or mark_of(value) is not None:
-                continue
-            if self.level(value) is not None:
-                break
-            function = value
-        return function
-
-    def _place(self, name: str, function: Any) -> int:
-        """Where in the MRO a function is defined."""
-        for place, klass in enumerate(self.mro):
-            if vars(klass).get(name) is function:
-                return place
-        return len(self.mro)
-
-    def _below_is_async(self, made: Twin) -> bool:
-        """Whether anything that Django's function calls is overridden async."""
-        if made.calls is None:
-            return True
-        return any(
-            self.is_async(made.name, self._place(made.name, made.function) + 1)
-            if name == SUPER
-            else self.is_async(name)
-            for name in made.calls
-        )
-
-    def is_async(self, name: str, start: int = 0) -> bool:
-        """
-        Whether a call of a hook reaches an async override by way of Django's code.
-
-        Behind a sync override it does not: that one is called in a worker
-        whatever it calls, and meets async overrides by their bridges.
-        """
-        key = (name, start)
-        if key not in self._is_async:
-            self._is_async[key] = False  # for a call graph that comes round
-            self._is_async[key] = self._finds_async(name, start)
-        return self._is_async[key]
-
-    def _finds_async(self, name: str, start: int) -> bool:
-        aname = HOOKS.get(name)
-        for klass in self.mro[start:]:
-            own = vars(klass)
-            if aname and aname in own and mark_of(own[aname]) is None:
-                return True
-            value = own.get(name)
-            mark = mark_of(value)
-            if value is None or isinstance(mark, Twin | Bridge):
-                continue
-            made = self.level(value)
-            if made is None:
-                return aname is None and is_async_function(value)
-            calls = made.calls or ()
-            if any(self.is_async(called) for called in calls if called != SUPER):
-                return True
-            if SUPER not in calls:
-                return False
-        return False
-
-    def _purity(self, made: Twin) -> list[Callable[[Any], bool]] | None:
-        """What has to hold for Django's function to do no I/O; None if nothing can."""
-        checks: list[Callable[[Any], bool]] = []
-        todo = [made]
-        seen = set()
-        while todo:
-            one = todo.pop()
-            if one in seen:
-                continue
-            seen.add(one)
-            if one.pure is False:
-                return None
-            if callable(one.pure):
-                checks.append(one.pure)
-            for name in one.calls or ():
-                if name == SUPER:
-                    start = self._place(one.name, one.function) + 1
-                    below = self._first(one.name, start)
-                else:
-                    below = self._first(name, 0)
-                if below is None:
-                    return None
-                todo.append(below)
-        return checks
-
-    def _first(self, name: str, start: int) -> Twin | None:
-        """The twin of the definition that a call meets, if that is Django's own."""
-        for klass in self.mro[start:]:
-            own = vars(klass)
-            aname = HOOKS.get(name)
-            if aname and aname in own and mark_of(own[aname]) is None:
-                return None
-            value = own.get(name)
-            if value is None or isinstance(mark_of(value), Twin | Bridge):
-                continue
-            return self.level(value)
-        return None
-
-
-class Sources:
-    """The class attributes that a plan was made from, to see them change."""
-
-    def __init__(self, cls: type) -> None:
-        self._mro = cls.__mro__
-        names = {*HOOKS, *HOOKS.values(), *handler_names(cls)}
-        self._spaces = [vars(klass) for klass in self._mro]
-        self._found = [
-            (space, name) for space in self._spaces for name in names & space.keys()
-        ]
-        self._state = self._look()
-
-    def _look(self) -> tuple[list[int], list[Any]]:
-        return (
-            [len(space) for space in self._spaces],
-            [space.get(name) for space, name in self._found],
-        )
-
-    def changed(self, cls: type) -> bool:
-        """Whether an attribute has been put on a class, taken off or replaced."""
-        return cls.__mro__ is not self._mro or self._look() != self._state
-
-
 def plan_of(cls: type, *, verify: bool = False) -> Plan:
     """
     The plan of a class, made at its first use and kept on it.
@@ -466,25 +217,6 @@ def plan_of(cls: type, *, verify: bool = False) -> Plan:
     return found[0]
 
 
-def handler_names(cls: type) -> list[str]:
-    """The methods of a view that have one name for both colours."""
-    methods = getattr(cls, "http_method_names", ())
-    return [*methods, "http_method_not_allowed", "dispatch"]
-
-
-def is_async_function(value: Any) -> bool:
-    """Whether a class attribute is a coroutine function."""
-    mark = mark_of(value)
-    if isinstance(mark, Override):
-        value = mark.function
-    return iscoroutinefunction(getattr(value, "__func__", value))
-
-
-def is_library(cls: type) -> bool:
-    """Whether a class is one of this package's own."""
-    return cls.__module__.partition(".")[0] == __name__.partition(".")[0]
-
-
 def prepare(cls: type) -> None:
     """Give a user's class its bridges, and its own handlers both colours."""
     if is_library(cls):
@@ -493,6 +225,12 @@ def prepare(cls: type) -> None:
         # A class decorator puts its dispatch() on a class that is made already.
         if issubclass(base, Twins):
             prepare(base)
+    _add_bridges(cls)
+    if hasattr(cls, "as_view"):
+        _add_entries(cls)
+
+
+def _add_bridges(cls: type) -> None:
     for name, aname in HOOKS.items():
         for klass in cls.__mro__:
             own = vars(klass)
@@ -502,18 +240,20 @@ def prepare(cls: type) -> None:
                 if hasattr(cls, name):
                     setattr(cls, name, _bridge(name, aname))
                 break
-    if hasattr(cls, "as_view"):
-        for name in handler_names(cls):
-            owner = next((base for base in cls.__mro__ if name in vars(base)), None)
-            value = vars(owner).get(name) if owner is not None else None
-            if not isinstance(value, FunctionType) or mark_of(value) is not None:
-                continue
-            if owner is cls:
-                setattr(cls, name, _override(value))
-            elif value not in TWINS:
-                # A plain mixin's: what is derived from `cls` meets it in both
-                # colours too.
-                setattr(cls, name, _override(_passing_on(cls, name, value)))
+
+
+def _add_entries(cls: type) -> None:
+    for name in handler_names(cls):
+        owner = next((base for base in cls.__mro__ if name in vars(base)), None)
+        value = vars(owner).get(name) if owner is not None else None
+        if not isinstance(value, FunctionType) or mark_of(value) is not None:
+            continue
+        if owner is cls:
+            setattr(cls, name, _override(value))
+        elif value not in TWINS:
+            # A plain mixin's: what is derived from `cls` meets it in both
+            # colours too.
+            setattr(cls, name, _override(_passing_on(cls, name, value)))
 
 
 def _bridge(name: str, aname: str) -> Callable[..., Any]:
@@ -546,7 +286,7 @@ def _override(function: Callable[..., Any]) -> Callable[..., Any]:
 
     if is_async:
         markcoroutinefunction(entry)
-    entry._twin = Override(entry, function)  # type: ignore[attr-defined]
+    entry._twin = Entry(entry, function)  # type: ignore[attr-defined]
     return entry
 
 

@@ -1,4 +1,4 @@
-"""Say which view classes would skip an override, where it stands, and how to mend it."""
+"""Say which view classes would skip an override, where, and how to mend them."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 
-from .hooks import (
+from .hooks import plan_of
+from .plan import Plan
+from .registry import (
     HOOKS,
     SUPER,
+    Hook,
     Override,
-    Plan,
-    Twin,
     handler_names,
     is_async_function,
     is_library,
     mark_of,
-    plan_of,
 )
 
 __all__ = ["Problem", "problems", "refuse", "refuse_attributes", "waits"]
@@ -202,7 +202,7 @@ def _unlike_handlers(plan: Plan, name: str) -> Iterator[Problem]:
         if value is None:
             continue
         mark = mark_of(value)
-        if isinstance(mark, Twin):
+        if isinstance(mark, Hook):
             ours = klass
             continue
         made = plan.level(value)
@@ -248,15 +248,15 @@ def _attribute(cls: type, name: str) -> Problem:
     )
 
 
-def _levels(plan: Plan, name: str) -> Iterator[tuple[type, Twin]]:
+def _levels(plan: Plan, name: str) -> Iterator[tuple[type, Hook]]:
     """The twins of a hook, each with the class of ours that defines it."""
     for klass in plan.mro:
         mark = mark_of(vars(klass).get(HOOKS[name]))
-        if isinstance(mark, Twin):
+        if isinstance(mark, Hook):
             yield klass, mark
 
 
-def _level_behind(plan: Plan, name: str, klass: type) -> Twin | None:
+def _level_behind(plan: Plan, name: str, klass: type) -> Hook | None:
     """The first of Django's own definitions that a sync override's super() meets."""
     for below in plan.mro[plan.mro.index(klass) + 1 :]:
         made = plan.level(vars(below).get(name))
@@ -265,7 +265,7 @@ def _level_behind(plan: Plan, name: str, klass: type) -> Twin | None:
     return None
 
 
-def _place(plan: Plan, name: str, made: Twin) -> int:
+def _place(plan: Plan, name: str, made: Hook) -> int:
     for place, klass in enumerate(plan.mro):
         if vars(klass).get(name) is made.function:
             return place

@@ -1,4 +1,4 @@
-"""Tell whether the sync callers of a function do nothing with its result but return it."""
+"""Tell whether the sync callers of a function only return its result."""
 
 from __future__ import annotations
 
@@ -11,9 +11,7 @@ from typing import Any
 
 __all__ = ["only_passed_on"]
 
-_SUSPENDABLE = (
-    inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
-)
+_SUSPENDABLE = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
 
 
 def only_passed_on(depth: int, *, to: CodeType) -> bool:

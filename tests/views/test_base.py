@@ -1,4 +1,4 @@
-"""The pipeline: as_view(), setup, dispatch and handlers of each colour, decorated or not."""
+"""The pipeline: as_view(), setup, dispatch and handlers of each colour."""
 
 from __future__ import annotations
 
@@ -356,7 +356,9 @@ class TestSetup(SimpleTestCase):
             response = await view(self.factory.get("/"))
             self.assertEqual(response.context_data["object_list"], ["awaited"])
             served = type(response.context_data["view"])
-            self.assertEqual(len([k for k in served.__mro__ if k.__name__ == served.__name__]), 2)
+            self.assertEqual(
+                len([k for k in served.__mro__ if k.__name__ == served.__name__]), 2
+            )
 
 
 class Raising(Exception):
@@ -583,20 +585,20 @@ class TestTheThread(SimpleTestCase):
                 self.thing = 1
                 if not request.method:
                     raise PermissionDenied
-                return super(Sup, self).dispatch(  # noqa: UP008
+                return super(Sup, self).dispatch(
                     request,
                     *args,
                     **kwargs,
                 )
 
-        class User_(UserPassesTestMixin):
+        class Passing(UserPassesTestMixin):
             def test_func(self):
                 return True
 
         self.assertTrue(self.is_free())
         self.assertTrue(self.is_free(Tail))
         self.assertTrue(self.is_free(Sup))
-        self.assertTrue(self.is_free(Sup, Tail, User_))
+        self.assertTrue(self.is_free(Sup, Tail, Passing))
         self.assertTrue(self.is_free(Decorated))
 
     def test_it_is_held_for_what_comes_after(self):

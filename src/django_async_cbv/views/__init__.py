@@ -7,32 +7,6 @@ from .base import (
     AsyncTemplateView,
     AsyncView,
 )
-from .detail import (
-    AsyncBaseDetailView,
-    AsyncDetailView,
-    AsyncSingleObjectMixin,
-    AsyncSingleObjectTemplateResponseMixin,
-)
-from .list import (
-    AsyncBaseListView,
-    AsyncListView,
-    AsyncMultipleObjectMixin,
-    AsyncMultipleObjectTemplateResponseMixin,
-)
-from .edit import (
-    AsyncBaseCreateView,
-    AsyncBaseDeleteView,
-    AsyncBaseFormView,
-    AsyncBaseUpdateView,
-    AsyncCreateView,
-    AsyncDeleteView,
-    AsyncDeletionMixin,
-    AsyncFormMixin,
-    AsyncFormView,
-    AsyncModelFormMixin,
-    AsyncProcessFormView,
-    AsyncUpdateView,
-)
 from .dates import (
     AsyncArchiveIndexView,
     AsyncBaseArchiveIndexView,
@@ -54,6 +28,32 @@ from .dates import (
     AsyncWeekMixin,
     AsyncYearArchiveView,
     AsyncYearMixin,
+)
+from .detail import (
+    AsyncBaseDetailView,
+    AsyncDetailView,
+    AsyncSingleObjectMixin,
+    AsyncSingleObjectTemplateResponseMixin,
+)
+from .edit import (
+    AsyncBaseCreateView,
+    AsyncBaseDeleteView,
+    AsyncBaseFormView,
+    AsyncBaseUpdateView,
+    AsyncCreateView,
+    AsyncDeleteView,
+    AsyncDeletionMixin,
+    AsyncFormMixin,
+    AsyncFormView,
+    AsyncModelFormMixin,
+    AsyncProcessFormView,
+    AsyncUpdateView,
+)
+from .list import (
+    AsyncBaseListView,
+    AsyncListView,
+    AsyncMultipleObjectMixin,
+    AsyncMultipleObjectTemplateResponseMixin,
 )
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""Type variables and bases, so that the views take the subscripts that Django's stubs do."""
+"""Type variables and bases, to take the subscripts that Django's stubs take."""
 
 from __future__ import annotations
 

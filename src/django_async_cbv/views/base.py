@@ -19,8 +19,9 @@ from django.utils.log import log_response
 from django.views.generic import base
 
 from ..flow import Body, Call, Flow, call, respond
-from ..hooks import Twins, mark_of, plan_of, twin
+from ..hooks import Twins, plan_of, twin
 from ..refusals import refuse, refuse_attributes
+from ..registry import mark_of
 from . import _handlers as handler
 from ._generic import _R, _TemplateR, subscriptable
 
@@ -249,9 +250,7 @@ class AsyncTemplateView(
         calls=("get_context_data", "render_to_response"),
         pure=True,
     )
-    def get(
-        self, request: HttpRequest, *args: Any, **kwargs: Any
-    ) -> Body[_TemplateR]:
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Body[_TemplateR]:
         """Answer with the template; no hop before the rendering's."""
         context = yield call(self.aget_context_data, **kwargs)
         return (yield call(self.arender_to_response, context))

@@ -14,7 +14,8 @@ from django.utils.translation import gettext as _
 from django.views.generic import dates
 
 from ..flow import Body, call
-from ..hooks import SUPER, Twins, twin, twin_or_hook
+from ..hooks import Twins, twin, twin_or_hook
+from ..registry import SUPER
 from . import _handlers as handler
 from ._generic import _M
 from .base import AsyncView
@@ -292,7 +293,8 @@ class AsyncDateMixin(dates.DateMixin, Twins):
         """Return whether objects of the future are shown; twin of the hook."""
 
     @twin(
-        _private.DateMixin._make_date_lookup_arg, calls=("get_queryset", "get_date_field")
+        _private.DateMixin._make_date_lookup_arg,
+        calls=("get_queryset", "get_date_field"),
     )
     def _amake_date_lookup_arg(self, value: datetime.date) -> Body[datetime.date]:
         # Once that is known, Django's own method calls no hook.
@@ -473,7 +475,10 @@ class AsyncBaseDateListView(
         ),
     )
     def aget_date_list(
-        self, queryset: QuerySet[_M], date_type: str | None = None, ordering: str = "ASC"
+        self,
+        queryset: QuerySet[_M],
+        date_type: str | None = None,
+        ordering: str = "ASC",
     ) -> Body[QuerySet[_M]]:
         """
         Return the dates that there are objects of; twin of get_date_list().
@@ -487,9 +492,9 @@ class AsyncBaseDateListView(
         has_time = yield from _uses_datetime_field(self)
         find = queryset.datetimes if has_time else queryset.dates
         date_list = yield call(find, date_field, date_type, ordering)
-        if date_list is not None and not allow_empty:
-            if not (yield call(bool, date_list)):
-                raise _none_available(queryset)
+        is_checked = date_list is not None and not allow_empty
+        if is_checked and not (yield call(bool, date_list)):
+            raise _none_available(queryset)
         return date_list
 
 
@@ -728,9 +733,7 @@ class AsyncBaseDayArchiveView(
 ):
     """Async twin of BaseDayArchiveView: a day, without a response mixin."""
 
-    @twin(
-        dates.BaseDayArchiveView.get_dated_items, calls=(*_DAY, "_get_dated_items")
-    )
+    @twin(dates.BaseDayArchiveView.get_dated_items, calls=(*_DAY, "_get_dated_items"))
     def aget_dated_items(self) -> Body[_DatedItems[_M]]:
         """Return None, the objects, the days and months beside; twin of the hook."""
         date = yield from _day(self)
@@ -747,9 +750,7 @@ class AsyncBaseDayArchiveView(
             "get_next_month",
         ),
     )
-    def _aget_dated_items(
-        self, date: datetime.date
-    ) -> Body[_DatedItems[_M]]:
+    def _aget_dated_items(self, date: datetime.date) -> Body[_DatedItems[_M]]:
         lookup = yield call(self._amake_single_date_lookup, date)
         queryset = yield call(self.aget_dated_queryset, **lookup)
         context = {

@@ -11,7 +11,8 @@ from django.utils.translation import gettext as _
 from django.views.generic import detail
 
 from ..flow import Body, call
-from ..hooks import SUPER, twin, twin_or_hook
+from ..hooks import twin, twin_or_hook
+from ..registry import SUPER
 from . import _handlers as handler
 from ._generic import _M, subscriptable
 from ._plain import has_plain_object, has_plain_queryset, truth
@@ -45,9 +46,7 @@ class AsyncSingleObjectMixin(SingleObjectMixin[_M], AsyncContextMixin):
     kwargs: Any
     object: Any
 
-    @twin(
-        detail.SingleObjectMixin.get_object, calls=("get_queryset", "get_slug_field")
-    )
+    @twin(detail.SingleObjectMixin.get_object, calls=("get_queryset", "get_slug_field"))
     def aget_object(self, queryset: QuerySet[_M] | None = None) -> Body[_M]:
         """
         Return the object that the view is about; twin of get_object().

@@ -11,7 +11,8 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.views.generic import edit
 
 from ..flow import Body, call, respond
-from ..hooks import SUPER, Twins, after, twin, twin_or_hook
+from ..hooks import Twins, after, twin, twin_or_hook
+from ..registry import SUPER
 from . import _handlers as handler
 from ._generic import _F, _M, _DeleteF, _ModelF, subscriptable
 from ._plain import has_plain_success_url
@@ -200,9 +201,7 @@ class AsyncModelFormMixin(
                 f"Using ModelFormMixin (base class of {type(self).__name__}) "
                 "without the 'fields' attribute is prohibited."
             )
-        return (
-            yield call(model_forms.modelform_factory, model, fields=self.fields)
-        )
+        return (yield call(model_forms.modelform_factory, model, fields=self.fields))
 
     @twin(edit.ModelFormMixin.get_form_kwargs, calls=(SUPER,), pure=True)
     def aget_form_kwargs(self) -> Body[dict[str, Any]]:
@@ -288,7 +287,11 @@ class AsyncBaseCreateView(
     ) -> Body[HttpResponse]:
         """Answer with the page of a blank form; one hop before the rendering's."""
         self.object = None
-        return (yield respond(after(DjangoBaseCreateView, self, "get"), request, *args, **kwargs))
+        return (
+            yield respond(
+                after(DjangoBaseCreateView, self, "get"), request, *args, **kwargs
+            )
+        )
 
     @handler.post(edit.BaseCreateView.post, calls=(SUPER,), pure=True)
     def post(
@@ -296,7 +299,11 @@ class AsyncBaseCreateView(
     ) -> Body[HttpResponse]:
         """Parse, validate, save, redirect: one hop."""
         self.object = None
-        return (yield respond(after(DjangoBaseCreateView, self, "post"), request, *args, **kwargs))
+        return (
+            yield respond(
+                after(DjangoBaseCreateView, self, "post"), request, *args, **kwargs
+            )
+        )
 
 
 class AsyncCreateView(
@@ -320,7 +327,11 @@ class AsyncBaseUpdateView(
     ) -> Body[HttpResponse]:
         """Answer with the page of the object's form; one hop before the rendering's."""
         self.object = yield call(self.aget_object)
-        return (yield respond(after(DjangoBaseUpdateView, self, "get"), request, *args, **kwargs))
+        return (
+            yield respond(
+                after(DjangoBaseUpdateView, self, "get"), request, *args, **kwargs
+            )
+        )
 
     @handler.post(edit.BaseUpdateView.post, calls=("get_object", SUPER))
     def post(
@@ -328,7 +339,11 @@ class AsyncBaseUpdateView(
     ) -> Body[HttpResponse]:
         """Fetch, parse, validate, save, redirect: one hop."""
         self.object = yield call(self.aget_object)
-        return (yield respond(after(DjangoBaseUpdateView, self, "post"), request, *args, **kwargs))
+        return (
+            yield respond(
+                after(DjangoBaseUpdateView, self, "post"), request, *args, **kwargs
+            )
+        )
 
 
 class AsyncUpdateView(

@@ -13,7 +13,8 @@ from django.utils.translation import gettext as _
 from django.views.generic import list as django_list
 
 from ..flow import Body, Call, call
-from ..hooks import SUPER, twin, twin_or_hook
+from ..hooks import twin, twin_or_hook
+from ..registry import SUPER
 from . import _handlers as handler
 from ._generic import _M, subscriptable
 from ._plain import has_plain_object_list, has_plain_paginator, has_plain_queryset

@@ -1,0 +1,235 @@
+"""Work out what calls of twins come to in a class, by its MRO and the call graph."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from types import FunctionType
+from typing import Any
+
+from .registry import (
+    HOOKS,
+    SUPER,
+    TWINS,
+    Bridge,
+    Hook,
+    handler_names,
+    is_async_function,
+    mark_of,
+)
+
+__all__ = ["Choice", "Plan", "Sources"]
+
+
+class Choice:
+    """What calls of one twin come to in one class."""
+
+    __slots__ = ("_checks", "function", "lifted")
+
+    def __init__(
+        self,
+        function: Any,
+        *,
+        lifted: bool,
+        checks: Sequence[Callable[[Any], bool]] | None,
+    ) -> None:
+        self.function = function
+        self.lifted = lifted
+        self._checks = checks
+
+    def is_pure(self, view: Any) -> bool:
+        """Whether the call does no I/O on this very view."""
+        return (
+            self._checks is not None
+            and not (vars(view).keys() & HOOKS.keys())
+            and all(check(view) for check in self._checks)
+        )
+
+
+class Plan:
+    """What the twins of one class come to, and where its overrides stand."""
+
+    def __init__(self, cls: type) -> None:
+        self.cls = cls
+        self.mro = cls.__mro__
+        self._choices: dict[Hook, Choice] = {}
+        self._is_async: dict[tuple[str, int], bool] = {}
+        # Hooks with an async override: no sync one may be put on an instance.
+        self.async_hooks = frozenset(
+            name for name in HOOKS if self.async_overrides(name)
+        )
+
+    def choice(self, made: Hook) -> Choice:
+        """What a call of a twin of this class comes to."""
+        found = self._choices.get(made)
+        if found is None:
+            function = self._nearest(made)
+            ours = function is made.function
+            found = self._choices[made] = Choice(
+                function,
+                lifted=ours and self._below_is_async(made),
+                checks=self._purity(made) if ours else None,
+            )
+        return found
+
+    def level(self, value: Any) -> Hook | None:
+        """The twin of a Django function that this class has the twin of."""
+        made = TWINS.get(value) if isinstance(value, FunctionType) else None
+        if made is None or getattr(self.cls, made.aname, None) is None:
+            return None
+        has = any(vars(klass).get(made.aname) is made.entry for klass in self.mro)
+        return made if has else None
+
+    def async_overrides(self, name: str) -> list[type]:
+        """The classes that override a hook under its twin's name, nearest first."""
+        aname = HOOKS[name]
+        return [
+            klass
+            for klass in self.mro
+            if aname in vars(klass) and mark_of(vars(klass)[aname]) is None
+        ]
+
+    def sync_overrides(self, name: str) -> list[type]:
+        """The classes that override a hook under its own name, nearest first."""
+        return [
+            klass
+            for klass in self.mro
+            if (value := vars(klass).get(name)) is not None
+            and mark_of(value) is None
+            and self.level(value) is None
+        ]
+
+    def _nearest(self, made: Hook) -> Any:
+        """
+        The sync function that a call at this twin's level runs.
+
+        Upwards from Django's own function to what has had its turn already:
+        the level above, an async override (whose super() the call is), or, of a
+        handler, the twin itself (a sync override above called it by super()).
+        """
+        function = made.function
+        for klass in reversed(self.mro[: self._place(made.name, made.function)]):
+            own = vars(klass)
+            if made.is_handler:
+                if own.get(made.name) is made.entry:
+                    break
+            elif made.aname in own and mark_of(own[made.aname]) is None:
+                break
+            value = own.get(made.name)
+            if value is None or mark_of(value) is not None:
+                continue
+            if self.level(value) is not None:
+                break
+            function = value
+        return function
+
+    def _place(self, name: str, function: Any) -> int:
+        """Where in the MRO a function is defined."""
+        for place, klass in enumerate(self.mro):
+            if vars(klass).get(name) is function:
+                return place
+        return len(self.mro)
+
+    def _below_is_async(self, made: Hook) -> bool:
+        """Whether anything that Django's function calls is overridden async."""
+        if made.calls is None:
+            return True
+        return any(
+            self.is_async(made.name, self._place(made.name, made.function) + 1)
+            if name == SUPER
+            else self.is_async(name)
+            for name in made.calls
+        )
+
+    def is_async(self, name: str, start: int = 0) -> bool:
+        """
+        Whether a call of a hook reaches an async override by way of Django's code.
+
+        Behind a sync override it does not: that one is called in a worker
+        whatever it calls, and meets async overrides by their bridges.
+        """
+        key = (name, start)
+        if key not in self._is_async:
+            self._is_async[key] = False  # for a call graph that comes round
+            self._is_async[key] = self._finds_async(name, start)
+        return self._is_async[key]
+
+    def _finds_async(self, name: str, start: int) -> bool:
+        aname = HOOKS.get(name)
+        for klass in self.mro[start:]:
+            own = vars(klass)
+            if aname and aname in own and mark_of(own[aname]) is None:
+                return True
+            value = own.get(name)
+            mark = mark_of(value)
+            if value is None or isinstance(mark, Hook | Bridge):
+                continue
+            made = self.level(value)
+            if made is None:
+                return aname is None and is_async_function(value)
+            calls = made.calls or ()
+            if any(self.is_async(called) for called in calls if called != SUPER):
+                return True
+            if SUPER not in calls:
+                return False
+        return False
+
+    def _purity(self, made: Hook) -> list[Callable[[Any], bool]] | None:
+        """What has to hold for Django's function to do no I/O; None if nothing can."""
+        checks: list[Callable[[Any], bool]] = []
+        todo = [made]
+        seen = set()
+        while todo:
+            one = todo.pop()
+            if one in seen:
+                continue
+            seen.add(one)
+            if one.pure is False:
+                return None
+            if callable(one.pure):
+                checks.append(one.pure)
+            for name in one.calls or ():
+                if name == SUPER:
+                    start = self._place(one.name, one.function) + 1
+                    below = self._first(one.name, start)
+                else:
+                    below = self._first(name, 0)
+                if below is None:
+                    return None
+                todo.append(below)
+        return checks
+
+    def _first(self, name: str, start: int) -> Hook | None:
+        """The twin of the definition that a call meets, if that is Django's own."""
+        for klass in self.mro[start:]:
+            own = vars(klass)
+            aname = HOOKS.get(name)
+            if aname and aname in own and mark_of(own[aname]) is None:
+                return None
+            value = own.get(name)
+            if value is None or isinstance(mark_of(value), Hook | Bridge):
+                continue
+            return self.level(value)
+        return None
+
+
+class Sources:
+    """The class attributes that a plan was made from, to see them change."""
+
+    def __init__(self, cls: type) -> None:
+        self._mro = cls.__mro__
+        names = {*HOOKS, *HOOKS.values(), *handler_names(cls)}
+        self._spaces = [vars(klass) for klass in self._mro]
+        self._found = [
+            (space, name) for space in self._spaces for name in names & space.keys()
+        ]
+        self._state = self._look()
+
+    def _look(self) -> tuple[list[int], list[Any]]:
+        return (
+            [len(space) for space in self._spaces],
+            [space.get(name) for space, name in self._found],
+        )
+
+    def changed(self, cls: type) -> bool:
+        """Whether an attribute has been put on a class, taken off or replaced."""
+        return cls.__mro__ is not self._mro or self._look() != self._state
