@@ -35,7 +35,7 @@ def check_views(
 
 
 def _as_message(
-    kind: type[Error | Warning], cls: type, problem: Problem
+    kind: type[checks.Error | checks.Warning], cls: type, problem: Problem
 ) -> checks.CheckMessage:
     places = ", ".join(problem.places)
     return kind(
