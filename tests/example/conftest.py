@@ -10,12 +10,23 @@ from urllib.parse import quote
 
 import httpx
 import pytest
+from django.conf import settings
 
 from tests.example.html import submit
 from tests.example.running import Site, demo, environment
 from tests.postgres import Server
 
 PASSWORD = "quite-long-enough"
+
+
+def pytest_ignore_collect() -> bool | None:
+    """Leave these tests to the run with the default settings.
+
+    They try both databases in any case: the servers have settings of their own.
+    """
+    return (
+        True if settings.DATABASES["default"]["ENGINE"].endswith("postgresql") else None
+    )
 
 
 def check_ending(site: Site) -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -71,9 +75,20 @@ class NotStarted(AssertionError):
     """The server ended, or did not answer in time; says what it printed."""
 
 
+@functools.cache
+def compiled() -> str:
+    """Return a folder, for the life of this process, for compiled modules."""
+    folder = tempfile.mkdtemp(prefix="example-pyc-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
 def environment(data: Path, **variables: str) -> dict[str, str]:
     """Return the environment for a process of the site whose files are in `data`."""
     inherited = {k: v for k, v in os.environ.items() if k not in OWN_VARIABLES}
+    if inherited.pop("PYTHONDONTWRITEBYTECODE", ""):
+        # Nothing is written where it is not wanted, yet not all compiled each time.
+        inherited["PYTHONPYCACHEPREFIX"] = compiled()
     return {
         **inherited,
         "PYTHONUNBUFFERED": "1",

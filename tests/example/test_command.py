@@ -6,13 +6,15 @@ import re
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from tests.example.conftest import check_ending
+from tests.example.conftest import check_ending, sign_up
 from tests.example.running import PROJECT, Site, demo, environment, served
 
 pytestmark = pytest.mark.server
@@ -36,12 +38,23 @@ def manage(
     )
 
 
+def copied(site: Site, folder: Path) -> Path:
+    """Copy what the seeded site has on disk to `folder`."""
+    source, target = Path(site.environment["REDLETTER_DATA"]), folder / "var"
+    shutil.copytree(source, target, ignore=shutil.ignore_patterns("db.sqlite3*"))
+    # Through the database, since the site may be writing at this moment.
+    with (
+        closing(sqlite3.connect(source / "db.sqlite3")) as live,
+        closing(sqlite3.connect(target / "db.sqlite3")) as backup,
+    ):
+        live.backup(backup)
+    return target
+
+
 @pytest.fixture
 def copy(sqlite_site: Site, tmp_path: Path) -> Path:
     """A copy of what the seeded site has on disk."""
-    data = tmp_path / "var"
-    shutil.copytree(sqlite_site.environment["REDLETTER_DATA"], data)
-    return data
+    return copied(sqlite_site, tmp_path)
 
 
 SPOIL_AND_SEED = """
@@ -72,24 +85,33 @@ def test_seeding_again_brings_up_to_date(sqlite_site: Site, copy: Path) -> None:
     assert done.stdout.splitlines()[1:] == ["Japan True", f"False True {first[2]}"]
 
 
-def test_models_and_migrations_agree(tmp_path: Path) -> None:
-    made = manage("makemigrations", "--check", "--dry-run", data=tmp_path)
-    assert made.returncode == 0, made.stdout + made.stderr
+CHECK = """
+from django.core.management import call_command
+call_command("makemigrations", "--check", "--dry-run")
+call_command("check", "--fail-level", "WARNING")
+"""
 
 
-def test_nothing_to_check(tmp_path: Path) -> None:
-    checked = manage("check", "--fail-level", "WARNING", data=tmp_path)
+def test_nothing_to_check_nor_to_migrate(tmp_path: Path) -> None:
+    checked = manage("shell", "--no-imports", "-c", CHECK, data=tmp_path)
     assert checked.returncode == 0, checked.stdout + checked.stderr
+    assert "No changes detected" in checked.stdout
     assert "no issues" in checked.stdout
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_it(copy: Path, tmp_path: Path, number: signal.Signals) -> None:
+def test_it_starts_again_on_its_data_and_ends(
+    sqlite_site: Site, tmp_path: Path
+) -> None:
+    with sign_up(sqlite_site) as visitor:
+        cookies = visitor.cookies
+    copy = copied(sqlite_site, tmp_path)
     with demo(tmp_path, environment(copy), "--no-seed") as site:
         with site.client() as client:
-            assert client.get("/trips/").status_code == 200
+            # Logged in before, logged in still: the secret key was kept.
+            client.cookies.update(cookies)
+            assert client.get("/trips/new/").status_code == 200
             # With a connection open: it is closed, not waited for.
-            assert site.stop(number) == 0, site.output()
+            assert site.stop(signal.SIGTERM) == 0, site.output()
         check_ending(site)
         assert "countries," not in site.output(), "nothing was seeded"
 
@@ -106,15 +128,16 @@ def test_port_that_is_taken(tmp_path: Path) -> None:
     assert "Traceback" not in started.stderr
 
 
-def test_secret_key_is_made_once_and_kept_from_others(tmp_path: Path) -> None:
+def test_secret_key_is_kept_from_others(sqlite_site: Site, tmp_path: Path) -> None:
+    key = Path(sqlite_site.environment["REDLETTER_DATA"]) / "secret-key"
+    assert len(key.read_text()) > 50
+    assert key.stat().st_mode & 0o077 == 0
     show = "from django.conf import settings; print(settings.SECRET_KEY)"
-    arguments = ("shell", "--no-imports", "-c", show)
-    first, second = (manage(*arguments, data=tmp_path).stdout for _ in range(2))
-    assert len(first) > 50
-    assert first == second
-    assert (tmp_path / "secret-key").stat().st_mode & 0o077 == 0
-    named = manage(*arguments, data=tmp_path, SECRET_KEY="of-the-environment")
-    assert named.stdout.strip() == "of-the-environment"
+    named = manage(
+        *("shell", "--no-imports", "-c", show), data=tmp_path, SECRET_KEY="of-another"
+    )
+    assert named.stdout.strip() == "of-another"
+    assert not (tmp_path / "secret-key").exists()
 
 
 def test_errors_of_the_server_have_a_page(copy: Path, tmp_path: Path) -> None:

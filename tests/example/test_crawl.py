@@ -14,8 +14,8 @@ from tests.example.running import Site
 
 pytestmark = pytest.mark.server
 
-MOST_PAGES = 150
-MOST_OF_A_KIND = 3
+MOST_PAGES = 120
+MOST_OF_A_KIND = 2
 # The page about the site has one link on purpose that leads nowhere.
 MISSING_ON_PURPOSE = {"/days/1066/"}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import os
 import re
 import struct
@@ -38,9 +39,15 @@ def png(side: int) -> bytes:
     )
 
 
+@functools.cache
+def export_page(site: httpx.URL) -> str:
+    """Return the page that lists all countries, asked once for each site."""
+    return httpx.get(site.join("/export/"), timeout=30, trust_env=False).text
+
+
 def country_key(client: httpx.Client, name: str) -> str:
     """Return the value of the checkbox of a country."""
-    text = client.get("/export/").text
+    text = export_page(client.base_url)
     found = re.search(rf'value="(\d+)"[^>]*>\s*[^<]*{re.escape(name)}\s*<', text)
     assert found, name
     return found[1]
