@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Callable, Generator
 from types import CoroutineType
 from typing import Any, TypeAlias, TypeVar
 
@@ -42,8 +42,8 @@ class Call:
         self.kwargs = {} if kwargs is None else kwargs
         # Known to do no I/O, so it may run on the loop.
         self.inline = inline
-        # A handler or dispatch(): through their sync frames the coroutine of
-        # what is still to do may come back (see Flow.enter).
+        # A handler or dispatch(): through their sync frames the flow of what is
+        # still to do may come back (see Flow.enter).
         self.response = response
 
 
@@ -88,7 +88,9 @@ class Flow:
         self._error: BaseException | None = None
         self._job: Call | None = None
         self._abandoned = False
-        self.awaiting: Awaitable[Any] | None = None
+        # What the loop is to run or await; neither is begun in a worker, so that
+        # nothing is lost when the loop never comes to it.
+        self.awaiting: Call | Flow | CoroutineType[Any, Any, Any] | None = None
 
     async def run(self) -> Any:
         """Run on the loop to the end; return or raise as the body does."""
@@ -102,12 +104,13 @@ class Flow:
                     # Cancelled while the worker is at it: it ends the call it
                     # is in (a save is never torn) and begins no other.
                     self._abandoned = True
+                    self._close()
                     raise
             if self.awaiting is None:
                 return self._result()
-            awaitable, self.awaiting = self.awaiting, None
+            awaiting, self.awaiting = self.awaiting, None
             try:
-                self._value = await awaitable
+                self._value = await _run(awaiting)
             except BaseException as error:
                 self._error = error
 
@@ -117,13 +120,13 @@ class Flow:
 
         Return the result, or wait for what has to be awaited. Where the
         callers up to our own job do nothing but pass the result on, hand them
-        the coroutine instead, and with it the thread back.
+        the flow instead, and with it the thread back.
         """
         self._work()
         if self.awaiting is None:
             return self._result()
         if only_passed_on(1, to=_JOB):
-            return self.run()
+            return self
         return wait_for(self.run)
 
     def _work(self) -> None:
@@ -133,6 +136,15 @@ class Flow:
             self._advance(on_loop=False)
         finally:
             _worker.depth -= 1
+            if self._abandoned:
+                self._close()
+
+    def _close(self) -> None:
+        """Close the coroutine of the user's that nobody is going to await."""
+        if isinstance(self.awaiting, CoroutineType):
+            self.awaiting.close()
+        elif isinstance(self.awaiting, Flow):
+            self.awaiting._close()
 
     def _advance(self, *, on_loop: bool) -> None:
         """Go on until the end, or a call that this side can't make."""
@@ -163,15 +175,15 @@ class Flow:
                     step = None
                     continue
                 if iscoroutinefunction(target.func):
-                    # Not started here: its first lines belong to the loop too.
-                    self.awaiting = _awaited(target)
+                    # Not called here: its first lines belong to the loop too.
+                    self.awaiting = target
                     return
                 if on_loop and not target.inline:
                     self._job = target
                     return
                 if target.response:
                     value = _make_response(target)
-                    if isinstance(value, CoroutineType):
+                    if isinstance(value, Flow | CoroutineType):
                         self.awaiting = value
                         return
                 else:
@@ -201,12 +213,16 @@ def _make_response(target: Call) -> Any:
     return target.func(*target.args, **target.kwargs)
 
 
-# The frame below which a coroutine may come back in a response's place.
+# The frame below which a flow may come back in a response's place.
 _JOB = _make_response.__code__
 
 
-async def _awaited(target: Call) -> Any:
-    return await target.func(*target.args, **target.kwargs)
+async def _run(awaiting: Call | Flow | CoroutineType[Any, Any, Any]) -> Any:
+    if isinstance(awaiting, Call):
+        return await awaiting.func(*awaiting.args, **awaiting.kwargs)
+    if isinstance(awaiting, Flow):
+        return await awaiting.run()
+    return await awaiting
 
 
 def _resolve(step: Call) -> Call | Body[Any]:

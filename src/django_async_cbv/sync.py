@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Awaitable, Callable
 from typing import ParamSpec, TypeVar
 
@@ -12,6 +13,25 @@ __all__ = ["run_sync", "wait_for"]
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
+
+
+class _Hop:
+    """A call in a worker, and whether the task that it is for has been cancelled."""
+
+    __slots__ = ("cancelled",)
+
+    def __init__(self) -> None:
+        self.cancelled = False
+
+
+class _Worker(threading.local):
+    """The hops that this thread is in, one inside the other."""
+
+    def __init__(self) -> None:
+        self.hops: list[_Hop] = []
+
+
+_worker = _Worker()
 
 
 async def run_sync(
@@ -25,25 +45,36 @@ async def run_sync(
     of this request, and of the test that a TestCase runs. Context variables
     flow there and back. What `func` raises is raised here. Costs one hop.
 
+    A cancellation does not stop `func`, which runs to its end, or to its next
+    wait_for(): there it is raised.
+
     Raise RuntimeError when `func` raises StopIteration, which no future can
     carry, and TypeError when `func` is a coroutine function: await that one.
     """
-    return await sync_to_async(_without_stop_iteration, thread_sensitive=True)(
-        func, *args, **kwargs
-    )
+    hop = _Hop()
+    try:
+        return await sync_to_async(_work, thread_sensitive=True)(
+            hop, func, *args, **kwargs
+        )
+    except asyncio.CancelledError:
+        hop.cancelled = True
+        raise
 
 
-def _without_stop_iteration(
-    func: Callable[_P, _R], /, *args: _P.args, **kwargs: _P.kwargs
+def _work(
+    hop: _Hop, func: Callable[_P, _R], /, *args: _P.args, **kwargs: _P.kwargs
 ) -> _R:
     if asyncio.iscoroutinefunction(func):
         raise TypeError(f"{func!r} is async: await it instead of run_sync().")
+    _worker.hops.append(hop)
     try:
         return func(*args, **kwargs)
     except StopIteration as error:
         # A future refuses to carry it and would leave the awaiting task
         # hanging, so it becomes what Python makes of it in a generator.
         raise RuntimeError("The sync function raised StopIteration.") from error
+    finally:
+        _worker.hops.pop()
 
 
 def wait_for(
@@ -56,8 +87,26 @@ def wait_for(
     sync work that the coroutine asks for, so it can't deadlock. Where no loop
     is waiting for this thread, one is run for the call. Raise RuntimeError on
     a thread whose own event loop is running: there `func` is to be awaited.
+    Raise CancelledError, without a call, where the task that this thread works
+    for was cancelled meanwhile.
     """
-    return async_to_sync(func)(*args, **kwargs)
+    return async_to_sync(_unless_cancelled)(
+        tuple(_worker.hops), func, *args, **kwargs
+    )
+
+
+async def _unless_cancelled(
+    hops: tuple[_Hop, ...],
+    func: Callable[_P, Awaitable[_R]],
+    /,
+    *args: _P.args,
+    **kwargs: _P.kwargs,
+) -> _R:
+    # Asked here, on the loop, where a cancellation is dealt with. One that comes
+    # later finds this task running, and asgiref passes it on.
+    if any(hop.cancelled for hop in hops):
+        raise asyncio.CancelledError
+    return await func(*args, **kwargs)
 
 
 def loop_is_running() -> bool:
