@@ -1,4 +1,4 @@
-"""Send a request to Django's sync view and to ours, and compare all that comes of it."""
+"""Send a request to Django's sync view and to ours; compare all that comes of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tests of requests that run at once, each in a thread and on a connection of its own."""
+"""Tests of requests that run at once, each in its thread, on its connection."""
 
 from __future__ import annotations
 
