@@ -8,14 +8,34 @@ reader need not see stands in a comment, which is executed as well:
     from tests.models import Book
     -->
 
-and `<!--- skip: next "reason" -->` leaves out the block that follows.
+and `<!--- skip: next "reason" -->` leaves out the block that follows. A ```text block
+is what the block before it left in `said`: the messages that a page shows are real.
 """
 
-from sybil import Sybil
-from sybil.parsers.myst import PythonCodeBlockParser, SkipParser
+import re
+
+from sybil import Example, Sybil
+from sybil.parsers.myst import CodeBlockParser, PythonCodeBlockParser, SkipParser
+
+
+def is_said(example: Example) -> None:
+    """Compare a ```text block with `said`, but for line breaks and file names."""
+    assert normal(example.parsed) == normal(example.namespace.pop("said"))
+
+
+def normal(text: str) -> str:
+    """Leave out of a message how it is wrapped, and where the code stands."""
+    return " ".join(re.sub(r"[\w./-]+\.(?:md|py):\d+", "FILE:LINE", text).split())
+
 
 pytest_collect_file = Sybil(
-    parsers=[PythonCodeBlockParser(), SkipParser()],
+    parsers=[
+        PythonCodeBlockParser(),
+        CodeBlockParser(language="text", evaluator=is_said),
+        SkipParser(),
+    ],
     patterns=["README.md", "docs/*.md"],
+    # What a class takes as its module; else it would be `builtins`.
+    setup=lambda namespace: namespace.update(__name__="books.views"),
     fixtures=["db"],
 ).pytest()

@@ -1,17 +1,46 @@
-"""What the examples of the documentation use: models, and a slow service to call.
+"""What the examples of the documentation use: models, a client, a slow service to call.
 
 Import it in a comment of the page (see `conftest.py` at the root). `SERVICE` is the
-address of a server in a thread of this process, which answers `/prices`, `/stock`, …
-with JSON.
+address of a server in a thread of this process: `/prices` and `/stock` answer with
+JSON.
 """
 
+import datetime
+import io
 import json
+import re
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from inspect import iscoroutinefunction
+from types import ModuleType
+from typing import Any
+from unittest import TextTestRunner, defaultTestLoader
 
-from tests.models import Author, Book
+from asgiref.sync import async_to_sync
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management import call_command
+from django.core.management.base import SystemCheckError
+from django.test import AsyncClient, RequestFactory, override_settings
 
-__all__ = ["SERVICE", "Author", "Book"]
+from tests.app.models import Author, Book, Tag
+from tests.hops import count_hops
+
+__all__ = [
+    "SERVICE",
+    "Author",
+    "Book",
+    "Tag",
+    "answer",
+    "checked",
+    "hops_of",
+    "make_books",
+    "raised",
+    "refusal",
+    "routed",
+    "run_tests",
+]
 
 
 class Service(BaseHTTPRequestHandler):
@@ -33,3 +62,95 @@ server = ThreadingHTTPServer(("127.0.0.1", 0), Service)
 threading.Thread(target=server.serve_forever, daemon=True).start()
 
 SERVICE = f"http://127.0.0.1:{server.server_port}"
+
+
+def make_books(number: int = 3) -> list[Book]:
+    """Books of one author, `Book 1` of 2 January 2020 and so on, with a tag each."""
+    author = Author.objects.create(name="Ann", slug="ann")
+    tag = Tag.objects.create(name="read")
+    books = [
+        Book.objects.create(
+            title=f"Book {i}",
+            isbn=f"{i:013}",
+            author=author,
+            published=datetime.date(2020, 1, 1) + datetime.timedelta(days=i),
+        )
+        for i in range(1, number + 1)
+    ]
+    for book in books:
+        book.tags.add(tag)
+    return books
+
+
+class Site:
+    """Django's AsyncClient for sync code: requests go through Django's ASGI handler."""
+
+    def __init__(self) -> None:
+        self.client = AsyncClient()
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self.client, name)
+        return async_to_sync(method) if iscoroutinefunction(method) else method
+
+
+@contextmanager
+def routed(urlpatterns: list[Any], **settings: Any) -> Iterator[Site]:
+    """Serve the URLs to a client."""
+    urlconf = ModuleType("urls")
+    urlconf.urlpatterns = urlpatterns  # type: ignore[attr-defined]
+    with override_settings(ROOT_URLCONF=urlconf, **settings):
+        yield Site()
+
+
+def answer(view: Any, request: Any = None, **kwargs: Any) -> Any:
+    """The answer of a view, or of a class of views, to a request by itself."""
+    if isinstance(view, type):
+        view = view.as_view()
+    if request is None:
+        request = RequestFactory().get("/")
+    return async_to_sync(view)(request, **kwargs)
+
+
+def hops_of(view: Any, request: Any = None, **kwargs: Any) -> int:
+    """The hops of such an answer, without the rendering."""
+    with count_hops() as hops:
+        answer(view, request, **kwargs)
+    return hops.count
+
+
+def refusal(cls: Any, **initkwargs: Any) -> str:
+    """What as_view() says of a class that it refuses."""
+    try:
+        cls.as_view(**initkwargs)
+    except ImproperlyConfigured as error:
+        return str(error)
+    raise AssertionError(f"{cls} is not refused")
+
+
+def raised(function: Callable[..., Any], *args: Any, **kwargs: Any) -> str:
+    """The traceback's last line for what a call raises."""
+    try:
+        function(*args, **kwargs)
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+    raise AssertionError(f"{function} raised nothing")
+
+
+def checked(urlpatterns: list[Any]) -> str:
+    """What `manage.py check` says of these URLs, after the first lines."""
+    said = io.StringIO()
+    with routed(urlpatterns):
+        try:
+            call_command("check", stdout=said, stderr=said, no_color=True)
+        except SystemCheckError as error:
+            said.write(str(error))
+    return re.sub(r"(?s)^.*?(?=<class)", "", said.getvalue()).partition("\n\n")[0]
+
+
+def run_tests(case: Any) -> int:
+    """Run a TestCase that a page shows; the number of its tests, which all passed."""
+    report = io.StringIO()
+    result = TextTestRunner(report).run(defaultTestLoader.loadTestsFromTestCase(case))
+    assert result.wasSuccessful(), report.getvalue()
+    assert not result.skipped
+    return result.testsRun
