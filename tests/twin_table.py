@@ -1,0 +1,114 @@
+"""The tables of twins that the docs print, one for each module of views."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterator
+from importlib import import_module
+
+from django.views import generic
+
+from django_async_cbv.hooks import Twin, plan_of
+from django_async_cbv.registry import mark_of
+
+# In every view.
+EVERYWHERE = {"dispatch", "http_method_not_allowed", "options"}
+NOTHING = "\N{EN DASH}"
+FAMILIES = ("base", "detail", "list", "edit", "dates")
+
+
+def classes(family: str) -> list[type]:
+    """The public classes of a module, as they stand there."""
+    module = import_module(f"django_async_cbv.views.{family}")
+    found = [
+        value
+        for value in vars(module).values()
+        if isinstance(value, type) and value.__module__ == module.__name__
+    ]
+    return [cls for cls in found if cls.__name__ in module.__all__]
+
+
+def twins_of(cls: type) -> Iterator[Twin]:
+    """The public twins and handlers that a class itself defines."""
+    for name, value in vars(cls).items():
+        mark = mark_of(value)
+        if isinstance(mark, Twin) and not name.startswith("_"):
+            yield mark
+
+
+def all_twins(cls: type) -> list[Twin]:
+    """All that a class has, one a name."""
+    found: dict[str, Twin] = {}
+    for klass in cls.__mro__:
+        for twin in twins_of(klass):
+            found.setdefault(twin.aname, twin)
+    return sorted(found.values(), key=lambda twin: twin.aname)
+
+
+def is_view(cls: type) -> bool:
+    """Whether it is the twin of what `django.views.generic` offers, not of a part."""
+    return hasattr(generic, cls.__name__.removeprefix("Async"))
+
+
+def link(cls: type, name: str) -> str:
+    """The name, as a link to the class of the reference that defines it."""
+    owner = next(klass for klass in cls.__mro__ if name in vars(klass))
+    return f"{{meth}}`{name}() <django_async_cbv.views.{owner.__name__}.{name}>`"
+
+
+def side(cls: type, twin: Twin) -> str:
+    """Where Django's own code runs in a class in which nothing is overridden."""
+    checks = plan_of(cls).choice(twin)._checks
+    if twin.calls is None:
+        return "handler's"
+    if checks is None:
+        return "worker"
+    return "loop or worker" if checks else "loop"
+
+
+def called(cls: type, twin: Twin) -> str:
+    """What Django's function calls; private functions of Django's left out."""
+    if twin.calls is None:
+        return "any handler"
+    names = [name.removesuffix("()") for name in twin.calls if name[0] != "_"]
+    return ", ".join(f"`{name}()`" for name in names) or NOTHING
+
+
+def purpose(twin: Twin) -> str:
+    """The docstring's first sentence, without the part that the table tells."""
+    summary = (inspect.getdoc(twin.entry) or "").partition("\n\n")[0]
+    return re.sub(r"[;,] (the )?twin\b.*|[.:]$", "", " ".join(summary.split()))
+
+
+def as_markdown(family: str) -> str:
+    """The table of a family's views, and one for each class that defines twins."""
+    lines = ["| view | handlers | twins |", "|---|---|---|"]
+    for cls in filter(is_view, classes(family)):
+        handlers, twins = (
+            ", ".join(
+                f"`{twin.aname}()`"
+                for twin in all_twins(cls)
+                if twin.is_handler == is_handler and twin.name not in EVERYWHERE
+            )
+            for is_handler in (True, False)
+        )
+        view = f"{{class}}`~django_async_cbv.views.{cls.__name__}`"
+        lines.append(f"| {view} | {handlers or 'yours'} | {twins or NOTHING} |")
+    for cls in classes(family):
+        twins = list(twins_of(cls))
+        if not twins:
+            continue
+        lines += [
+            "",
+            f"### {cls.__name__}",
+            "",
+            "| twin | what it does | Django's own runs on the | and calls |",
+            "|---|---|---|---|",
+        ]
+        for twin in twins:
+            lines.append(
+                f"| {link(cls, twin.aname)} | {purpose(twin)} | {side(cls, twin)} "
+                f"| {called(cls, twin)} |"
+            )
+    return "\n".join([*lines, ""])
