@@ -1,0 +1,1 @@
+"""A project for the commands of docs/servers.md."""
