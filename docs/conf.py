@@ -1,6 +1,11 @@
 """Sphinx's configuration."""
 
 from importlib.metadata import version as installed_version
+from typing import Any, Generic, get_origin
+
+from sphinx.application import Sphinx
+
+from django_async_cbv.hooks import Twins
 
 project = "django-async-cbv"
 author = "The django-async-cbv contributors"
@@ -8,7 +13,8 @@ copyright = f"2026, {author}"
 release = version = installed_version(project)
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.intersphinx"]
-exclude_patterns = ["_build", "inventories", "hop-table.md"]
+# Parts of other pages.
+exclude_patterns = ["_build", "inventories", "hop-table.md", "twins"]
 
 myst_enable_extensions = ["colon_fence", "deflist", "fieldlist"]
 myst_heading_anchors = 3
@@ -18,8 +24,28 @@ intersphinx_mapping = {
     "django": ("https://docs.djangoproject.com/en/6.1/", "inventories/django.inv"),
 }
 
-autodoc_typehints = "description"
+autodoc_default_options = {
+    "members": True,
+    "show-inheritance": True,
+    "exclude-members": "form_class",  # a class attribute of Django's
+}
+autodoc_member_order = "bysource"
+autodoc_typehints = "none"
+default_role = "code"
 nitpicky = True
 
 html_theme = "furo"
 html_title = f"django-async-cbv {release}"
+
+
+def show_bases(
+    app: Sphinx, name: str, obj: type, options: Any, bases: list[Any]
+) -> None:
+    """Show the classes that a reader knows: no type arguments, no helper of ours."""
+    classes = [get_origin(base) or base for base in bases]
+    bases[:] = [base for base in classes if base not in {Twins, Generic}]
+
+
+def setup(app: Sphinx) -> None:
+    """Connect what is written here."""
+    app.connect("autodoc-process-bases", show_bases)

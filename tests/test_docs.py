@@ -1,0 +1,74 @@
+"""The docs name every twin, every message and every public class, and nothing else."""
+
+import ast
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+import django_async_cbv
+from django_async_cbv import views
+from tests import twin_table
+
+DOCS = Path(__file__).parent.parent / "docs"
+SOURCES = sorted(Path(django_async_cbv.__file__).parent.rglob("*.py"))
+
+
+@pytest.mark.parametrize("family", twin_table.FAMILIES)
+def test_each_page_lists_its_twins(family):
+    """Written anew with TWIN_TABLES=write in the environment."""
+    path = DOCS / "twins" / f"{family}.md"
+    table = twin_table.as_markdown(family)
+    if os.environ.get("TWIN_TABLES") == "write":
+        path.write_text(table, encoding="utf-8")
+    assert path.read_text(encoding="utf-8") == table
+    assert f"{{include}} twins/{family}.md" in (DOCS / f"{family}.md").read_text()
+
+
+def test_the_tables_have_every_class():
+    listed = [
+        cls.__name__
+        for family in twin_table.FAMILIES
+        for cls in twin_table.classes(family)
+    ]
+    assert sorted(listed) == sorted(views.__all__)
+
+
+def test_the_reference_has_every_class():
+    text = (DOCS / "reference.md").read_text()
+    named = re.findall(r"autoclass:: django_async_cbv\.views\.(\w+)", text)
+    assert sorted(named) == sorted(views.__all__)
+
+
+def texts_raised(path):
+    """The text of each error that a module raises, in the parts that are constant."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Raise):
+            for part in ast.walk(node):
+                text = part.value if isinstance(part, ast.Constant) else None
+                if isinstance(text, str) and " " in text.strip():
+                    yield text.strip()
+
+
+def test_every_error_is_shown():
+    """What the modules below the views raise; the views' own errors are Django's."""
+    shown = " ".join((DOCS / "errors.md").read_text().split())
+    texts = {
+        text
+        for path in SOURCES
+        if path.parent.name != "views"
+        for text in texts_raised(path)
+    }
+    assert texts
+    assert {text for text in texts if text not in shown} == set()
+
+
+def test_every_message_has_its_section():
+    source = "".join(path.read_text(encoding="utf-8") for path in SOURCES)
+    text = (DOCS / "errors.md").read_text()
+    ids = set(re.findall(r'"async_cbv\.([EW]\d+)"', source))
+    assert ids
+    assert set(re.findall(r"^\(async_cbv\.([EW]\d+)\)=$", text, re.MULTILINE)) == ids
+    # The message itself, which the page's own test compares with the real one.
+    assert set(re.findall(r"async_cbv\.([EW]\d+)[]\)]", text)) >= ids
