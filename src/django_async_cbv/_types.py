@@ -47,7 +47,7 @@ _R_co = TypeVar("_R_co", bound=HttpResponseBase, covariant=True)
 
 
 async def _native(result: _T) -> _T:
-    """Give what an `async def` does: a Coroutine to mypy, a CoroutineType to pyright."""
+    """Give what async code does: to mypy a Coroutine, to pyright a CoroutineType."""
     return result
 
 
@@ -94,7 +94,7 @@ class Handler(Protocol[_Own, _Async_contra, _Sync_contra, _R]):
 
     # pyright compares an override with this, mypy with what __get__() gives.
     def __call__(
-        _self, self: Any, /, request: HttpRequest, *args: Any, **kwargs: Any
+        self, view: Any, /, request: HttpRequest, *args: Any, **kwargs: Any
     ) -> HttpResponseBase | Coroutine[Any, Any, HttpResponseBase]: ...
 
     @overload

@@ -55,6 +55,8 @@ if TYPE_CHECKING:
         query_string: bool
         preserve_request: bool
 
+        def get_redirect_url(self, *args: Any, **kwargs: Any) -> str | None: ...
+
 else:
     TemplateResponseMixin = subscriptable(base.TemplateResponseMixin)
     DjangoView = subscriptable(base.View)

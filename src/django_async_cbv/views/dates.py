@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias
 
 from django.conf import settings
 from django.db.models import DateTimeField, QuerySet
@@ -17,7 +17,7 @@ from ..flow import Body, call
 from ..hooks import Twins, twin, twin_or_hook
 from ..registry import SUPER
 from . import _handlers as handler
-from ._generic import _M
+from ._generic import _M, subscriptable
 from .base import AsyncView
 from .detail import AsyncBaseDetailView, AsyncSingleObjectTemplateResponseMixin
 from .list import AsyncMultipleObjectMixin, AsyncMultipleObjectTemplateResponseMixin
@@ -36,8 +36,19 @@ if TYPE_CHECKING:
     ]
 
     # Their sync get() is not for checkers to see: see base.py.
-    class DjangoBaseDateListView:
+    class DjangoBaseDateListView(Generic[_M]):
         date_list_period: str
+
+        def get_dated_items(self) -> _DatedItems[_M]: ...
+        def get_ordering(self) -> str | Sequence[_OrderByFieldName]: ...
+        def get_dated_queryset(self, **lookup: Any) -> QuerySet[_M]: ...
+        def get_date_list_period(self) -> str: ...
+        def get_date_list(
+            self,
+            queryset: QuerySet[_M],
+            date_type: str | None = ...,
+            ordering: str = ...,
+        ) -> QuerySet[_M]: ...
 
     class DjangoBaseArchiveIndexView: ...
 
@@ -45,6 +56,8 @@ if TYPE_CHECKING:
 
     class DjangoBaseYearArchiveView:
         make_object_list: bool
+
+        def get_make_object_list(self) -> bool: ...
 
     class DjangoYearArchiveView: ...
 
@@ -69,7 +82,7 @@ if TYPE_CHECKING:
     class DjangoDateDetailView: ...
 
 else:
-    DjangoBaseDateListView = dates.BaseDateListView
+    DjangoBaseDateListView = subscriptable(dates.BaseDateListView)
     DjangoBaseArchiveIndexView = dates.BaseArchiveIndexView
     DjangoArchiveIndexView = dates.ArchiveIndexView
     DjangoBaseYearArchiveView = dates.BaseYearArchiveView
@@ -384,7 +397,10 @@ _DATED = ("get_dated_queryset", "get_date_list")
 
 
 class AsyncBaseDateListView(
-    DjangoBaseDateListView, AsyncMultipleObjectMixin[_M], AsyncDateMixin, AsyncView
+    DjangoBaseDateListView[_M],
+    AsyncMultipleObjectMixin[_M],
+    AsyncDateMixin,
+    AsyncView,
 ):
     """Async twin of BaseDateListView: dates and objects, without a response mixin."""
 
@@ -507,6 +523,8 @@ def _none_available(queryset: QuerySet[Any]) -> Http404:
 
 class AsyncBaseArchiveIndexView(DjangoBaseArchiveIndexView, AsyncBaseDateListView[_M]):
     """Async twin of BaseArchiveIndexView: an archive, without a response mixin."""
+
+    context_object_name: str
 
     @twin(dates.BaseArchiveIndexView.get_dated_items, calls=_DATED)
     def aget_dated_items(self) -> Body[_DatedItems[_M]]:

@@ -387,7 +387,7 @@ class AsyncBaseDeleteView(
 ):
     """Async twin of BaseDeleteView: a delete view without a response mixin."""
 
-    form_class = Form  # type: ignore[assignment]  # the default of _DeleteF
+    form_class: type[_DeleteF] | None = Form  # type: ignore[assignment]  # its default
 
     @handler.post(
         edit.BaseDeleteView.post,
