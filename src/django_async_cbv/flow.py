@@ -1,4 +1,8 @@
-"""Run a body that is written once, as a generator of calls, each call where it belongs, in as few hops as possible."""
+"""
+Run a body that is written once, as a generator of calls, in as few hops as it can be.
+
+Each call is made where it belongs, on the event loop or in a worker.
+"""
 
 from __future__ import annotations
 
@@ -111,7 +115,7 @@ class Flow:
             awaiting, self.awaiting = self.awaiting, None
             try:
                 self._value = await _run(awaiting)
-            except BaseException as error:
+            except BaseException as error:  # noqa: BLE001 - for the body to handle
                 self._error = error
 
     def enter(self) -> Any:
@@ -146,7 +150,7 @@ class Flow:
         elif isinstance(self.awaiting, Flow):
             self.awaiting._close()
 
-    def _advance(self, *, on_loop: bool) -> None:
+    def _advance(self, *, on_loop: bool) -> None:  # noqa: PLR0912 - a table of cases
         """Go on until the end, or a call that this side can't make."""
         stack = self._stack
         step = self._job
@@ -164,7 +168,7 @@ class Flow:
                     stack.pop()
                     self._value = stop.value
                     continue
-                except BaseException as raised:
+                except BaseException as raised:  # noqa: BLE001 - for the caller
                     stack.pop()
                     self._error = raised
                     continue
@@ -189,7 +193,7 @@ class Flow:
                 else:
                     value = target.func(*target.args, **target.kwargs)
                 self._value = value
-            except BaseException as raised:
+            except BaseException as raised:  # noqa: BLE001 - for the body to handle
                 self._error = raised
             step = None
 

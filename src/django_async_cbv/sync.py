@@ -1,4 +1,8 @@
-"""Run sync code from the event loop, and wait for async code in a worker: the only place where threads are crossed."""
+"""
+Run sync code from the event loop, and wait for async code in a worker.
+
+The only place where threads are crossed.
+"""
 
 from __future__ import annotations
 
@@ -90,9 +94,7 @@ def wait_for(
     Raise CancelledError, without a call, where the task that this thread works
     for was cancelled meanwhile.
     """
-    return async_to_sync(_unless_cancelled)(
-        tuple(_worker.hops), func, *args, **kwargs
-    )
+    return async_to_sync(_unless_cancelled)(tuple(_worker.hops), func, *args, **kwargs)
 
 
 async def _unless_cancelled(
