@@ -35,6 +35,8 @@ default_role = "code"
 nitpicky = True
 
 html_theme = "furo"
+html_static_path = ["static"]
+html_css_files = ["docs.css"]
 html_title = f"django-async-cbv {release}"
 
 

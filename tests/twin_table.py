@@ -103,7 +103,7 @@ def as_markdown(family: str) -> str:
             "",
             f"### {cls.__name__}",
             "",
-            "| twin | what it does | Django's own runs on the | and calls |",
+            "| twin | what it does | runs on the | calls |",
             "|---|---|---|---|",
         ]
         for twin in twins:
