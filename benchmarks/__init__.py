@@ -1,0 +1,1 @@
+"""Our views against the same pages by hand, and against other ways to serve them."""

@@ -1,0 +1,138 @@
+"""Start the servers that are measured, each on a free port of 127.0.0.1; stop them."""
+
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+import psutil
+
+__all__ = ["Server", "ServerError", "pinned", "processors", "running"]
+
+START_SECONDS = 30
+STOP_SECONDS = 10
+
+
+class ServerError(Exception):
+    """A server did not start; the message has what it printed."""
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running server."""
+
+    url: str
+    process: psutil.Process
+
+    def processor_seconds(self) -> float:
+        """Return the processor time that it has used, with its workers."""
+        everyone = [self.process, *self.process.children(recursive=True)]
+        return sum(sum(one.cpu_times()[:2]) for one in everyone)
+
+
+def processors() -> tuple[set[int], set[int]] | None:
+    """Return the processor for the servers and those for the load, if there are two."""
+    if not hasattr(os, "sched_setaffinity"):
+        return None
+    first, *others = sorted(os.sched_getaffinity(0))
+    return ({first}, set(others)) if others else None
+
+
+@contextmanager
+def pinned(wanted: set[int] | None) -> Iterator[None]:
+    """Start processes on these processors only; None is where they like."""
+    if wanted is None:
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, wanted)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def _command(server: str, port: int, threads: int) -> list[str]:
+    if server == "uvicorn":
+        return [
+            *(sys.executable, "-m", "uvicorn", "benchmarks.asgi:application"),
+            *("--host", "127.0.0.1", "--port", str(port)),
+            *("--lifespan", "off", "--no-access-log", "--log-level", "warning"),
+        ]
+    return [
+        *(sys.executable, "-m", "gunicorn", "benchmarks.wsgi:application"),
+        *("--bind", f"127.0.0.1:{port}", "--workers", "1"),
+        *("--worker-class", "gthread", "--threads", str(threads)),
+        *("--log-level", "warning"),
+    ]
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def running(
+    names: Mapping[str, Mapping[str, str]],
+    *,
+    path: str,
+    threads: int,
+    processor: set[int] | None,
+) -> Iterator[dict[str, Server]]:
+    """
+    Run the servers, and yield them by name.
+
+    `names`: "uvicorn" and "gunicorn", each with its environment. `path`: what has to be
+    answered before a server counts as started. Raise ServerError.
+    """
+    with ExitStack() as stack:
+        servers = {}
+        for name, environment in names.items():
+            port = _free_port()
+            url = f"http://127.0.0.1:{port}"
+            log = stack.enter_context(tempfile.TemporaryFile("w+"))
+            with pinned(processor):
+                process = subprocess.Popen(
+                    _command(name, port, threads),
+                    env={**environment},
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                )
+            stack.callback(_stop, process)
+            if not _answers(process, url + path):
+                log.seek(0)
+                raise ServerError(f"{name} did not start: {log.read()[-4000:]}")
+            servers[name] = Server(url, psutil.Process(process.pid))
+        yield servers
+
+
+def _answers(process: "subprocess.Popen[bytes]", url: str) -> bool:
+    deadline = time.monotonic() + START_SECONDS
+    while process.poll() is None and time.monotonic() < deadline:
+        try:
+            with urllib.request.urlopen(url, timeout=5):
+                return True
+        except urllib.error.HTTPError:
+            return False
+        except OSError:
+            time.sleep(0.05)
+    return False
+
+
+def _stop(process: "subprocess.Popen[bytes]") -> None:
+    process.terminate()
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

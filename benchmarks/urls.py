@@ -1,0 +1,37 @@
+"""Each contender's pages, under the name of its module."""
+
+from importlib import import_module
+
+from django.urls import URLPattern, URLResolver, include, path
+
+from benchmarks.contenders import BASELINE, CONTENDERS
+
+__all__ = ["missing", "urlpatterns"]
+
+urlpatterns: list[URLResolver] = []
+
+# The optional contenders that can't be had here, each with the reason.
+missing: dict[str, str] = {}
+
+
+def _patterns(name: str) -> list[URLPattern]:
+    views = import_module(f"benchmarks.views.{name}")
+    return [
+        path("books/", views.book_list),
+        path("books/<int:pk>/", views.book_detail),
+        path("rates/", views.book_rates),
+    ]
+
+
+# What comes first is found first, by a microsecond: the baseline, so that it has no
+# reason to complain.
+for contender in sorted(CONTENDERS.values(), key=lambda one: one.key != BASELINE):
+    if contender.views in {str(resolver.pattern)[:-1] for resolver in urlpatterns}:
+        continue
+    try:
+        patterns = _patterns(contender.views)
+        urlpatterns.append(path(f"{contender.views}/", include(patterns)))
+    except Exception as error:
+        if not contender.optional:
+            raise
+        missing[contender.key] = f"{type(error).__name__}: {error}"
