@@ -49,6 +49,8 @@ def on_own_loop(test):
 def forget_connections():
     """Close this thread's connections; the next query makes new ones."""
     for connection in connections.all(initialized_only=True):
+        if connection.in_atomic_block:
+            raise AssertionError("A transaction was left open.")
         connection.close()
         del connections[connection.alias]
 

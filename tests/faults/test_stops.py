@@ -17,7 +17,11 @@ class StopTests(unittest.TestCase):
             loop = asyncio.get_running_loop()
             loop.set_task_factory(counting_tasks)
             task = None
-            stop = Stop(n, then or (lambda: task.cancel()), late=late)
+
+            def cancel():
+                task.cancel()
+
+            stop = Stop(n, then or cancel, late=late)
 
             async def watched():
                 nonlocal task
@@ -68,7 +72,9 @@ class StopTests(unittest.TestCase):
                 raise
 
         self.assertEqual(self.run_watched(work, 1)[1], ["during", "cancelled"])
-        self.assertEqual(self.run_watched(work, 1, late=True)[1], ["after", "cancelled"])
+        self.assertEqual(
+            self.run_watched(work, 1, late=True)[1], ["after", "cancelled"]
+        )
 
     def test_a_task_that_is_awaited_decides_itself(self):
         """As in asyncio: who awaits a task is woken when that has ended."""
@@ -87,9 +93,7 @@ class StopTests(unittest.TestCase):
             finally:
                 log.append("outer")
 
-        self.assertEqual(
-            self.run_watched(work, 2)[1], ["inner", "outer", "cancelled"]
-        )
+        self.assertEqual(self.run_watched(work, 2)[1], ["inner", "outer", "cancelled"])
 
     def test_tasks_of_tasks_count(self):
         async def work(log):
