@@ -72,12 +72,15 @@ def rows(code: str, years: Iterable[int]) -> list[Row]:
     years = list(years)
     found: dict[tuple[dt.date, str], Row] = {}
     entity = holidays.country_holidays(code)
-    english = _english(entity)
+    english, own = _english(entity), entity.default_language
     for category in sorted(set(entity.supported_categories) - NOT_A_HOLIDAY):
-        named = holidays.country_holidays(
-            code, years=years, categories=category, language=english
+        # Each language by its name: without one, gettext asks the environment.
+        named, local = (
+            holidays.country_holidays(
+                code, years=years, categories=category, language=language
+            )
+            for language in (english or own, own)
         )
-        local = holidays.country_holidays(code, years=years, categories=category)
         for date in named:
             names, local_names = named.get_list(date), local.get_list(date)
             # Two on one day are in the alphabetical order of their language:
