@@ -34,6 +34,8 @@ class Report:
     skipped: int = 0
     # Each reason once, in the order of the tests.
     wrong_skips: dict[str, None] = field(default_factory=dict)
+    # What tests have recorded of Django's own tests.
+    conformance: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
         return f"{self.passed} passed, {self.failed} failed, {self.skipped} skipped"
@@ -44,6 +46,11 @@ def read(path: Path) -> Report:
     report = Report()
     for case in ET.parse(path).getroot().iter("testcase"):
         skip = case.find("skipped")
+        report.conformance += [
+            recorded.get("value", "")
+            for recorded in case.iter("property")
+            if recorded.get("name") == "conformance"
+        ]
         if case.find("failure") is not None or case.find("error") is not None:
             report.failed += 1
         elif skip is not None:
@@ -106,6 +113,7 @@ def main(tox_status: int) -> int:
                 problems.append(f"{where}: no report: {error}")
                 continue
             print(f"{where}: {report}")
+            print(*(f"    {line}\n" for line in report.conformance), sep="", end="")
             total.passed += report.passed
             total.failed += report.failed
             total.skipped += report.skipped
