@@ -250,6 +250,7 @@ class DayPage:
 
     async def aget_context_data(self, **kwargs: Any) -> dict[str, Any]:
         """Add the holidays by name, and the day before and after."""
+        context: dict[str, Any]
         context = await super().aget_context_data(**kwargs)  # type: ignore[misc]
         holidays = [holiday async for holiday in context["object_list"]]
         day = context["day"]

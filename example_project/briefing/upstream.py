@@ -103,3 +103,9 @@ class Upstream:
 
 
 app = Upstream()
+
+
+if __name__ == "__main__":
+    import uvicorn
+
+    uvicorn.run(app, port=8001, log_level="warning")

@@ -55,7 +55,7 @@ class TripForm(forms.ModelForm):  # type: ignore[type-arg]
         """
         cover: File[bytes] | Literal[False] | None = self.cleaned_data["cover"]
         if isinstance(cover, UploadedFile):
-            if cover.size > COVER_LIMIT:
+            if (cover.size or 0) > COVER_LIMIT:
                 raise ValidationError(
                     "This picture is too big: 5 MB is the most.", code="too_big"
                 )

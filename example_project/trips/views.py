@@ -86,17 +86,19 @@ class FirstComeFirstServed:
 
     async def aform_valid(self, form: TripForm) -> HttpResponse:
         """Save; where the constraint says no, show the form with its error."""
+        response: HttpResponse
         try:
-            return await super().aform_valid(form)  # type: ignore[misc]
+            response = await super().aform_valid(form)  # type: ignore[misc]
         except IntegrityError:
             form.add_error("title", TITLE_TAKEN)
-            return await self.aform_invalid(form)  # type: ignore[attr-defined]
+            response = await self.aform_invalid(form)  # type: ignore[attr-defined]
+        return response
 
 
 class TripCreate(
     LoginRequiredMixin,
     FirstComeFirstServed,
-    SuccessMessageMixin,
+    SuccessMessageMixin,  # type: ignore[type-arg]
     AsyncCreateView[Trip, TripForm],
 ):
     """A new trip."""
@@ -112,7 +114,10 @@ class TripCreate(
 
 
 class TripUpdate(
-    OwnTrip, FirstComeFirstServed, SuccessMessageMixin, AsyncUpdateView[Trip, TripForm]
+    OwnTrip,
+    FirstComeFirstServed,
+    SuccessMessageMixin,  # type: ignore[type-arg]
+    AsyncUpdateView[Trip, TripForm],
 ):
     """Another plan."""
 
@@ -125,7 +130,7 @@ class TripUpdate(
         old = form.initial["cover"]
         response = await super().aform_valid(form)
         if old and "cover" in form.changed_data:
-            await sync_to_async(old.storage.delete)(old.name)
+            await sync_to_async(old.storage.delete)(str(old.name))
         return response
 
 
@@ -140,7 +145,7 @@ class TripDelete(OwnTrip, AsyncDeleteView[Trip, Any]):
         cover, title = self.object.cover, self.object.title
         response = await super().aform_valid(form)
         if cover:
-            await sync_to_async(cover.storage.delete)(cover.name)
+            await sync_to_async(cover.storage.delete)(str(cover.name))
         messages.success(self.request, f"“{title}” is deleted.")
         return response
 
@@ -156,6 +161,7 @@ class SignUp(AsyncCreateView[User, SignUpForm]):
     async def aform_valid(self, form: SignUpForm) -> HttpResponse:
         """Save the account and log it in."""
         response = await super().aform_valid(form)
-        await alogin(self.request, self.object)
-        messages.success(self.request, f"Welcome, {self.object.get_username()}.")
+        user = form.instance
+        await alogin(self.request, user)
+        messages.success(self.request, f"Welcome, {user.get_username()}.")
         return response
