@@ -1,4 +1,4 @@
-"""The example site under mypy strict: code as users write it needs no excuses of ours."""
+"""The example site under mypy strict: users need not excuse what the package does."""
 
 from __future__ import annotations
 
