@@ -1,1 +1,1 @@
-"""What goes wrong on the way: requests that are cancelled, clients that leave, crowds."""
+"""What goes wrong on the way: cancelled requests, clients that leave, crowds."""

@@ -1,4 +1,4 @@
-"""Stop a task at its n-th suspension, to cancel it, or its client, at just that await."""
+"""Stop a task at its n-th suspension, and cancel it, or its client, at that await."""
 
 from __future__ import annotations
 

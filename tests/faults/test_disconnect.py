@@ -18,6 +18,7 @@ from tests.faults.visits import (
     AsyncHandlers,
     Create,
     Detail,
+    Exchange,
     Header,
     List,
     ShelfTestCase,
@@ -28,30 +29,6 @@ from tests.faults.visits import (
 
 # More suspensions than any whole request of these has.
 MOST = 300
-
-
-class Exchange:
-    """One request, as a server gives it to an app, and what the app sends."""
-
-    def __init__(self, request):
-        self.scope = request.scope
-        self.body = request.read()
-        self.sent = []
-        self.gone = asyncio.Event()
-
-    async def receive(self):
-        if self.body is not None:
-            body, self.body = self.body, None
-            return {"type": "http.request", "body": body, "more_body": False}
-        await self.gone.wait()
-        return {"type": "http.disconnect"}
-
-    async def send(self, message):
-        self.sent.append(message)
-
-    @property
-    def status(self):
-        return self.sent[0]["status"] if self.sent else None
 
 
 class WholeRequestTestCase(ShelfTestCase):
@@ -73,10 +50,15 @@ class WholeRequestTestCase(ShelfTestCase):
 
         async def serve():
             nonlocal exchange, stop
+
+            def go():
+                if leave:
+                    exchange.gone.set()
+                else:
+                    app.cancel()
+
             exchange = Exchange(visit.request(AsyncRequestFactory(), self))
-            stop = Stop(
-                n, exchange.gone.set if leave else lambda: app.cancel(), late=late
-            )
+            stop = Stop(n, go, late=late)
             stop.watch()
             app = asyncio.create_task(
                 ASGIHandler()(exchange.scope, exchange.receive, exchange.send)
@@ -93,15 +75,23 @@ class WholeRequestTestCase(ShelfTestCase):
     def leave_everywhere(self, visit, *mixins, leave=True):
         """Leave at each suspension, early and late; returns how many there are."""
         view = visit.view(*mixins)
+        ends = []
         for n in range(1, MOST):
             for late in (False, True):
                 try:
-                    fired = self.leave_at(n, visit, view, late=late, leave=leave)
+                    stop, books = self.leave_at(n, visit, view, late=late, leave=leave)
                 except AssertionError as error:
                     names = [mixin.__name__ for mixin in mixins]
                     error.add_note(f"{visit.__class__.__name__} {names} {n=} {late=}")
                     raise
-            if not fired:
+                if books not in ends:
+                    ends.append(books)
+            if not stop.fired:
+                # It was in time for some, and too late for others.
+                expected = [self.before]
+                if (done := visit.done(self, self.before)) != self.before:
+                    expected.append(done)
+                self.assertEqual(ends, expected)
                 return n - 1
         return self.fail("It never ended.")
 
@@ -116,7 +106,7 @@ class WholeRequestTestCase(ShelfTestCase):
             self.assertEqual(exchange.status, visit.status)
         if books != self.before:
             self.restore()
-        return stop.fired
+        return stop, books
 
 
 class ClientLeavesTests(WholeRequestTestCase):

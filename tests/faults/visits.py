@@ -284,6 +284,30 @@ class Delete(Visit):
 VISITS = [List, Detail, Create, Update, Invalid, Delete]
 
 
+class Exchange:
+    """One request, as a server gives it to an app, and what the app sends."""
+
+    def __init__(self, request):
+        self.scope = request.scope
+        self.body = request.read()
+        self.sent = []
+        self.gone = asyncio.Event()
+
+    async def receive(self):
+        if self.body is not None:
+            body, self.body = self.body, None
+            return {"type": "http.request", "body": body, "more_body": False}
+        await self.gone.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(self, message):
+        self.sent.append(message)
+
+    @property
+    def status(self):
+        return self.sent[0]["status"] if self.sent else None
+
+
 class ShelfTestCase(ServedTestCase):
     """One book, by one author, under two of three tags."""
 
