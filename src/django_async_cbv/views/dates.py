@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Generic, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from django.conf import settings
 from django.db.models import DateTimeField, QuerySet
@@ -28,6 +28,7 @@ _private: Any = dates
 if TYPE_CHECKING:
     from django.db.models.query import _OrderByFieldName
     from django.utils.datastructures import _IndexableCollection
+    from django.views.generic.list import MultipleObjectMixin
 
     _DatedItems: TypeAlias = tuple[
         _IndexableCollection[datetime.date] | None,
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     ]
 
     # Their sync get() is not for checkers to see: see base.py.
-    class DjangoBaseDateListView(Generic[_M]):
+    class DjangoBaseDateListView(MultipleObjectMixin[_M]):
         date_list_period: str
 
         def get_dated_items(self) -> _DatedItems[_M]: ...
