@@ -9,16 +9,18 @@ from django.contrib.auth.mixins import UserPassesTestMixin
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import call_command
 from django.core.management.base import SystemCheckError
+from django.db import transaction
 from django.test import SimpleTestCase, override_settings
 from django.urls import include, path
 from django.utils.decorators import method_decorator
 from django.views.decorators.cache import never_cache
-from django.views.generic import FormView
+from django.views.generic import FormView, ListView
 from django.views.generic.base import ContextMixin
 
-from django_async_cbv.refusals import problems, waits
+from django_async_cbv.refusals import overlooked, problems, waits
 from django_async_cbv.views import (
     AsyncContextMixin,
+    AsyncCreateView,
     AsyncListView,
     AsyncTemplateView,
     AsyncView,
@@ -71,6 +73,18 @@ class SyncUnderATwinsName(AsyncListView):
 
 class NotEvenAFunction(AsyncListView):
     aget_queryset = None
+
+
+class DecoratedHook(AsyncCreateView):
+    @transaction.atomic
+    async def aform_valid(self, form):
+        return await super().aform_valid(form)
+
+
+class DecoratedHandler(AsyncView):
+    @transaction.atomic
+    async def post(self, request):
+        return None
 
 
 class AsyncContext:
@@ -216,6 +230,20 @@ REFUSED = [
         [SyncUnderATwinsName.aget_queryset],
     ),
     (
+        DecoratedHook,
+        "async_cbv.E002",
+        "DecoratedHook.aform_valid() is an `async def` under a decorator that makes it "
+        "sync, and is over before its body begins; put the decorator on a sync method, "
+        'or on the class with @method_decorator(..., name="dispatch").',
+        [inspect.unwrap(DecoratedHook.aform_valid)],
+    ),
+    (
+        DecoratedHandler,
+        "async_cbv.E002",
+        "DecoratedHandler.post() is an `async def` under a decorator that makes it",
+        [inspect.unwrap(DecoratedHandler.post)],
+    ),
+    (
         NotEvenAFunction,
         "async_cbv.E002",
         "NotEvenAFunction.aget_queryset() is not a coroutine function",
@@ -234,14 +262,14 @@ REFUSED = [
     (
         Behind,
         "async_cbv.E004",
-        "AsyncContext.aget_context_data() stands behind AsyncContextMixin in the MRO "
-        "of Behind, where nothing calls it; put AsyncContext before AsyncContextMixin",
+        "AsyncContext.aget_context_data() stands behind AsyncTemplateView in the MRO "
+        "of Behind, where nothing calls it; put AsyncContext before AsyncTemplateView",
         [AsyncContext.aget_context_data],
     ),
     (
         Between,
         "async_cbv.E004",
-        "UnderDjangos.aget_context_data() stands behind AsyncContextMixin",
+        "UnderDjangos.aget_context_data() stands behind AsyncTemplateView",
         [UnderDjangos.aget_context_data],
     ),
     (
@@ -346,6 +374,21 @@ class Waits(AsyncListView):
         return "name"
 
 
+class Misnamed(AsyncView):
+    async def aget(self, request):
+        return None
+
+
+class StillDjangos(ListView):
+    async def aget_queryset(self):
+        return []
+
+
+class OwnName(ListView):
+    async def aget_things(self):
+        return []
+
+
 class WaitsNot(AsyncListView):
     def get_context_data(self, **kwargs):
         return super().get_context_data(**kwargs)
@@ -370,6 +413,25 @@ class TestWaits(SimpleTestCase):
             assert list(waits(cls)) == []
 
 
+class TestOverlooked(SimpleTestCase):
+    def test_a_handler_under_a_twins_name(self):
+        [problem] = overlooked(Misnamed)
+        assert problem.id == "async_cbv.W002"
+        assert problem.message.startswith("Misnamed.aget() is not called")
+        assert problem.hint == "rename it: `async def get()`."
+        assert problem.places == (line_of(Misnamed.aget),)
+
+    def test_an_async_hook_on_a_view_of_djangos(self):
+        [problem] = overlooked(StillDjangos)
+        assert problem.id == "async_cbv.W003"
+        assert problem.message.startswith("StillDjangos.aget_queryset() is not called")
+        assert problem.places == (line_of(StillDjangos.aget_queryset),)
+
+    def test_others(self):
+        for cls in (OwnName, BothColours, AsyncListView, ListView, AsyncOverABase):
+            assert list(overlooked(cls)) == []
+
+
 class Mended(AsyncListView):
     """Becomes wrong after as_view() has had a look at it."""
 
@@ -381,6 +443,7 @@ urlpatterns = [
     path("twice/", AsyncFirst.as_view()),
     path("django/", FormView.as_view()),
     path("waits/", Waits.as_view()),
+    path("still/", StillDjangos.as_view()),
     path("included/", include([path("late/", Mended.as_view())])),
 ]
 
@@ -401,7 +464,8 @@ class TestChecks(SimpleTestCase):
         told = self.run_check()
         assert "Waits'>: (async_cbv.W001) Waits.get_queryset() is sync" in told
         assert "HINT: make it `async def aget_queryset()`" in told
-        assert "1 issue" in told
+        assert "StillDjangos'>: (async_cbv.W003)" in told
+        assert "2 issues" in told
 
         async def get_queryset(self):
             return []

@@ -43,8 +43,12 @@ class TestRunSync(SimpleTestCase):
         async def function():
             pass
 
-        with self.assertRaisesMessage(TypeError, "is async: await it"):
-            await run_sync(function)
+        def manager_method():
+            return function()
+
+        for asynchronous in (function, manager_method):
+            with self.assertRaisesMessage(TypeError, "is async: await it"):
+                await run_sync(asynchronous)
 
     async def test_context_variables_flow_both_ways(self):
         variable.set(1)

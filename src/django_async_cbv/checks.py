@@ -11,7 +11,7 @@ from django.core import checks
 from django.urls import URLPattern, URLResolver, get_resolver
 
 from .hooks import Twins
-from .refusals import Problem, problems, waits
+from .refusals import Problem, overlooked, problems, waits
 
 __all__ = ["check_views"]
 
@@ -25,12 +25,16 @@ def check_views(
 
     Most of these have been refused by as_view() before, as the URLconf was
     imported; what a decorator or an assignment did to the class since is found
-    here. Warns of sync overrides that hold a worker while they wait.
+    here. Warns of sync overrides that hold a worker while they wait, and of
+    async methods, of Django's own generic views too, that nothing calls.
     """
     found: list[checks.CheckMessage] = []
     for cls in _view_classes():
-        found += [_as_message(checks.Error, cls, problem) for problem in problems(cls)]
-        found += [_as_message(checks.Warning, cls, problem) for problem in waits(cls)]
+        is_ours = issubclass(cls, Twins)
+        wrong = problems(cls) if is_ours else ()
+        doubtful = [*(waits(cls) if is_ours else ()), *overlooked(cls)]
+        found += [_as_message(checks.Error, cls, problem) for problem in wrong]
+        found += [_as_message(checks.Warning, cls, problem) for problem in doubtful]
     return found
 
 
@@ -44,13 +48,13 @@ def _as_message(
 
 
 def _view_classes() -> list[type]:
-    """The classes of ours that the URLconf routes to, each once."""
+    """The view classes that the URLconf routes to, each once."""
     classes: dict[type, None] = {}
     if not getattr(settings, "ROOT_URLCONF", None):
         return []
     for pattern in _patterns(get_resolver().url_patterns):
         cls = getattr(pattern.callback, "view_class", None)
-        if isinstance(cls, type) and issubclass(cls, Twins):
+        if isinstance(cls, type):
             classes[cls] = None
     return list(classes)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Generator
 from types import CoroutineType
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, NoReturn, TypeAlias, TypeVar
 
 from asgiref.sync import iscoroutinefunction
 
@@ -94,7 +94,7 @@ class Flow:
         self._abandoned = False
         # What the loop is to run or await; neither is begun in a worker, so that
         # nothing is lost when the loop never comes to it.
-        self.awaiting: Call | Flow | CoroutineType[Any, Any, Any] | None = None
+        self.awaiting: Call | Flow | None = None
 
     async def run(self) -> Any:
         """Run on the loop to the end; return or raise as the body does."""
@@ -108,7 +108,6 @@ class Flow:
                     # Cancelled while the worker is at it: it ends the call it
                     # is in (a save is never torn) and begins no other.
                     self._abandoned = True
-                    self._close()
                     raise
             if self.awaiting is None:
                 return self._result()
@@ -140,15 +139,6 @@ class Flow:
             self._advance(on_loop=False)
         finally:
             _worker.depth -= 1
-            if self._abandoned:
-                self._close()
-
-    def _close(self) -> None:
-        """Close the coroutine of the user's that nobody is going to await."""
-        if isinstance(self.awaiting, CoroutineType):
-            self.awaiting.close()
-        elif isinstance(self.awaiting, Flow):
-            self.awaiting._close()
 
     def _advance(self, *, on_loop: bool) -> None:  # noqa: PLR0912 - a table of cases
         """Go on until the end, or a call that this side can't make."""
@@ -187,9 +177,11 @@ class Flow:
                     return
                 if target.response:
                     value = _make_response(target)
-                    if isinstance(value, Flow | CoroutineType):
+                    if isinstance(value, Flow):
                         self.awaiting = value
                         return
+                    if isinstance(value, CoroutineType):
+                        _refuse(value, target)
                 else:
                     value = target.func(*target.args, **target.kwargs)
                 self._value = value
@@ -213,6 +205,14 @@ def _only(first: Call) -> Body[Any]:
     return (yield first)
 
 
+def _refuse(coroutine: CoroutineType[Any, Any, Any], target: Call) -> NoReturn:
+    coroutine.close()
+    raise TypeError(
+        f"{target.func!r} is sync, and returned a coroutine, which was not begun: a "
+        "decorator that knows nothing of async would be over before its body begins."
+    )
+
+
 def _make_response(target: Call) -> Any:
     return target.func(*target.args, **target.kwargs)
 
@@ -221,12 +221,10 @@ def _make_response(target: Call) -> Any:
 _JOB = _make_response.__code__
 
 
-async def _run(awaiting: Call | Flow | CoroutineType[Any, Any, Any]) -> Any:
-    if isinstance(awaiting, Call):
-        return await awaiting.func(*awaiting.args, **awaiting.kwargs)
+async def _run(awaiting: Call | Flow) -> Any:
     if isinstance(awaiting, Flow):
         return await awaiting.run()
-    return await awaiting
+    return await awaiting.func(*awaiting.args, **awaiting.kwargs)
 
 
 def _resolve(step: Call) -> Call | Body[Any]:

@@ -259,7 +259,7 @@ def _add_entries(cls: type) -> None:
 def _bridge(name: str, aname: str) -> Callable[..., Any]:
     def bridge(self: Any, /, *args: Any, **kwargs: Any) -> Any:
         if loop_is_running():
-            view = type(self).__qualname__
+            view = type(self).__name__
             raise RuntimeError(
                 f"{view}.{name}() was called on the event loop, and its override "
                 f"{aname}() is async; await self.{aname}() instead."

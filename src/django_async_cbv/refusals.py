@@ -9,7 +9,7 @@ from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 
-from .hooks import plan_of
+from .hooks import Twins, plan_of
 from .plan import Plan
 from .registry import (
     HOOKS,
@@ -22,7 +22,14 @@ from .registry import (
     mark_of,
 )
 
-__all__ = ["Problem", "problems", "refuse", "refuse_attributes", "waits"]
+__all__ = [
+    "Problem",
+    "overlooked",
+    "problems",
+    "refuse",
+    "refuse_attributes",
+    "waits",
+]
 
 
 @dataclass(frozen=True)
@@ -66,7 +73,35 @@ def problems(cls: type) -> Iterator[Problem]:
         yield from _out_of_reach(plan, name, aname)
     if hasattr(cls, "as_view"):
         for name in handler_names(cls):
+            yield from _handler_under_a_sync_decorator(plan, name)
             yield from _unlike_handlers(plan, name)
+
+
+def overlooked(cls: type) -> Iterator[Problem]:
+    """Async methods that look like overrides of a view's, and that nothing calls."""
+    is_ours = issubclass(cls, Twins)
+    methods = {f"a{name}": name for name in getattr(cls, "http_method_names", ())}
+    for klass in cls.__mro__:
+        if is_library(klass):
+            continue
+        for name in vars(klass).keys() & methods.keys() if is_ours else ():
+            yield Problem(
+                "async_cbv.W002",
+                f"{_label(klass, name)} is not called: a handler has one name for "
+                "sync and async",
+                f"rename it: `async def {methods[name]}()`.",
+                (_where(klass, name),),
+            )
+        for name, aname in () if is_ours else HOOKS.items():
+            brings_it = getattr(getattr(cls, name, None), "__module__", "")
+            if aname in vars(klass) and brings_it.startswith("django.views.generic"):
+                yield Problem(
+                    "async_cbv.W003",
+                    f"{_label(klass, aname)} is not called: {cls.__name__} is a view "
+                    "of Django's, which knows no async hooks",
+                    "derive it from the view of the same name with `Async` in front.",
+                    (_where(klass, aname),),
+                )
 
 
 def waits(cls: type) -> Iterator[Problem]:
@@ -103,7 +138,7 @@ def _async_under_a_sync_name(plan: Plan) -> Iterator[Problem]:
     """An `async def` in the place of a sync method, which nobody would await."""
     both = {*handler_names(plan.cls)}
     for place, klass in enumerate(plan.mro):
-        if is_library(klass) or klass.__module__ == "builtins":
+        if is_library(klass) or klass is object:
             continue
         for name, value in vars(klass).items():
             if name in both or mark_of(value) is not None or not _is_async(value):
@@ -138,13 +173,41 @@ def _async_under_a_sync_name(plan: Plan) -> Iterator[Problem]:
 
 def _sync_under_a_twins_name(plan: Plan, name: str, aname: str) -> Iterator[Problem]:
     for klass in plan.async_overrides(name):
-        if not is_async_function(vars(klass)[aname]):
+        value = vars(klass)[aname]
+        if _is_async(inspect.unwrap(value)) and not is_async_function(value):
+            yield _under_a_sync_decorator(klass, aname)
+        elif not is_async_function(value):
             yield Problem(
                 "async_cbv.E002",
                 f"{_label(klass, aname)} is not a coroutine function, and is awaited",
                 f"make it `async def {aname}()`, or rename it {name}().",
                 (_where(klass, aname),),
             )
+
+
+def _under_a_sync_decorator(klass: type, name: str) -> Problem:
+    return Problem(
+        "async_cbv.E002",
+        f"{_label(klass, name)} is an `async def` under a decorator that makes it "
+        "sync, and is over before its body begins",
+        "put the decorator on a sync method, or on the class with "
+        '@method_decorator(..., name="dispatch").',
+        (_where(klass, name),),
+    )
+
+
+def _handler_under_a_sync_decorator(plan: Plan, name: str) -> Iterator[Problem]:
+    for klass in plan.mro:
+        value = vars(klass).get(name)
+        mark = mark_of(value)
+        if isinstance(mark, Override):
+            value = mark.function
+        elif mark is not None:
+            continue
+        if value is None or is_async_function(value):
+            continue
+        if _is_async(inspect.unwrap(value)):
+            yield _under_a_sync_decorator(klass, name)
 
 
 def _sync_before_async(plan: Plan, name: str, aname: str) -> Iterator[Problem]:
@@ -177,11 +240,12 @@ def _out_of_reach(plan: Plan, name: str, aname: str) -> Iterator[Problem]:
             level = _place(plan, name, made)
             ends = SUPER not in (made.calls or ())
             if plan.mro.index(owner) < place and (place < level or ends):
+                named = _as_the_user_knows_it(plan, owner)
                 yield Problem(
                     "async_cbv.E004",
-                    f"{_label(klass, aname)} stands behind {owner.__name__} in "
+                    f"{_label(klass, aname)} stands behind {named} in "
                     f"the MRO of {plan.cls.__name__}, where nothing calls it",
-                    f"put {klass.__name__} before {owner.__name__} among the bases "
+                    f"put {klass.__name__} before {named} among the bases "
                     f"of {plan.cls.__name__}.",
                     (_where(klass, aname),),
                 )
@@ -263,6 +327,15 @@ def _level_behind(plan: Plan, name: str, klass: type) -> Hook | None:
         if made is not None:
             return made
     return None
+
+
+def _as_the_user_knows_it(plan: Plan, owner: type) -> str:
+    """Of the classes that bring a class of ours, the one that the user has named."""
+    for klass in plan.mro:
+        for base in () if is_library(klass) else klass.__bases__:
+            if is_library(base) and issubclass(base, owner):
+                return base.__name__
+    return owner.__name__
 
 
 def _place(plan: Plan, name: str, made: Hook) -> int:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable
+from types import CoroutineType
 from typing import ParamSpec, TypeVar
 
-from asgiref.sync import async_to_sync, sync_to_async
+from asgiref.sync import async_to_sync, iscoroutinefunction, sync_to_async
 
 __all__ = ["run_sync", "wait_for"]
 
@@ -53,7 +54,7 @@ async def run_sync(
     wait_for(): there it is raised.
 
     Raise RuntimeError when `func` raises StopIteration, which no future can
-    carry, and TypeError when `func` is a coroutine function: await that one.
+    carry, and TypeError when `func` is async, or gives a coroutine: await it.
     """
     hop = _Hop()
     try:
@@ -68,17 +69,22 @@ async def run_sync(
 def _work(
     hop: _Hop, func: Callable[_P, _R], /, *args: _P.args, **kwargs: _P.kwargs
 ) -> _R:
-    if asyncio.iscoroutinefunction(func):
+    if iscoroutinefunction(func):
         raise TypeError(f"{func!r} is async: await it instead of run_sync().")
     _worker.hops.append(hop)
     try:
-        return func(*args, **kwargs)
+        result = func(*args, **kwargs)
     except StopIteration as error:
         # A future refuses to carry it and would leave the awaiting task
         # hanging, so it becomes what Python makes of it in a generator.
         raise RuntimeError("The sync function raised StopIteration.") from error
     finally:
         _worker.hops.pop()
+    if isinstance(result, CoroutineType):
+        # A manager's acount() is such a one: sync, and gives a coroutine.
+        result.close()
+        raise TypeError(f"{func!r} is async: await it instead of run_sync().")
+    return result
 
 
 def wait_for(

@@ -247,6 +247,24 @@ class TestHandlers(SimpleTestCase):
         self.assertEqual(response.content, b"on loop: True")
         self.assertIn("no-cache", response["Cache-Control"])
 
+    async def test_a_sync_handler_that_returns_a_coroutine_is_told(self):
+        class Returning(Both):
+            def get(self, request):
+                return self.post(request)
+
+        class Lost(AsyncView):
+            def get(self, request):
+                async def handle():
+                    return HttpResponse()
+
+                return handle()
+
+        # Ours is waited for; one that nobody knows of is not begun.
+        response = await Returning.as_view()(self.factory.get("/"))
+        self.assertEqual(response.content, b"async, on loop: True")
+        with self.assertRaisesMessage(TypeError, "is sync, and returned a coroutine"):
+            await Lost.as_view()(self.factory.get("/"))
+
     def test_called_by_hand_in_sync_code(self):
         """As a unit test of an existing view does."""
         request = self.factory.get("/")

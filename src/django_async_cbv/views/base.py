@@ -74,6 +74,8 @@ __all__ = [
 # Django's own, whatever a subclass makes of them.
 _INIT = base.View.__init__
 _SETUP = base.View.setup
+_METHOD_NOT_ALLOWED = base.View.http_method_not_allowed
+_OPTIONS = base.View.options
 
 # What marks a sync function as a coroutine function (inspect's mark, asgiref's for
 # Python 3.11): functools.wraps() around the view must not copy it.
@@ -157,17 +159,29 @@ class AsyncView(DjangoView[_R], Twins):
         return (yield respond(chosen, request, *args, **kwargs))
 
     # Not pure: it logs.
-    @handler.http_method_not_allowed(base.View.http_method_not_allowed)
-    async def http_method_not_allowed(
+    @handler.http_method_not_allowed(base.View.http_method_not_allowed, calls=None)
+    def http_method_not_allowed(
         self, request: HttpRequest, *args: Any, **kwargs: Any
-    ) -> HttpResponse:
-        """Answer 405; an async handler on the loop, a sync one in sync code."""
+    ) -> Body[HttpResponse]:
+        """Answer 405, and log that, in one hop."""
+        return (yield call(_answer, _METHOD_NOT_ALLOWED, self, request))
 
-    @handler.options(base.View.options, pure=True)
-    async def options(
+    @handler.options(base.View.options, calls=None)
+    def options(
         self, request: HttpRequest, *args: Any, **kwargs: Any
-    ) -> HttpResponseBase:
-        """Answer OPTIONS with the methods that there are handlers for."""
+    ) -> Body[HttpResponseBase]:
+        """Answer OPTIONS with the methods that there are handlers for; no hop."""
+        return (yield Call(_answer, (_OPTIONS, self, request), inline=True))
+
+
+def _answer(method: Any, view: Any, request: HttpRequest) -> Any:
+    """What a method of Django's answers that wraps it in a coroutine for us."""
+    wrapped = method(view, request)
+    try:
+        wrapped.send(None)
+    except StopIteration as done:
+        return done.value
+    raise AssertionError(f"{method!r} awaits")
 
 
 def _serve(

@@ -99,8 +99,8 @@ class AsyncMultipleObjectMixin(MultipleObjectMixin[_M], AsyncContextMixin):
         Return paginator, page, its objects, whether there are others.
 
         Twin of paginate_queryset(). Django's sync paginator counts and slices
-        in one hop, so the page can be used in any template. Raise Http404 for
-        a page that is not there.
+        in one hop, so the page can be used in any template, which fetches its
+        rows. Raise Http404 for a page that is not there.
         """
         paginator = yield call(
             self.aget_paginator,
@@ -161,8 +161,8 @@ class AsyncMultipleObjectMixin(MultipleObjectMixin[_M], AsyncContextMixin):
         """
         Return the template's context with the page; twin of get_context_data().
 
-        Django's own is one hop, in which the page is counted and fetched. An
-        unpaginated list stays lazy until the template asks for it.
+        Django's own is one hop, in which the pages are counted. The rows stay
+        lazy until the template asks for them; `async for` asks as well.
         """
         queryset: Any = self.object_list if object_list is None else object_list
         page_size = yield call(self.aget_paginate_by, queryset)
