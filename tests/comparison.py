@@ -177,7 +177,7 @@ class ComparisonTestCase(TestCase):
                     response = await sent.by(self.async_client)
                 else:
                     response = await sync_to_async(sent.by)(self.client)
-            except Exception as error:  # noqa: BLE001 - it is compared
+            except Exception as error:
                 return Outcome(error=(type(error), str(error)))
             return await sync_to_async(self._observe)(response)
 
