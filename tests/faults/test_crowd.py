@@ -146,7 +146,7 @@ class CrowdTests(ServedTestCase):
 
     def test_some_leave_on_the_way(self):
         """Each at another await; what the others get is none the worse."""
-        visits = self.visits()
+        visits = self.visits()[::2]
         handler = ASGIHandler()
         answered = []
 
@@ -175,8 +175,8 @@ class CrowdTests(ServedTestCase):
         with override_settings(ROOT_URLCONF=patterns()):
             self.assertEqual(leftovers_of(main), [])
         self.assertEqual(set(answered), {True})
-        self.assertGreater(len(answered), CROWD // 4)
-        self.assertLess(len(answered), CROWD)
+        self.assertGreater(len(answered), len(visits) // 4)
+        self.assertLess(len(answered), len(visits))
         self.assertTaggedAll()
 
     def assertTaggedAll(self):

@@ -122,6 +122,7 @@ class ClientLeavesTests(WholeRequestTestCase):
             (Update, "get_form"),
         ):
             self.leave_everywhere(visit(), pausing(hook))
+        for visit, hook in ((List, "get_queryset"), (Create, "form_valid")):
             self.leave_everywhere(visit(), Header, pausing(hook))
             self.leave_everywhere(visit(), Tail, AsyncHandlers)
 
