@@ -83,8 +83,8 @@ def _run(command: list[str]) -> str:
     done = subprocess.run(
         command, cwd=ROOT, capture_output=True, text=True, timeout=540, check=False
     )
-    # 1 is for errors found; all else is for those of the checker itself.
-    if done.returncode not in {0, 1}:
+    # 1 is for errors found; all else is for those of the checker itself, as is prose.
+    if done.returncode not in {0, 1} or done.stdout[:1] not in {"{", ""}:
         raise AssertionError(f"{command} failed:\n{done.stdout}\n{done.stderr}")
     return done.stdout
 

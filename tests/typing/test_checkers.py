@@ -11,9 +11,9 @@ MISTAKES = BOOKSHOP / "mistakes.py"
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory):
+def found(mypy_cache):
     return {
-        "mypy": mypy(BOOKSHOP, cache=tmp_path_factory.mktemp("mypy")).errors,
+        "mypy": mypy(BOOKSHOP, cache=mypy_cache).errors,
         "pyright": pyright().errors,
     }
 

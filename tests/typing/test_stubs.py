@@ -59,10 +59,10 @@ class Generated:
         self.lines.append(line)
         return len(self.lines)
 
-    def check(self, folder):
+    def check(self, folder, cache):
         self.path = folder / "generated.py"
         self.path.write_text("\n".join(self.lines) + "\n")
-        self.report = mypy(self.path, cache=folder / "cache")
+        self.report = mypy(self.path, cache=cache)
 
     def revealed(self, line):
         return self.report.revealed.get((str(self.path), line), "nothing")
@@ -72,7 +72,7 @@ class Generated:
 
 
 @pytest.fixture(scope="module")
-def revealed(tmp_path_factory):
+def revealed(tmp_path_factory, mypy_cache):
     """For each class and attribute: what mypy knows of Django's, and of ours."""
     generated = Generated()
     where = {}
@@ -104,7 +104,7 @@ def revealed(tmp_path_factory):
                         generated.add(f"    reveal_type(theirs.{attribute})"),
                         generated.add(f"    reveal_type(ours.{ours})"),
                     )
-    generated.check(tmp_path_factory.mktemp("revealed"))
+    generated.check(tmp_path_factory.mktemp("revealed"), mypy_cache)
     return {
         key: (*map(generated.revealed, lines), *map(generated.codes, lines))
         for key, lines in where.items()
@@ -189,7 +189,7 @@ def test_as_view_gives_a_coroutine_function(revealed):
             )
 
 
-def test_type_arguments_are_those_of_djangos_stubs(tmp_path):
+def test_type_arguments_are_those_of_djangos_stubs(tmp_path, mypy_cache):
     generated = Generated()
     where = {}
     for name in views.__all__:
@@ -199,7 +199,7 @@ def test_type_arguments_are_those_of_djangos_stubs(tmp_path):
                 generated.add(f"d{index}_{name}: {path}.{cls.__name__}{argument}"),
                 generated.add(f"o{index}_{name}: views.{name}{argument}"),
             )
-    generated.check(tmp_path)
+    generated.check(tmp_path, mypy_cache)
     codes = {key: tuple(map(generated.codes, lines)) for key, lines in where.items()}
     assert {key: both for key, both in codes.items() if both[0] != both[1]} == {}
     # Each of the right ones is taken by some view, each wrong one by none.
