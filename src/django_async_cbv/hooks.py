@@ -178,7 +178,7 @@ def handler(
 
 
 def _register(made: Twin) -> None:
-    made.entry._twin = made  # type: ignore[attr-defined]
+    made.entry._twin = made  # type: ignore[attr-defined]  # our mark
     TWINS[made.function] = made
     if not made.is_handler:
         HOOKS[made.name] = made.aname
@@ -212,8 +212,8 @@ def plan_of(cls: type, *, verify: bool = False) -> Plan:
     if found is None or (verify and found[1].changed(cls)):
         prepare(cls)
         # On the class and not in a table of ours, so that both go together.
-        cls._plan = None  # type: ignore[attr-defined]
-        found = cls._plan = (Plan(cls), Sources(cls))  # type: ignore[attr-defined]
+        cls._plan = None  # type: ignore[attr-defined]  # ours
+        found = cls._plan = (Plan(cls), Sources(cls))  # type: ignore[attr-defined]  # ours
     return found[0]
 
 
@@ -268,7 +268,7 @@ def _bridge(name: str, aname: str) -> Callable[..., Any]:
 
     bridge.__name__ = name
     bridge.__doc__ = f"Wait for `{aname}()`, which this class overrides."
-    bridge._twin = Bridge(bridge)  # type: ignore[attr-defined]
+    bridge._twin = Bridge(bridge)  # type: ignore[attr-defined]  # our mark
     return bridge
 
 
@@ -286,7 +286,7 @@ def _override(function: Callable[..., Any]) -> Callable[..., Any]:
 
     if is_async:
         markcoroutinefunction(entry)
-    entry._twin = Entry(entry, function)  # type: ignore[attr-defined]
+    entry._twin = Entry(entry, function)  # type: ignore[attr-defined]  # our mark
     return entry
 
 

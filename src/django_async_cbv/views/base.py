@@ -132,8 +132,8 @@ class AsyncView(DjangoView[_R], Twins):
         view.__doc__ = django_view.__doc__
         view.__module__ = django_view.__module__
         view.__annotations__ = django_view.__annotations__
-        view.view_class = cls  # type: ignore[attr-defined]
-        view.view_initkwargs = initkwargs  # type: ignore[attr-defined]
+        view.view_class = cls  # type: ignore[attr-defined]  # as Django
+        view.view_initkwargs = initkwargs  # type: ignore[attr-defined]  # as Django
         # What decorators put on dispatch(), csrf_exempt say; not our own marks.
         mark = mark_of(cls.dispatch)
         dispatch = cls.dispatch if mark is None else mark.function
