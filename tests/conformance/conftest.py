@@ -1,15 +1,28 @@
-"""Shows the counts of Django's own tests, at the end of pytest's report."""
+"""What runs Django's own tests, and shows the counts at the end of pytest's report."""
+
+from __future__ import annotations
 
 import pytest
 
+from .django_source import SourceUnavailable, django_tests
+from .runs import Runs
+
+
+@pytest.fixture(scope="session")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Runs:
+    """Give what runs tests of Django's; skip where its sdist can't be had."""
+    try:
+        tests = django_tests()
+    except SourceUnavailable as reason:
+        pytest.skip(str(reason))
+    return Runs(tests, tmp_path_factory.mktemp("conformance"))
+
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    reports = terminalreporter.getreports("passed") + terminalreporter.getreports(
-        "failed"
-    )
     lines = [
         value
-        for report in reports
+        for outcome in ("passed", "failed")
+        for report in terminalreporter.getreports(outcome)
         for name, value in report.user_properties
         if name == "conformance" and report.when == "call"
     ]

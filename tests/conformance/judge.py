@@ -18,6 +18,17 @@ LIFTED_FROM_BEHIND = {
     "SingleObjectTemplateResponseMixin.get_template_names",
     "MultipleObjectTemplateResponseMixin.get_template_names",
 }
+# Handlers whose body runs also where nothing is async, since they know only then
+# which handler they call, or need no hop for what they do.
+ALWAYS_OURS = {
+    "View.dispatch",
+    "View.http_method_not_allowed",
+    "View.options",
+    *(
+        f"RedirectView.{method}"
+        for method in ("head", "post", "options", "delete", "put", "patch")
+    ),
+}
 # Functions of Django's views that have no twin, and why.
 UNTWINNED = {
     "View.__init__": "a constructor is not a hook",
@@ -58,9 +69,8 @@ def problems(
     yield from (f"has no twin: {name}" for name in untwinned - {*UNTWINNED})
     if colour == "as-is":
         # Nothing is async, so that all of it is one call of Django's own.
-        yield from (
-            f"lifted: {name}" for name in {*report["bodies"]} - {"View.dispatch"}
-        )
+        lifted = {*report["bodies"]} - ALWAYS_OURS
+        yield from (f"lifted: {name}" for name in lifted)
     elif colour in ("lifted", "lifted-async"):
         yield from lifting(report)
     elif colour == "lifted-behind":

@@ -82,10 +82,10 @@ class Report:
     )
     # The hooks, and handlers, that were overridden in some class.
     hooks: list[str] = field(default_factory=list)
-    # Our twins, each with whether it has a body; how often each was called, how
-    # often its body ran, and Django's own function, which calls hooks.
+    # Our twins, each with whether it has a body; the tests in which each was
+    # called; how often its body ran, and Django's own function, which calls hooks.
     twins: dict[str, bool] = field(default_factory=dict)
-    reached: Counter[str] = field(default_factory=Counter)
+    reached: dict[str, list[str]] = field(default_factory=dict)
     bodies: Counter[str] = field(default_factory=Counter)
     unlifted: Counter[str] = field(default_factory=Counter)
     # Functions of Django's views that have no twin.
@@ -321,7 +321,9 @@ def count_lifting() -> None:
     step = hooks.Twin.step
 
     def counted_step(self, view, args, kwargs):
-        report.reached[self.function.__qualname__] += 1
+        tests = report.reached.setdefault(self.function.__qualname__, [])
+        if report.test not in tests:
+            tests.append(report.test)
         result = step(self, view, args, kwargs)
         is_lifted = inspect.isgenerator(result)
         called = None if is_lifted else getattr(result.func, "__func__", None)
@@ -397,9 +399,15 @@ def make_views_callable(overrider: Overrider | None) -> None:
 
 
 def called_by_a_test() -> bool:
-    """Whether the caller's caller can't await: neither Django nor on the event loop."""
-    caller = sys._getframe(2).f_globals["__name__"].partition(".")[0]
-    if caller in ("django", "asgiref"):
+    """
+    Whether the caller's caller can't await: sync code, not made to call async views.
+
+    Some of Django's is such code too: `logout_then_login()` calls a view by hand.
+    """
+    caller = sys._getframe(2).f_globals["__name__"]
+    if caller.startswith(("asgiref.", "django.core.handlers.", "django.utils.")):
+        return False
+    if caller.startswith("django.") and caller.rpartition(".")[2] == "decorators":
         return False
     try:
         asyncio.get_running_loop()
