@@ -64,10 +64,14 @@ class Plan:
         if found is None:
             function = self._nearest(made)
             ours = function is made.function
+            checks = self._purity(made) if ours else None
+            # Inline, on the loop, a handler that Django's own calls would give it
+            # a coroutine.
+            on_loop = checks is not None and _calls_handlers(made)
             found = self._choices[made] = Choice(
                 function,
-                lifted=ours and self._below_is_async(made),
-                checks=self._purity(made) if ours else None,
+                lifted=ours and (on_loop or self._below_is_async(made)),
+                checks=checks,
             )
         return found
 
@@ -210,6 +214,10 @@ class Plan:
                 continue
             return self.level(value)
         return None
+
+
+def _calls_handlers(made: Hook) -> bool:
+    return made.is_handler and any(name not in HOOKS for name in made.calls or ())
 
 
 class Sources:

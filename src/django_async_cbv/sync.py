@@ -12,7 +12,12 @@ from collections.abc import Awaitable, Callable
 from types import CoroutineType
 from typing import ParamSpec, TypeVar
 
-from asgiref.sync import async_to_sync, iscoroutinefunction, sync_to_async
+from asgiref.sync import (
+    AsyncToSync,
+    async_to_sync,
+    iscoroutinefunction,
+    sync_to_async,
+)
 
 __all__ = ["run_sync", "wait_for"]
 
@@ -57,12 +62,16 @@ async def run_sync(
     carry, and TypeError when `func` is async, or gives a coroutine: await it.
     """
     hop = _Hop()
+    executor = getattr(AsyncToSync.executors, "current", None)
     try:
         return await sync_to_async(_work, thread_sensitive=True)(
             hop, func, *args, **kwargs
         )
     except asyncio.CancelledError:
         hop.cancelled = True
+        # asgiref has copied the context of the worker to here, perhaps in the
+        # middle of a wait_for(), whose executor is of no use once that ends.
+        AsyncToSync.executors.current = executor
         raise
 
 
