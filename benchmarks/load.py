@@ -61,7 +61,9 @@ def measure(
     `kind` is "wrk" or "asyncio"; `prefix` goes before the command. Raise LoadError.
     """
     if kind == "wrk":
-        command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", url]
+        command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency"]
+        # Two seconds by default, which a busy machine may take for an answer.
+        command += ["--timeout", "10s", url]
     else:
         command = [sys.executable, "-m", "benchmarks.load", url]
         command += ["--connections", str(connections), "--seconds", str(seconds)]
