@@ -24,7 +24,7 @@ import httpx
 T = TypeVar("T")
 
 PROJECT = Path(__file__).resolve().parents[2] / "example_project"
-START_SECONDS = 60
+START_SECONDS = 180
 STOP_SECONDS = 15
 POLL_SECONDS = 0.05
 
