@@ -23,7 +23,8 @@ class Stop:
     Early: as soon as the task waits, so in the middle of what it waits for. Late: as
     soon as that is done, before the task is woken to see it. Meanwhile the task stays
     where it is, so that a cancellation that takes some rounds of the loop to arrive
-    (a client's disconnect) still finds it there.
+    (a client's disconnect) still finds it there. That a task is made counts as well:
+    `then` is called before its first step.
 
     Watched are the tasks made while `watch()` holds, and those that they make, and
     that asgiref makes for the sync code that they call.
@@ -42,7 +43,12 @@ class Stop:
         """Watch the tasks that are made in this context from now on."""
         _current.set(self)
 
-    def fire(self, *_: Any) -> None:
+    def made(self) -> None:
+        self.count += 1
+        if self.count == self.n:
+            self.fire()
+
+    def fire(self) -> None:
         self.fired = True
         self._then()
 
@@ -114,5 +120,8 @@ def counting_tasks(loop: Any, coroutine: Any, **options: Any) -> asyncio.Task[An
     context = options.get("context")
     stop = _current.get() if context is None else context.get(_current)
     if stop is not None:
+        maker = asyncio.current_task()
+        if maker is None or isinstance(maker.get_coro(), Watched):
+            stop.made()
         coroutine = Watched(coroutine, stop)
     return asyncio.Task(coroutine, loop=loop, **options)

@@ -93,14 +93,15 @@ class StopTests(unittest.TestCase):
             finally:
                 log.append("outer")
 
-        self.assertEqual(self.run_watched(work, 2)[1], ["inner", "outer", "cancelled"])
+        self.assertEqual(self.run_watched(work, 3)[1], ["inner", "outer", "cancelled"])
 
     def test_tasks_of_tasks_count(self):
         async def work(log):
             await asyncio.gather(self.three(log), self.three(log))
 
-        ends = [self.run_watched(work, n) for n in range(1, 9)]
-        self.assertEqual([stop.fired for stop, _ in ends], [True] * 7 + [False])
+        # Two are made, gather() is awaited once, and each suspends three times.
+        ends = [self.run_watched(work, n) for n in range(1, 11)]
+        self.assertEqual([stop.fired for stop, _ in ends], [True] * 9 + [False])
 
     def test_cancelled_before_its_first_step(self):
         """Nothing that was never awaited is left behind."""
