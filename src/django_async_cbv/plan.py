@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from types import FunctionType
+from types import FunctionType, MappingProxyType
 from typing import Any
 
 from .registry import (
@@ -227,15 +227,18 @@ class Sources:
         self._mro = cls.__mro__
         names = {*HOOKS, *HOOKS.values(), *handler_names(cls)}
         self._spaces = [vars(klass) for klass in self._mro]
-        self._found = [
+        found = [
             (space, name) for space in self._spaces for name in names & space.keys()
         ]
+        # Apart, for map(): this is asked for each request.
+        self._places = [space for space, _ in found]
+        self._names = [name for _, name in found]
         self._state = self._look()
 
     def _look(self) -> tuple[list[int], list[Any]]:
         return (
-            [len(space) for space in self._spaces],
-            [space.get(name) for space, name in self._found],
+            list(map(len, self._spaces)),
+            list(map(MappingProxyType.get, self._places, self._names)),
         )
 
     def changed(self, cls: type) -> bool:

@@ -10,7 +10,7 @@ import asyncio
 import threading
 from collections.abc import Awaitable, Callable
 from types import CoroutineType
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from asgiref.sync import (
     AsyncToSync,
@@ -64,15 +64,14 @@ async def run_sync(
     hop = _Hop()
     executor = getattr(AsyncToSync.executors, "current", None)
     try:
-        return await sync_to_async(_work, thread_sensitive=True)(
-            hop, func, *args, **kwargs
-        )
+        result: _R = await _cross(hop, func, *args, **kwargs)
     except asyncio.CancelledError:
         hop.cancelled = True
         # asgiref has copied the context of the worker to here, perhaps in the
         # middle of a wait_for(), whose executor is of no use once that ends.
         AsyncToSync.executors.current = executor
         raise
+    return result
 
 
 def _work(
@@ -94,6 +93,10 @@ def _work(
         result.close()
         raise TypeError(f"{func!r} is async: await it instead of run_sync().")
     return result
+
+
+# Made once: to make it anew for each hop costs more than all else here.
+_cross: Any = sync_to_async(_work, thread_sensitive=True)
 
 
 def wait_for(
