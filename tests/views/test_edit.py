@@ -404,7 +404,14 @@ class MethodTests(LibraryTestCase):
     async def test_put(self):
         """Django parses only the body of a POST: a PUT's form has no data."""
         body = json.dumps({"title": "waves"})
-        for views, pk in ((creating(), None), (updating(), self.book.pk)):
+        attributes = {"model": Book, "form_class": BookForm}
+        pair = Overrides.GetPrefix, Overrides.AsyncGetPrefix
+        for views, pk in (
+            (creating(), None),
+            (updating(), self.book.pk),
+            (variants("CreateView", *pair, **attributes), None),
+            (variants("UpdateView", *pair, **attributes), self.book.pk),
+        ):
             for data in (self.posted(tags="1"), body, ""):
                 with self.subTest(pk=pk, data=data):
                     sent = Sent(
