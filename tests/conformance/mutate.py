@@ -46,7 +46,7 @@ from .judge import differences
 HERE = Path(__file__).parent
 CHECKOUT = HERE.parent.parent
 LABEL = "generic_views"
-RUN_SECONDS = 120
+RUN_SECONDS = 300
 ALSO_SECONDS = 900
 KINDS = ("delete", "drop", "negate", "remove", "calls", "pure", "impure")
 

@@ -347,11 +347,12 @@ class ShelfTestCase(ServedTestCase):
         books = {
             book["isbn"]: (
                 book["title"],
-                [
+                # Django writes them in the order of a set.
+                sorted(
                     row["tag_id"]
                     for row in found["app.Book_tags"]
                     if row["book_id"] == book["id"]
-                ],
+                ),
                 # Without its file it would be half of a book.
                 files.pop(book["scan"]) if book["scan"] else None,
             )

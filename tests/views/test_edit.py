@@ -88,7 +88,7 @@ class LibraryTestCase(ComparisonTestCase):
 
     def tags_of(self, outcome, pk):
         through = outcome.of(Book.tags.through)
-        return [row["tag_id"] for row in through if row["book_id"] == pk]
+        return sorted(row["tag_id"] for row in through if row["book_id"] == pk)
 
 
 def creating(**attributes):
