@@ -8,6 +8,9 @@ from tests.settings import *  # noqa: F403
 
 POSTGRES_UNAVAILABLE = ""
 try:
-    DATABASES = {"default": server().settings(name_of_database())}
+    DATABASES = {
+        "default": server().settings(name_of_database()),
+        "other": server().settings(f"{name_of_database()}_other"),
+    }
 except PostgresUnavailable as reason:
     POSTGRES_UNAVAILABLE = str(reason)

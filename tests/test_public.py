@@ -23,6 +23,7 @@ MODULES = [
 # Imports point upwards in this list only.
 ORDER = [
     "sync",
+    "db",
     "tail",
     "flow",
     "_types",

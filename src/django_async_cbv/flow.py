@@ -6,6 +6,8 @@ Each call is made where it belongs, on the event loop or in a worker.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import threading
 from collections.abc import Callable, Generator
 from types import CoroutineType
@@ -13,7 +15,7 @@ from typing import Any, NoReturn, TypeAlias, TypeVar
 
 from asgiref.sync import iscoroutinefunction
 
-from .sync import loop_is_running, run_sync, wait_for
+from .sync import loop_is_running, run_sync, run_to_the_end, wait_for
 from .tail import only_passed_on
 
 __all__ = ["Body", "Call", "Flow", "call", "finish"]
@@ -30,7 +32,7 @@ class Call:
     own twins says itself what it comes to (its `_twin.step()`).
     """
 
-    __slots__ = ("args", "func", "inline", "kwargs", "response")
+    __slots__ = ("args", "func", "inline", "is_sync", "kwargs", "response")
 
     def __init__(
         self,
@@ -40,6 +42,7 @@ class Call:
         *,
         inline: bool = False,
         response: bool = False,
+        is_sync: bool = False,
     ) -> None:
         self.func = func
         self.args = args
@@ -49,6 +52,8 @@ class Call:
         # A handler or dispatch(): through their sync frames the flow of what is
         # still to do may come back (see Flow.enter).
         self.response = response
+        # Known to be sync: to ask takes a microsecond, and a plan has asked before.
+        self.is_sync = is_sync
 
 
 # What a lifted body is: it yields calls, is sent their results, returns an _R.
@@ -82,12 +87,24 @@ class Flow:
     moves to the worker and goes on there, call after call, until something has
     to be awaited. So a hop is paid for a run of sync calls, however long, and
     no worker is held while something is awaited.
+
+    `unwinds`: a cancellation goes on into the bodies, which have something to
+    put back, once the worker has ended the call that it is in.
     """
 
-    __slots__ = ("_abandoned", "_error", "_job", "_stack", "_value", "awaiting")
+    __slots__ = (
+        "_abandoned",
+        "_error",
+        "_job",
+        "_stack",
+        "_unwinds",
+        "_value",
+        "awaiting",
+    )
 
-    def __init__(self, body: Body[Any]) -> None:
+    def __init__(self, body: Body[Any], *, unwinds: bool = False) -> None:
         self._stack: list[Body[Any]] = [body]
+        self._unwinds = unwinds
         self._value: Any = None
         self._error: BaseException | None = None
         self._job: Call | None = None
@@ -104,11 +121,14 @@ class Flow:
             if self._job is not None:
                 try:
                     await run_sync(self._work)
-                except BaseException:
+                except BaseException as error:
                     # Cancelled while the worker is at it: it ends the call it
                     # is in (a save is never torn) and begins no other.
                     self._abandoned = True
-                    raise
+                    if not self._unwinds:
+                        raise
+                    await self._take_back(error)
+                    continue
             if self.awaiting is None:
                 return self._result()
             awaiting, self.awaiting = self.awaiting, None
@@ -116,6 +136,15 @@ class Flow:
                 self._value = await _run(awaiting)
             except BaseException as error:  # noqa: BLE001 - for the body to handle
                 self._error = error
+
+    async def _take_back(self, error: BaseException) -> None:
+        """Go on with an error on the loop, once the worker is done with this flow."""
+        # Cancelled again or not, the worker has ended all before when it ends this.
+        with contextlib.suppress(asyncio.CancelledError):
+            await run_to_the_end(_nothing)
+        self._abandoned = False
+        self._job = self.awaiting = None
+        self._value, self._error = None, error
 
     def enter(self) -> Any:
         """
@@ -164,15 +193,16 @@ class Flow:
                     continue
             try:
                 target = _resolve(step)
-                if isinstance(target, Generator):
+                if not isinstance(target, Call):
                     stack.append(target)
                     step = None
                     continue
-                if iscoroutinefunction(target.func):
+                if not target.is_sync and iscoroutinefunction(target.func):
                     # Not called here: its first lines belong to the loop too.
                     self.awaiting = target
                     return
                 if on_loop and not target.inline:
+                    target.is_sync = True
                     self._job = target
                     return
                 if target.response:
@@ -219,6 +249,10 @@ def _make_response(target: Call) -> Any:
 
 # The frame below which a flow may come back in a response's place.
 _JOB = _make_response.__code__
+
+
+def _nothing() -> None:
+    pass
 
 
 async def _run(awaiting: Call | Flow) -> Any:

@@ -84,6 +84,7 @@ class Twin(Hook):
             kwargs,
             inline=choice.is_pure(view),
             response=self.is_handler,
+            is_sync=choice.is_sync,
         )
 
 

@@ -23,7 +23,7 @@ __all__ = ["Choice", "Plan", "Sources"]
 class Choice:
     """What calls of one twin come to in one class."""
 
-    __slots__ = ("_checks", "function", "lifted")
+    __slots__ = ("_checks", "function", "is_sync", "lifted")
 
     def __init__(
         self,
@@ -33,6 +33,10 @@ class Choice:
         checks: Sequence[Callable[[Any], bool]] | None,
     ) -> None:
         self.function = function
+        # A function for certain; of any other callable it is asked at each call.
+        self.is_sync = isinstance(function, FunctionType) and not is_async_function(
+            function
+        )
         self.lifted = lifted
         self._checks = checks
 

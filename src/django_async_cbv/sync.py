@@ -7,30 +7,54 @@ The only place where threads are crossed.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import contextvars
+import functools
+import inspect
+import itertools
 import threading
-from collections.abc import Awaitable, Callable
-from types import CoroutineType
-from typing import Any, ParamSpec, TypeVar
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Generator,
+    Iterable,
+    Iterator,
+)
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from types import CoroutineType, TracebackType
+from typing import Any, Generic, ParamSpec, TypeVar, overload
 
 from asgiref.sync import (
     AsyncToSync,
+    SyncToAsync,
     async_to_sync,
     iscoroutinefunction,
     sync_to_async,
 )
+from django.db.models import QuerySet
 
-__all__ = ["run_sync", "wait_for"]
+__all__ = ["iterate", "run_apart", "run_sync", "run_to_the_end", "to_async", "wait_for"]
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
+_T = TypeVar("_T")
+
+# As many items as iterate() takes in one hop; of rows, as many as Django fetches.
+ITEMS = 100
+ROWS = 2000
 
 
 class _Hop:
-    """A call in a worker, and whether the task that it is for has been cancelled."""
+    """A call in a worker: the task that it is for, and whether that was cancelled."""
 
-    __slots__ = ("cancelled",)
+    __slots__ = ("cancelled", "task")
 
     def __init__(self) -> None:
+        self.task = asyncio.current_task()
         self.cancelled = False
 
 
@@ -59,10 +83,14 @@ async def run_sync(
     wait_for(): there it is raised.
 
     Raise RuntimeError when `func` raises StopIteration, which no future can
-    carry, and TypeError when `func` is async, or gives a coroutine: await it.
+    carry; and where it would wait for itself, on a loop that sync code runs in
+    that same worker. Raise TypeError when `func` is async, or gives a
+    coroutine: await it.
     """
     hop = _Hop()
     executor = getattr(AsyncToSync.executors, "current", None)
+    if hasattr(SyncToAsync.threadlocal, "main_event_loop"):
+        _refuse_to_wait_for_itself(func)
     try:
         result: _R = await _cross(hop, func, *args, **kwargs)
     except asyncio.CancelledError:
@@ -72,6 +100,32 @@ async def run_sync(
         AsyncToSync.executors.current = executor
         raise
     return result
+
+
+def _refuse_to_wait_for_itself(func: Any) -> None:
+    """
+    Raise RuntimeError if this loop runs in the thread that a hop would cross to.
+
+    asgiref would wait for ever, or, for some of its executors, raise errors of
+    its own. This thread has been a worker, or the call is not made.
+    """
+    current = getattr(AsyncToSync.executors, "current", None)
+    context = SyncToAsync.thread_sensitive_context.get(None)
+    threads: Any
+    if current is not None:
+        threads = {getattr(current, "_work_thread", None)}
+    elif context is not None:
+        executor = SyncToAsync.context_to_thread_executor.get(context)
+        threads = getattr(executor, "_threads", set())
+    else:
+        threads = SyncToAsync.single_thread_executor._threads
+    # A pool counts a new thread as its own only once that runs: hence our own list.
+    if _worker.hops or threading.current_thread() in threads:
+        raise RuntimeError(
+            f"run_sync({_name(func)}) would wait for the thread that it is called "
+            "in: sync code has begun an event loop there. Call async code from sync "
+            "code by async_to_sync(), not by asyncio.run()."
+        )
 
 
 def _work(
@@ -97,6 +151,77 @@ def _work(
 
 # Made once: to make it anew for each hop costs more than all else here.
 _cross: Any = sync_to_async(_work, thread_sensitive=True)
+
+
+async def run_to_the_end(
+    func: Callable[[], _R], *, context: contextvars.Context | None = None
+) -> _R:
+    """
+    Call `func` as run_sync() does, once and whole, even when cancelled.
+
+    For what has to happen: a commit, a rollback, a close. A cancellation waits
+    for it, and is raised when it is done, from the error of `func` if there is
+    one. Costs one hop.
+
+    `context`: where the worker is looked for, if not in the caller's; then no
+    context variables flow back.
+    """
+    called_in = contextvars.copy_context() if context is None else context
+    # In a task of its own, which no cancellation of this one reaches, nor of
+    # what `func` waits for in its turn.
+    task = asyncio.get_running_loop().create_task(_insist(func), context=called_in)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError as raised:
+            cancelled = raised
+    if context is None:
+        for variable, value in called_in.items():
+            if variable.get(_MISSING) is not value:
+                variable.set(value)
+    try:
+        if cancelled is not None:
+            raise cancelled from task.exception()
+        return task.result()
+    finally:
+        # Each would hold the other, and both this frame, for the collector.
+        del task, cancelled
+
+
+_MISSING: Any = object()
+
+
+async def _insist(func: Callable[[], _R]) -> _R:
+    """Call `func` once in the worker, though all tasks of the loop be cancelled."""
+    begun = False
+    outcome: list[_R] = []
+    errors: list[BaseException] = []
+
+    def once() -> None:
+        nonlocal begun
+        if begun:  # a call that was cancelled began it, and is over by now
+            return
+        begun = True
+        try:
+            outcome.append(func())
+        except BaseException as error:  # noqa: BLE001 - for the caller
+            errors.append(error)
+
+    while not (outcome or errors):
+        with contextlib.suppress(asyncio.CancelledError):
+            await run_sync(once)
+    if errors:
+        try:
+            raise errors.pop()
+        finally:
+            del errors
+    return outcome.pop()
+
+
+async def run_apart(executor: ThreadPoolExecutor, func: Callable[[], _R]) -> _R:
+    """Call `func` in a thread of `executor`, whatever else the request is doing."""
+    return await sync_to_async(func, thread_sensitive=False, executor=executor)()
 
 
 def wait_for(
@@ -136,3 +261,263 @@ def loop_is_running() -> bool:
     except RuntimeError:
         return False
     return True
+
+
+def works_for(task: asyncio.Task[Any] | None) -> bool:
+    """Whether this thread is in a hop of `task`, which so can't go on meanwhile."""
+    return any(hop.task is task for hop in _worker.hops)
+
+
+def iterate(
+    iterable: Iterable[_T] | AsyncIterable[_T], chunk_size: int | None = None
+) -> AsyncGenerator[_T, None]:
+    """
+    Iterate over any sync iterable, or a QuerySet, with `async for`.
+
+    The items are taken in the request's worker, `chunk_size` at a time: one hop
+    a batch, and no more than a batch in memory. A QuerySet that has not been
+    evaluated is read by its iterator(), with a server-side cursor where the
+    database has them, and 2,000 rows a batch, as Django does it; others take
+    100. An async iterable is iterated over as it is, without a hop.
+
+    What the iterable raises is raised after the items before it. Left early,
+    cancelled, or abandoned, a generator or cursor is closed in the thread that
+    opened it, for one hop more; at once where you use contextlib.aclosing().
+
+    Raise ValueError for a `chunk_size` below 1, TypeError for what can't be
+    iterated over.
+    """
+    if chunk_size is not None and chunk_size < 1:
+        raise ValueError(f"chunk_size must be 1 or more, not {chunk_size!r}.")
+    if isinstance(iterable, QuerySet) and iterable._result_cache is None:
+        rows: QuerySet[Any] = iterable
+        size = chunk_size or ROWS
+        return _batches(lambda: rows.iterator(chunk_size=size), size)
+    # A QuerySet is async iterable as well, and would make hops of its own.
+    if isinstance(iterable, AsyncIterable) and not isinstance(iterable, QuerySet):
+        return _passed_on(iterable)
+    if not isinstance(iterable, Iterable):
+        raise TypeError(f"{iterable!r} can't be iterated over.")
+    return _batches(iterable.__iter__, chunk_size or ITEMS)
+
+
+async def _passed_on(iterable: AsyncIterable[_T]) -> AsyncGenerator[_T, None]:
+    iterator = iterable.__aiter__()
+    try:
+        async for item in iterator:
+            yield item
+    finally:
+        if isinstance(iterator, AsyncGenerator):
+            await iterator.aclose()
+
+
+async def _batches(
+    begin: Callable[[], Iterator[_T]], size: int
+) -> AsyncGenerator[_T, None]:
+    iterator: Iterator[_T] | None = None
+    thread: threading.Thread | None = None
+    # The loop closes an abandoned generator from a task of its own, which may
+    # know nothing of this request's worker.
+    context = contextvars.copy_context()
+
+    def take() -> tuple[list[_T], Exception | None]:
+        nonlocal iterator, thread
+        batch: list[_T] = []
+        try:
+            if iterator is None:
+                thread = threading.current_thread()
+                iterator = begin()
+            # Not list(): what came before an error is to be kept.
+            batch.extend(itertools.islice(iterator, size))
+        except Exception as error:  # noqa: BLE001 - for the caller, in its turn
+            return batch, error
+        return batch, None
+
+    def close() -> None:
+        # A request's thread that is gone took its connections with it.
+        if thread is threading.current_thread():
+            getattr(iterator, "close", _nothing)()
+
+    ended = False
+    try:
+        while not ended:
+            batch, error = await run_sync(take)
+            ended = error is not None or len(batch) < size
+            # Handed over one by one, and not held once they are.
+            batch.reverse()
+            while batch:
+                yield batch.pop()
+            if error is not None:
+                try:
+                    raise error
+                finally:
+                    del error
+    finally:
+        if not ended:
+            await run_to_the_end(close, context=context)
+
+
+def _nothing() -> None:
+    pass
+
+
+@overload
+def to_async(
+    sync: AbstractContextManager[_T, Any], /, *, chunk_size: int | None = None
+) -> AbstractAsyncContextManager[_T]: ...
+@overload
+def to_async(  # type: ignore[overload-overlap]  # the last one is for all the rest
+    sync: Callable[_P, Generator[_T, Any, Any]], /, *, chunk_size: int | None = None
+) -> Callable[_P, AsyncGenerator[_T, None]]: ...
+@overload
+def to_async(  # type: ignore[overload-overlap]  # the last one is for all the rest
+    sync: Callable[_P, AbstractContextManager[_T, Any]],
+    /,
+    *,
+    chunk_size: int | None = None,
+) -> Callable[_P, AbstractAsyncContextManager[_T]]: ...
+@overload
+def to_async(
+    sync: Callable[_P, Coroutine[Any, Any, _R]], /, *, chunk_size: int | None = None
+) -> Callable[_P, Coroutine[Any, Any, _R]]: ...
+@overload
+def to_async(
+    sync: Callable[_P, _R], /, *, chunk_size: int | None = None
+) -> Callable[_P, Coroutine[Any, Any, _R]]: ...
+@overload
+def to_async(
+    sync: None = None, /, *, chunk_size: int | None = None
+) -> Callable[[Callable[_P, Generator[_T, Any, Any]]], Any]: ...
+def to_async(sync: Any = None, /, *, chunk_size: int | None = None) -> Any:
+    """
+    Make an async version of something sync, as a decorator or an adapter.
+
+    - A function, method, functools.partial or other callable: a coroutine
+      function, which runs it in the request's worker, in one hop.
+    - A generator function: an async generator function, read in batches of
+      `chunk_size` (100 if None), as by iterate().
+    - A @contextmanager function, or a class of context managers: a function
+      that gives an async context manager.
+    - A context manager: an async one. It is entered and left in the worker,
+      one hop each, and left even when cancelled.
+    - What is async already: itself.
+
+    Raise TypeError for what is none of these; for an iterable use iterate().
+    """
+    if sync is None:
+        return functools.partial(to_async, chunk_size=chunk_size)
+    if isinstance(sync, staticmethod | classmethod):
+        return type(sync)(to_async(sync.__func__, chunk_size=chunk_size))
+    if _is_async(sync):
+        return sync
+    if _is_context_manager(type(sync)):
+        return _AsyncContext(lambda: sync)
+    if not callable(sync):
+        hint = ": use iterate()" if isinstance(sync, Iterable) else ""
+        raise TypeError(f"{sync!r} is not a function or a context manager{hint}.")
+
+    adapter: Callable[..., Any]
+    function = _innermost(sync)
+    if isinstance(function, type):
+        gives_context = _is_context_manager(function)
+    else:
+        gives_context = getattr(function, "__code__", None) is _CONTEXT_MANAGER
+    if gives_context:
+
+        def adapter(*args: Any, **kwargs: Any) -> Any:
+            return _AsyncContext(functools.partial(sync, *args, **kwargs))
+
+    elif inspect.isgeneratorfunction(function):
+
+        async def adapter(*args: Any, **kwargs: Any) -> Any:
+            begin = functools.partial(sync, *args, **kwargs)
+            async with contextlib.aclosing(
+                _batches(begin, chunk_size or ITEMS)
+            ) as items:
+                async for item in items:
+                    yield item
+
+    else:
+
+        async def adapter(*args: Any, **kwargs: Any) -> Any:
+            return await run_sync(sync, *args, **kwargs)
+
+    if isinstance(sync, functools.partial):
+        return functools.update_wrapper(adapter, function)
+    return functools.update_wrapper(adapter, sync)
+
+
+# What each function that @contextmanager makes runs, or @asynccontextmanager.
+_CONTEXT_MANAGER = contextlib.contextmanager(iter).__code__
+_ASYNC_CONTEXT_MANAGER = contextlib.asynccontextmanager(aiter).__code__
+
+
+def _innermost(function: Any) -> Any:
+    """The function that a call comes to, behind partials, methods and __call__()."""
+    while True:
+        if isinstance(function, functools.partial):
+            function = function.func
+        elif inspect.ismethod(function):
+            function = function.__func__
+        elif inspect.isfunction(function) or isinstance(function, type):
+            return function
+        else:
+            # Of the class: what an instance has is not what a call of it runs.
+            method = inspect.getattr_static(type(function), "__call__", None)
+            return method if inspect.isfunction(method) else function
+
+
+def _is_context_manager(cls: type) -> bool:
+    return hasattr(cls, "__enter__") and hasattr(cls, "__exit__")
+
+
+def _is_async(value: Any) -> bool:
+    function = _innermost(value)
+    if isinstance(function, type):
+        return hasattr(function, "__aenter__")
+    return (
+        iscoroutinefunction(value)
+        or iscoroutinefunction(function)
+        or inspect.isasyncgenfunction(function)
+        or getattr(function, "__code__", None) is _ASYNC_CONTEXT_MANAGER
+        or hasattr(type(value), "__aenter__")
+        or isinstance(value, AsyncIterable)
+    )
+
+
+def _name(value: Any) -> str:
+    return getattr(value, "__qualname__", None) or repr(value)
+
+
+class _AsyncContext(AbstractAsyncContextManager[_T], Generic[_T]):
+    """An async context manager around sync ones, entered and left in the worker."""
+
+    def __init__(self, make: Callable[[], AbstractContextManager[_T]]) -> None:
+        self._make = make
+        self._entered: list[AbstractContextManager[_T]] = []
+
+    async def __aenter__(self) -> _T:
+        count = len(self._entered)
+        try:
+            return await run_to_the_end(self._enter)
+        except asyncio.CancelledError as cancelled:
+            if len(self._entered) > count:
+                await self.__aexit__(type(cancelled), cancelled, None)
+            raise
+
+    def _enter(self) -> _T:
+        manager = self._make()
+        value = manager.__enter__()
+        self._entered.append(manager)
+        return value
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool | None:
+        manager = self._entered.pop()
+        return await run_to_the_end(
+            functools.partial(manager.__exit__, kind, error, traceback)
+        )

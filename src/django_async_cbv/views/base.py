@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Generic
 
+from django.db import connections, transaction
 from django.http import (
     HttpRequest,
     HttpResponse,
@@ -22,6 +25,7 @@ from ..flow import Body, Call, Flow, call, respond
 from ..hooks import Twins, plan_of, twin
 from ..refusals import refuse, refuse_attributes
 from ..registry import mark_of
+from ..sync import run_to_the_end
 from . import _handlers as handler
 from ._generic import _R, _TemplateR, subscriptable
 
@@ -124,9 +128,11 @@ class AsyncView(DjangoView[_R], Twins):
         django_view: Any = super().as_view(**initkwargs)
 
         async def view(request: HttpRequest, *args: Any, **kwargs: Any) -> _R:
-            response: _R = await Flow(
-                _serve(cls, initkwargs, request, args, kwargs)
-            ).run()
+            body = _serve(cls, initkwargs, request, args, kwargs)
+            if aliases := opt_outs.atomic_aliases():
+                body = _atomically(aliases, body)
+            flow = Flow(body, unwinds=bool(aliases))
+            response: _R = await flow.run()
             return response
 
         view.__doc__ = django_view.__doc__
@@ -140,6 +146,8 @@ class AsyncView(DjangoView[_R], Twins):
         view.__dict__.update(
             {name: vars(dispatch)[name] for name in vars(dispatch).keys() - _MARKS}
         )
+        opt_outs = _OptOuts(getattr(dispatch, "_non_atomic_requests", ()))
+        view._non_atomic_requests = opt_outs  # type: ignore[attr-defined]  # as Django
         return view
 
     @handler.dispatch(base.View.dispatch, calls=None)
@@ -182,6 +190,53 @@ def _answer(method: Any, view: Any, request: HttpRequest) -> Any:
     except StopIteration as done:
         return done.value
     raise AssertionError(f"{method!r} awaits")
+
+
+class _OptOuts(set[str]):
+    """
+    What the user has put transaction.non_atomic_requests() on a view for.
+
+    Django looks here for the databases whose ATOMIC_REQUESTS an async view has
+    opted out of, and refuses the view where there is one that it has not. It is
+    told that it has, always: the transaction is the view's own to make.
+    """
+
+    def __contains__(self, alias: object) -> bool:
+        return True
+
+    def atomic_aliases(self) -> list[str]:
+        """The databases to make the request atomic in, the outermost first."""
+        opted_out = list(self)
+        return [
+            alias
+            for alias, options in reversed(connections.settings.items())
+            if options["ATOMIC_REQUESTS"] and alias not in opted_out
+        ]
+
+
+def _atomically(
+    aliases: list[str], body: Body[HttpResponseBase]
+) -> Body[HttpResponseBase]:
+    """Run a body in a transaction of each database; an exception rolls back."""
+    blocks = contextlib.ExitStack()
+    try:
+        for alias in aliases:
+            yield call(blocks.enter_context, transaction.atomic(using=alias))
+        response = yield from body
+        yield call(blocks.close)
+    except GeneratorExit:
+        # Dropped together with its loop: there is nothing to run a rollback on.
+        raise
+    except BaseException as error:
+        yield call(_leave, blocks, error)
+        raise
+    return response
+
+
+async def _leave(blocks: contextlib.ExitStack, error: BaseException) -> None:
+    """Roll back what is still open, even when cancelled."""
+    details = type(error), error, error.__traceback__
+    await run_to_the_end(functools.partial(blocks.__exit__, *details))
 
 
 def _serve(

@@ -1,0 +1,372 @@
+"""Transactions and concurrent queries for async code."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+import functools
+import os
+from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from types import CoroutineType, TracebackType
+from typing import Any, Literal, ParamSpec, TypeVar, overload
+
+from asgiref.sync import (
+    AsyncToSync,
+    SyncToAsync,
+    ThreadSensitiveContext,
+    iscoroutinefunction,
+)
+from django.db import DEFAULT_DB_ALIAS, close_old_connections, connections, transaction
+from django.db.models import QuerySet
+from django.db.transaction import TransactionManagementError
+
+from .sync import run_apart, run_sync, run_to_the_end, works_for
+
+__all__ = ["Atomic", "aatomic", "agather"]
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+
+class _Block:
+    """One aatomic() block that is open: whose it is, and what it has to put back."""
+
+    def __init__(self, owner: Atomic) -> None:
+        self.owner = owner
+        self.task = asyncio.current_task()
+        self.atomic = transaction.atomic(owner.using, owner.savepoint, owner.durable)
+        self.thread: ThreadSensitiveContext | None = None
+        self.context: contextvars.Context | None = None
+        self.guard = _Guard(self)
+        self.is_open = False
+
+
+# The blocks that the current task is in: its own, and those it was begun in.
+_blocks: contextvars.ContextVar[tuple[_Block, ...]] = contextvars.ContextVar(
+    "django_async_cbv_blocks", default=()
+)
+
+
+class Atomic:
+    """
+    An async transaction.atomic(): what aatomic() makes.
+
+    Each block is Django's own atomic(), entered and left in the worker.
+    """
+
+    def __init__(self, using: str | None, savepoint: bool, durable: bool) -> None:
+        self.using = DEFAULT_DB_ALIAS if using is None else using
+        self.savepoint = savepoint
+        self.durable = durable
+        self._entered: list[_Block] = []
+
+    def __call__(
+        self, function: Callable[_P, Coroutine[Any, Any, _R]]
+    ) -> Callable[_P, Coroutine[Any, Any, _R]]:
+        """Decorate a coroutine function: each call runs in a block of its own."""
+        if not iscoroutinefunction(function):
+            raise TypeError(
+                f"aatomic() is for coroutine functions, and {function!r} is none: use "
+                "transaction.atomic() for a sync function, and `async with aatomic()` "
+                "inside of an async generator."
+            )
+
+        @functools.wraps(function)
+        async def atomically(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+            async with Atomic(self.using, self.savepoint, self.durable):
+                return await function(*args, **kwargs)
+
+        return atomically
+
+    async def __aenter__(self) -> None:
+        """Begin the transaction, or set the savepoint; one hop."""
+        before = _blocks.get()
+        block = _Block(self)
+        if not _has_a_thread():
+            # Without a request all tasks of the process share one worker and its
+            # connections: this transaction gets its own.
+            block.thread = ThreadSensitiveContext()
+            await block.thread.__aenter__()  # type: ignore[no-untyped-call]
+        _blocks.set((*before, block))
+        try:
+            await run_to_the_end(functools.partial(_enter, block, before))
+        except BaseException as error:
+            if block.is_open:
+                await self._leave(block, type(error), error, error.__traceback__)
+            else:
+                _blocks.set(before)
+                await _leave_thread(block)
+            raise
+        block.context = contextvars.copy_context()
+        self._entered.append(block)
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Commit, or roll back if there is an error; one hop."""
+        task = asyncio.current_task()
+        # One object may serve several tasks at once.
+        mine = [block for block in self._entered if block.task is task]
+        block = (mine or self._entered)[-1]
+        self._entered.remove(block)
+        await self._leave(block, kind, error, traceback)
+
+    async def _leave(self, block: _Block, *details: Any) -> None:
+        # The loop closes an abandoned async generator in a task of its own, which
+        # is not in the block, and knows nothing of its worker.
+        is_in_it = block in _blocks.get()
+        context = None if is_in_it else block.context
+        try:
+            await run_to_the_end(
+                functools.partial(_exit, block, *details), context=context
+            )
+        finally:
+            if is_in_it:
+                _blocks.set(tuple(one for one in _blocks.get() if one is not block))
+            await _leave_thread(block, context)
+
+
+def _enter(block: _Block, before: tuple[_Block, ...]) -> None:
+    """Enter the block in its worker."""
+    using = block.owner.using
+    wrappers = connections[using].execute_wrappers
+    for outer in (one.block for one in wrappers if isinstance(one, _Guard)):
+        if outer not in before:
+            raise TransactionManagementError(
+                f"aatomic(using={using!r}) was entered while a block of another task "
+                "is open on the same connection: they would interleave. Await one "
+                "after the other, or give each task a thread and connections of its "
+                "own with `async with ThreadSensitiveContext()` (asgiref) around all "
+                "that it does."
+            )
+        if outer.task is not block.task and not works_for(outer.task):
+            raise TransactionManagementError(
+                f"aatomic(using={using!r}) was entered by a task that was begun "
+                "inside of another aatomic() block: their savepoints would "
+                "interleave. Enter it in the task that entered the outer block, or "
+                "begin the task outside of it."
+            )
+    block.atomic.__enter__()
+    # First of all: so it is asked first, and is not what execute_wrapper() pops.
+    wrappers.insert(0, block.guard)
+    block.is_open = True
+
+
+def _exit(block: _Block, *details: Any) -> None:
+    """Leave the block in its worker."""
+    using = block.owner.using
+    connections[using].execute_wrappers.remove(block.guard)
+    block.is_open = False
+    refused = block.guard.refused
+    # Django holds an error in save() against the transaction, whoever made it, and
+    # would roll back without a word.
+    spoilt = refused and connections[using].needs_rollback
+    block.atomic.__exit__(*details)
+    if spoilt and details[0] is None:
+        raise TransactionManagementError(
+            f"The aatomic(using={using!r}) block was rolled back: a task from outside "
+            "of it tried to write into it, was refused, and so spoilt it."
+        ) from refused
+
+
+class _Guard:
+    """Refuses what a task from outside of a block would write into it."""
+
+    def __init__(self, block: _Block) -> None:
+        self.block = block
+        self.refused: TransactionManagementError | None = None
+
+    def __call__(
+        self, execute: Any, sql: Any, params: Any, many: bool, context: Any
+    ) -> Any:
+        if self.block in _blocks.get():
+            return execute(sql, params, many, context)
+        self.refused = TransactionManagementError(
+            f"A query on {self.block.owner.using!r} was made by a task that was begun "
+            "outside of the aatomic() block that is open on its connection, and would "
+            "become part of that transaction. Begin the task inside of the block, or "
+            "await it before the block is entered."
+        )
+        raise self.refused
+
+
+def _has_a_thread() -> bool:
+    """Whether sync work has a thread of its own: a request's, a test's, a command's."""
+    return (
+        getattr(AsyncToSync.executors, "current", None) is not None
+        or SyncToAsync.thread_sensitive_context.get(None) is not None
+        or asyncio.get_running_loop() in AsyncToSync.loop_thread_executors
+    )
+
+
+async def _leave_thread(
+    block: _Block, context: contextvars.Context | None = None
+) -> None:
+    thread, block.thread = block.thread, None
+    if thread is None:
+        return
+    try:
+        await run_to_the_end(connections.close_all, context=context)
+    finally:
+        left = thread.__aexit__(None, None, None)  # type: ignore[no-untyped-call]
+        if context is not None:
+            # Only the context that it was entered in can leave it.
+            left = asyncio.get_running_loop().create_task(left, context=context)
+        await left
+
+
+@overload
+def aatomic(
+    using: Callable[_P, Coroutine[Any, Any, _R]],
+) -> Callable[_P, Coroutine[Any, Any, _R]]: ...
+@overload
+def aatomic(
+    using: str | None = None, savepoint: bool = True, durable: bool = False
+) -> Atomic: ...
+def aatomic(using: Any = None, savepoint: bool = True, durable: bool = False) -> Any:
+    """
+    Make an async transaction.atomic(), a context manager and a decorator.
+
+    `async with aatomic(): ...`, or `@aatomic` over an `async def`, with Django's
+    arguments and meaning: nested blocks are savepoints, an exception rolls
+    back, on_commit() callbacks run after the outermost commit, in the worker.
+    A cancellation waits for the block's begin or end, and rolls back before it
+    goes on. One hop to enter, one to leave.
+
+    A block belongs to the task that enters it. Queries of tasks begun inside
+    take part in it, one after the other. Raise TransactionManagementError for
+    a query of a task that was begun outside and uses the same connection, and
+    for a block that a task enters while another one's is open there.
+
+    Without a request, a test or a management command around it the outermost
+    block brings a thread and connections of its own, and closes them.
+    """
+    if callable(using):
+        return Atomic(None, savepoint, durable)(using)
+    return Atomic(using, savepoint, durable)
+
+
+# One pool for each limit that is asked for. Its threads stay, as those of any pool.
+_pools: dict[int, ThreadPoolExecutor] = {}
+
+if hasattr(os, "register_at_fork"):
+    # A child process has the pools, and none of their threads.
+    os.register_at_fork(after_in_child=_pools.clear)
+
+
+async def agather(
+    *queries: QuerySet[Any] | Callable[[], Any],
+    limit: int = 8,
+    return_exceptions: bool = False,
+    in_transaction: Literal["error", "serial"] = "error",
+) -> list[Any]:
+    """
+    Run sync queries really at once, and return their results in order.
+
+    Each QuerySet (its result is a list) or callable without arguments runs in a
+    worker and on connections of its own, from a pool of `limit` threads that
+    all callers with the same limit share; more wait for their turn. After each
+    the connections are kept or closed by CONN_MAX_AGE. One hop each, and one to
+    look for an open transaction.
+
+    The first error is raised, and with `return_exceptions` errors stand among
+    the results, as with asyncio.gather(). After an error, and when cancelled,
+    what has not begun never does; what has ends in its worker, unheard.
+
+    The queries can't see the caller's open transaction. Inside of one
+    (aatomic(), ATOMIC_REQUESTS, a TestCase) raise TransactionManagementError,
+    or, with `in_transaction="serial"`, run them one after the other in it, all
+    in one hop. Raise TypeError for what is async, ValueError for a `limit`
+    below 1.
+    """
+    if limit < 1:
+        raise ValueError(f"limit must be 1 or more, not {limit!r}.")
+    if in_transaction not in ("error", "serial"):
+        raise ValueError(
+            f'in_transaction must be "error" or "serial", not {in_transaction!r}.'
+        )
+    jobs = [_job(query) for query in queries]
+    if await run_sync(_is_in_transaction):
+        if in_transaction == "error":
+            raise TransactionManagementError(
+                "agather() runs its queries on connections of their own, which can't "
+                "see the transaction that is open here. Call it outside of the "
+                'block, or with in_transaction="serial".'
+            )
+        return await run_sync(_one_by_one, jobs, return_exceptions)
+    if limit not in _pools:
+        _pools[limit] = ThreadPoolExecutor(limit, thread_name_prefix="agather")
+    tasks = [
+        asyncio.ensure_future(
+            run_apart(_pools[limit], functools.partial(_on_own_connections, job))
+        )
+        for job in jobs
+    ]
+    try:
+        return await asyncio.gather(*tasks, return_exceptions=return_exceptions)
+    finally:
+        for task in tasks:
+            task.cancel()
+        # Those that had an error have been heard of, or follow the first one.
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _job(query: Any) -> Callable[[], Any]:
+    if isinstance(query, QuerySet):
+        return functools.partial(list, query)
+    if iscoroutinefunction(query) or not callable(query):
+        raise _is_async(query)
+    return query  # type: ignore[no-any-return]  # callable() says so
+
+
+def _is_async(query: Any) -> TypeError:
+    return TypeError(
+        f"agather() takes QuerySets and sync callables, not {query!r}: await what is "
+        "async with asyncio.gather()."
+    )
+
+
+def _on_own_connections(job: Callable[[], Any]) -> Any:
+    close_old_connections()
+    try:
+        return _result_of(job)
+    finally:
+        close_old_connections()
+
+
+def _result_of(job: Callable[[], Any]) -> Any:
+    result = job()
+    if isinstance(result, CoroutineType):
+        # A manager's acount() is such a one: sync, and gives a coroutine.
+        result.close()
+        raise _is_async(job)
+    # To be read where it may be: later it would be on the event loop.
+    return list(result) if isinstance(result, QuerySet) else result
+
+
+def _is_in_transaction() -> bool:
+    return any(one.in_atomic_block for one in connections.all(initialized_only=True))
+
+
+def _one_by_one(
+    jobs: Sequence[Callable[[], Any]], return_exceptions: bool
+) -> list[Any]:
+    if not return_exceptions:
+        return [_result_of(job) for job in jobs]
+    results = []
+    for job in jobs:
+        try:
+            # An error in one is not to break the transaction for the next.
+            with contextlib.ExitStack() as savepoints:
+                for one in connections.all(initialized_only=True):
+                    if one.in_atomic_block:
+                        savepoints.enter_context(transaction.atomic(one.alias))
+                results.append(_result_of(job))
+        except Exception as error:  # noqa: BLE001 - for the caller
+            results.append(error)
+    return results

@@ -1,0 +1,868 @@
+"""aatomic() and agather(): whose transaction, which connection, what is left."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+import functools
+import gc
+import os
+import threading
+from unittest import mock
+
+from asgiref.sync import ThreadSensitiveContext, async_to_sync, sync_to_async
+from django.core.management import BaseCommand, call_command
+from django.db import (
+    DatabaseError,
+    IntegrityError,
+    close_old_connections,
+    connection,
+    connections,
+    transaction,
+)
+from django.db.transaction import TransactionManagementError
+from django.http import HttpResponse
+from django.test import TestCase, TransactionTestCase, override_settings
+from django.urls import path
+
+from django_async_cbv import db
+from django_async_cbv.db import aatomic, agather
+from django_async_cbv.sync import run_sync, wait_for
+from tests.app.models import Loan, Tag
+from tests.concurrency import ServedTestCase, forget_connections
+from tests.hops import count_hops
+
+PATIENCE = 10  # seconds, until a deadlock is called one
+
+
+class Failed(Exception):
+    pass
+
+
+async def write(name, using="default"):
+    await Tag.objects.using(using).acreate(name=name)
+
+
+async def names(using="default"):
+    tags = Tag.objects.using(using).order_by("pk")
+    return [tag.name async for tag in tags]
+
+
+async def depth():
+    return await run_sync(lambda: len(connection.savepoint_ids))
+
+
+class request(contextlib.AbstractAsyncContextManager):  # noqa: N801 - it reads so
+    """As Django's handler: a thread for all sync work, and at the end no connection."""
+
+    async def __aenter__(self):
+        self.context = ThreadSensitiveContext()
+        await self.context.__aenter__()
+
+    async def __aexit__(self, *error):
+        await sync_to_async(forget_connections)()
+        await self.context.__aexit__(*error)
+
+
+def lose_connection():
+    """Close it as the other end would: Django knows nothing of it."""
+    connection.connection.close()
+
+
+class TestInATestCase(TestCase):
+    """What is the same wherever it runs, in the transaction of a test."""
+
+    databases = {"default", "other"}
+
+    async def test_it_commits(self):
+        with count_hops() as hops:
+            async with aatomic() as value:
+                pass
+        self.assertIsNone(value)
+        self.assertEqual(hops.count, 2)
+        async with aatomic():
+            await write("a")
+        self.assertEqual(await names(), ["a"])
+
+    async def test_an_exception_rolls_back(self):
+        with self.assertRaises(Failed) as caught:
+            async with aatomic():
+                await write("a")
+                raise Failed
+        self.assertIsNone(caught.exception.__context__)
+        self.assertEqual(await names(), [])
+
+    async def test_a_nested_block_is_a_savepoint(self):
+        async with aatomic():
+            await write("a")
+            outer = await depth()
+            with contextlib.suppress(Failed):
+                async with aatomic():
+                    self.assertEqual(await depth(), outer + 1)
+                    await write("b")
+                    raise Failed
+            async with aatomic():
+                await write("c")
+        self.assertEqual(await names(), ["a", "c"])
+
+    async def test_without_a_savepoint_the_outer_block_rolls_back(self):
+        with self.assertRaises(TransactionManagementError):
+            async with aatomic():
+                await write("a")
+                with contextlib.suppress(Failed):
+                    async with aatomic(savepoint=False):
+                        raise Failed
+                await write("b")
+        self.assertEqual(await names(), [])
+
+    async def test_durable(self):
+        async with aatomic(durable=True):
+            await write("a")
+        async with aatomic():
+            with self.assertRaisesMessage(RuntimeError, "durable atomic block"):
+                async with aatomic(durable=True):
+                    self.fail()
+            await write("b")
+        self.assertEqual(await names(), ["a", "b"])
+
+    async def test_each_database_by_itself(self):
+        async with aatomic():
+            await write("a")
+            with contextlib.suppress(Failed):
+                async with aatomic(using="other"):
+                    await write("b", "other")
+                    raise Failed
+            async with aatomic("other"):
+                await write("c", "other")
+        self.assertEqual((await names(), await names("other")), (["a"], ["c"]))
+
+    async def test_set_rollback(self):
+        async with aatomic():
+            await write("a")
+            await run_sync(transaction.set_rollback, True)
+        self.assertEqual(await names(), [])
+
+    async def test_as_a_decorator(self):
+        @aatomic
+        async def plain(name, *, fails=False):
+            """What it says."""
+            await write(name)
+            if fails:
+                raise Failed
+            return await depth()
+
+        @aatomic("other", durable=True)
+        async def other(name):
+            await write(name, "other")
+
+        self.assertEqual(plain.__doc__, "What it says.")
+        inside = await plain("a")
+        self.assertEqual(inside, await depth() + 1)
+        with self.assertRaises(Failed):
+            await plain("b", fails=True)
+        await asyncio.gather(other("c"))
+        self.assertEqual((await names(), await names("other")), (["a"], ["c"]))
+
+    async def test_what_it_can_not_decorate(self):
+        def sync():
+            pass
+
+        async def generator():
+            yield
+
+        for function in (sync, generator):
+            for decorator in (aatomic, aatomic()):
+                with self.assertRaisesMessage(TypeError, "is for coroutine functions"):
+                    decorator(function)
+
+    async def test_one_object_serves_many(self):
+        atomic = aatomic()
+        async with atomic:
+            await write("a")
+            with contextlib.suppress(Failed):
+                async with atomic:
+                    await write("b")
+                    raise Failed
+        async with atomic:
+            await write("c")
+        self.assertEqual(await names(), ["a", "c"])
+
+    async def test_inside_of_a_sync_block(self):
+        async def inner(name, *, fails):
+            async with aatomic():
+                await write(name)
+                if fails:
+                    raise Failed
+
+        def outer(bridge, rolls_back):
+            with transaction.atomic():
+                Tag.objects.create(name="outer")
+                with contextlib.suppress(Failed):
+                    bridge("a", fails=True)
+                bridge("b", fails=False)
+                transaction.set_rollback(rolls_back)
+
+        for bridge in (async_to_sync(inner), functools.partial(wait_for, inner)):
+            for rolls_back, expected in ((True, []), (False, ["outer", "b"])):
+                await run_sync(outer, bridge, rolls_back)
+                self.assertEqual(await names(), expected)
+            await Tag.objects.all().adelete()
+
+    async def test_around_sync_blocks(self):
+        def sync(name, *, fails=False):
+            with transaction.atomic():
+                Tag.objects.create(name=name)
+                if fails:
+                    raise Failed
+
+        with contextlib.suppress(Failed):
+            async with aatomic():
+                await run_sync(sync, "a")
+                raise Failed
+        async with aatomic():
+            await run_sync(sync, "b")
+            with contextlib.suppress(Failed):
+                await run_sync(sync, "c", fails=True)
+        self.assertEqual(await names(), ["b"])
+
+    async def test_in_sync_code_of_its_own_task(self):
+        """The task waits for it meanwhile, so nothing interleaves."""
+
+        async def inner():
+            async with aatomic():
+                await write("b")
+
+        def sync():
+            Tag.objects.create(name="a")
+            async_to_sync(inner)()
+
+        async with aatomic():
+            await run_sync(sync)
+        self.assertEqual(await names(), ["a", "b"])
+
+    async def test_a_generator_that_is_closed_rolls_back(self):
+        async def generator():
+            async with aatomic():
+                await write("a")
+                yield
+
+        items = generator()
+        await anext(items)
+        await items.aclose()
+        self.assertEqual(await names(), [])
+        async with aatomic():
+            await write("b")
+        self.assertEqual(await names(), ["b"])
+
+    async def test_cancelled_in_the_block_it_rolls_back(self):
+        inside = asyncio.Event()
+
+        async def work():
+            async with aatomic():
+                await write("a")
+                inside.set()
+                await asyncio.Event().wait()
+
+        task = asyncio.create_task(work())
+        await inside.wait()
+        task.cancel()
+        with self.assertRaises(asyncio.CancelledError):
+            await task
+        self.assertEqual(await names(), [])
+
+    async def test_an_error_of_the_database_in_the_block(self):
+        await write("a")
+        async with aatomic():
+            with self.assertRaises(IntegrityError):
+                async with aatomic():
+                    await write("a")
+            await write("b")
+        self.assertEqual(await names(), ["a", "b"])
+
+
+class TestTasks(TestCase):
+    """A block belongs to the task that entered it."""
+
+    async def test_tasks_begun_inside_take_part(self):
+        with contextlib.suppress(Failed):
+            async with aatomic():
+                await asyncio.gather(write("a"), write("b"), write("c"))
+                self.assertEqual(len(await names()), 3)
+                raise Failed
+        self.assertEqual(await names(), [])
+
+    async def outsider(self, does):
+        """A task that is begun before a block, and does something in it."""
+        inside, done = asyncio.Event(), asyncio.Event()
+
+        async def work():
+            await inside.wait()
+            try:
+                await does()
+            finally:
+                done.set()
+
+        task = asyncio.create_task(work())
+        return inside, done, task
+
+    async def test_a_query_of_a_task_begun_outside_is_refused(self):
+        inside, done, task = await self.outsider(names)
+        async with aatomic():
+            await write("a")
+            inside.set()
+            await done.wait()
+            await write("b")
+        with self.assertRaisesMessage(TransactionManagementError, "begun outside"):
+            await task
+        self.assertEqual(await names(), ["a", "b"])
+
+    async def test_what_it_would_save_spoils_the_block_aloud(self):
+        inside, done, task = await self.outsider(lambda: write("stray"))
+        with self.assertRaisesMessage(
+            TransactionManagementError, "was rolled back: a task from outside"
+        ) as caught:
+            async with aatomic():
+                await write("a")
+                inside.set()
+                await done.wait()
+        with self.assertRaisesMessage(TransactionManagementError, "begun outside"):
+            await task
+        self.assertIs(caught.exception.__cause__, task.exception())
+        self.assertEqual(await names(), [])
+
+    async def test_a_transaction_of_a_task_begun_outside_is_refused(self):
+        async def nested():
+            async with aatomic(savepoint=False):
+                self.fail()
+
+        inside, done, task = await self.outsider(nested)
+        async with aatomic():
+            await write("a")
+            inside.set()
+            await done.wait()
+        with self.assertRaisesMessage(
+            TransactionManagementError, "while a block of another task is open"
+        ):
+            await task
+        self.assertEqual(await names(), ["a"])
+
+    async def test_of_two_at_once_one_is_refused(self):
+        async def work(name):
+            async with aatomic():
+                await write(name)
+                await asyncio.sleep(0)
+
+        results = await asyncio.gather(work("a"), work("b"), return_exceptions=True)
+        self.assertEqual([type(result) for result in results].count(type(None)), 1)
+        self.assertEqual(
+            [type(result) for result in results].count(TransactionManagementError), 1
+        )
+        self.assertEqual(len(await names()), 1)
+
+    async def test_a_block_of_a_task_begun_inside_is_refused(self):
+        async def nested():
+            async with aatomic():
+                self.fail()
+
+        async with aatomic():
+            await write("a")
+            with self.assertRaisesMessage(
+                TransactionManagementError, "begun inside of another aatomic() block"
+            ):
+                await asyncio.create_task(nested())
+        self.assertEqual(await names(), ["a"])
+
+    async def test_a_task_that_outlives_its_block_is_free(self):
+        go_on = asyncio.Event()
+
+        async def work():
+            await go_on.wait()
+            async with aatomic():
+                await write("later")
+
+        async with aatomic():
+            task = asyncio.create_task(work())
+            await write("a")
+        go_on.set()
+        await task
+        self.assertEqual(await names(), ["a", "later"])
+
+    async def test_a_task_begun_between_two_blocks_is_outside_of_the_inner_one(self):
+        inside, done = asyncio.Event(), asyncio.Event()
+
+        async def work():
+            await write("b")
+            await inside.wait()
+            try:
+                await names()
+            finally:
+                done.set()
+
+        async with aatomic():
+            task = asyncio.create_task(work())
+            await asyncio.sleep(0)
+            async with aatomic():
+                inside.set()
+                await done.wait()
+        with self.assertRaises(TransactionManagementError):
+            await task
+
+
+class TestOnItsOwn(ServedTestCase):
+    """Without a request around: it brings a thread and connections, and closes them."""
+
+    async def opened(self):
+        """What connections the threads that are not this test's have."""
+        return await run_sync(
+            lambda: [one.alias for one in connections.all() if one.connection]
+        )
+
+    async def test_it_has_a_thread_of_its_own(self):
+        outside = await run_sync(threading.get_ident)
+        async with aatomic():
+            inside = await run_sync(threading.get_ident)
+            async with aatomic():
+                self.assertEqual(await run_sync(threading.get_ident), inside)
+        self.assertNotEqual(outside, inside)
+        self.assertEqual(await run_sync(threading.get_ident), outside)
+
+    async def test_its_connections_are_closed(self):
+        async with aatomic():
+            await write("a")
+            wrapper = await run_sync(lambda: connections["default"])
+            self.assertIsNotNone(wrapper.connection)
+        self.assertIsNone(wrapper.connection)
+        self.assertEqual(await names(), ["a"])
+
+    async def test_it_is_left_when_it_can_not_be_entered(self):
+        before = threading.active_count()
+        with (
+            mock.patch.object(transaction.Atomic, "__enter__", side_effect=Failed),
+            self.assertRaises(Failed),
+        ):
+            async with aatomic():
+                self.fail()
+        self.assertLessEqual(threading.active_count(), before + 1)
+        async with aatomic():
+            await write("a")
+        self.assertEqual(await names(), ["a"])
+
+    async def test_several_at_once_are_several_transactions(self):
+        both = asyncio.Barrier(2)
+
+        async def work(name, error):
+            async with aatomic():
+                # To SQLite only one can write at a time, but both can be open.
+                found = await names()
+                await both.wait()
+                if error:
+                    raise error
+                return found
+
+        with mock.patch.dict(
+            connections.settings["default"]["OPTIONS"]
+            if connection.vendor == "sqlite"
+            else {},
+            {"transaction_mode": "DEFERRED"} if connection.vendor == "sqlite" else {},
+        ):
+            results = await asyncio.gather(
+                work("a", None), work("b", Failed()), return_exceptions=True
+            )
+        self.assertEqual(results[0], [])
+        self.assertIsInstance(results[1], Failed)
+
+    async def test_an_abandoned_generator_rolls_back(self):
+        async def generator():
+            async with aatomic():
+                await write("a")
+                yield await run_sync(lambda: connections["default"])
+
+        held = [generator()]
+        wrapper = await anext(held[0])
+        tasks = asyncio.all_tasks()
+        # As the garbage collector does, while who knows what runs.
+        contextvars.Context().run(held.clear)
+        gc.collect()
+        await asyncio.sleep(0)
+        closing = asyncio.all_tasks() - tasks
+        self.assertEqual(len(closing), 1)
+        await asyncio.wait(closing, timeout=PATIENCE)
+        self.assertIsNone(wrapper.connection)
+        self.assertEqual(await names(), [])
+
+    def test_in_a_management_command(self):
+        class Command(BaseCommand):
+            def handle(self, **options):
+                with contextlib.suppress(Failed):
+                    async_to_sync(self.work)("a", fails=True)
+                asyncio.run(self.work("b", fails=False))
+                async_to_sync(self.work)("c", fails=False)
+
+            async def work(self, name, *, fails):
+                async with aatomic():
+                    await write(name)
+                    if fails:
+                        raise Failed
+
+        call_command(Command())
+        self.assertEqual(async_to_sync(names)(), ["b", "c"])
+
+    async def test_on_commit(self):
+        done = []
+
+        def remember(what):
+            transaction.on_commit(
+                lambda: done.append((what, connection.in_atomic_block))
+            )
+
+        async with request():
+            async with aatomic():
+                await run_sync(remember, "outer")
+                with contextlib.suppress(Failed):
+                    async with aatomic():
+                        await run_sync(remember, "rolled back")
+                        raise Failed
+                async with aatomic():
+                    await run_sync(remember, "inner")
+                await run_sync(remember, "last")
+                self.assertEqual(done, [])
+            self.assertEqual(
+                done, [("outer", False), ("inner", False), ("last", False)]
+            )
+            done.clear()
+            with contextlib.suppress(Failed):
+                async with aatomic():
+                    await run_sync(remember, "never")
+                    raise Failed
+            self.assertEqual(done, [])
+
+    async def test_what_on_commit_raises_comes_out_and_the_commit_stands(self):
+        def fails():
+            raise Failed
+
+        async with request():
+            with self.assertRaises(Failed):
+                async with aatomic():
+                    await write("a")
+                    await run_sync(transaction.on_commit, fails)
+            self.assertEqual(await names(), ["a"])
+            async with aatomic():
+                await write("b")
+            self.assertEqual(await names(), ["a", "b"])
+
+    async def test_an_async_block_in_a_callback(self):
+        async def later():
+            async with aatomic():
+                await write("b")
+
+        async with request():
+            async with aatomic():
+                await write("a")
+                await run_sync(transaction.on_commit, async_to_sync(later))
+            self.assertEqual(await names(), ["a", "b"])
+
+    async def test_an_error_in_the_commit(self):
+        """A constraint that is looked at only then."""
+        async with request():
+            with self.assertRaises(IntegrityError):
+                async with aatomic():
+                    await write("a")
+                    await Loan.objects.acreate(book_id=404, reader="nobody")
+            self.assertEqual(await names(), [])
+            async with aatomic():
+                await write("b")
+            self.assertEqual(await names(), ["b"])
+
+    async def hold(self, method):
+        """Hold a method of this request's connection; say when it has begun."""
+        begun, let_go = threading.Event(), threading.Event()
+
+        def held(original):
+            def call(*args):
+                begun.set()
+                if not let_go.wait(PATIENCE):
+                    raise TimeoutError
+                return original(*args)
+
+            return call
+
+        def patch():
+            wrapper = connections["default"]
+            patched = mock.patch.object(wrapper, method, held(getattr(wrapper, method)))
+            patched.start()
+            return patched
+
+        return await run_sync(patch), begun, let_go
+
+    async def test_cancelled_in_the_commit_it_is_committed(self):
+        async with request():
+            patched, begun, let_go = await self.hold("commit")
+
+            async def work():
+                async with aatomic():
+                    await write("a")
+
+            task = asyncio.create_task(work())
+            await asyncio.to_thread(begun.wait, PATIENCE)
+            task.cancel()
+            await asyncio.sleep(0)
+            self.assertFalse(task.done())
+            let_go.set()
+            with self.assertRaises(asyncio.CancelledError):
+                await task
+            patched.stop()
+            self.assertEqual(await names(), ["a"])
+            self.assertFalse(await run_sync(lambda: connection.in_atomic_block))
+
+    async def test_cancelled_in_the_begin_it_is_rolled_back(self):
+        async with request():
+            patched, begun, let_go = await self.hold("set_autocommit")
+
+            async def work():
+                async with aatomic():
+                    self.fail("It was cancelled.")
+
+            task = asyncio.create_task(work())
+            await asyncio.to_thread(begun.wait, PATIENCE)
+            task.cancel()
+            await asyncio.sleep(0)
+            let_go.set()
+            with self.assertRaises(asyncio.CancelledError):
+                await task
+            patched.stop()
+            self.assertFalse(await run_sync(lambda: connection.in_atomic_block))
+            self.assertEqual(await run_sync(lambda: connection.execute_wrappers), [])
+
+    async def test_a_lost_connection_is_told_and_forgotten(self):
+        async with request():
+            with self.assertRaises(DatabaseError):
+                async with aatomic():
+                    await write("a")
+                    await run_sync(lose_connection)
+                    await write("b")
+            await run_sync(close_old_connections)
+            async with aatomic():
+                await write("c")
+            self.assertEqual(await names(), ["c"])
+
+
+async def writing(request, name):
+    async with aatomic():
+        await write(name)
+        if name == "fails":
+            raise Failed
+    return HttpResponse(name)
+
+
+urlpatterns = [path("<name>/", writing)]
+
+
+@override_settings(ROOT_URLCONF=__name__)
+class TestUnderBothHandlers(TransactionTestCase):
+    def test_wsgi(self):
+        with self.assertRaises(Failed):
+            self.client.get("/fails/")
+        self.client.get("/a/")
+        self.assertEqual([tag.name for tag in Tag.objects.all()], ["a"])
+
+    async def test_asgi(self):
+        with self.assertRaises(Failed):
+            await self.async_client.get("/fails/")
+        await self.async_client.get("/a/")
+        self.assertEqual(await names(), ["a"])
+
+
+class TestGather(ServedTestCase):
+    def setUp(self):
+        Tag.objects.bulk_create(Tag(name=name) for name in "abc")
+
+    async def test_results_in_order(self):
+        results = await agather(
+            Tag.objects.filter(name="a"),
+            Tag.objects.count,
+            lambda: Tag.objects.exclude(name="a"),
+            lambda: 4,
+        )
+        self.assertEqual([[tag.name for tag in results[0]], results[1]], [["a"], 3])
+        self.assertEqual([tag.name for tag in results[2]], ["b", "c"])
+        self.assertIsInstance(results[2], list)
+        self.assertEqual(results[3], 4)
+        self.assertEqual(await agather(), [])
+
+    async def test_they_run_at_once(self):
+        barrier = threading.Barrier(4, timeout=PATIENCE)
+        threads = await agather(
+            *[lambda: (barrier.wait(), threading.get_ident())[1] for _ in range(4)]
+        )
+        self.assertEqual(len(set(threads)), 4)
+
+    async def test_no_more_than_the_limit_run_for_all_callers(self):
+        running, most, lock = 0, 0, threading.Lock()
+
+        def job():
+            nonlocal running, most
+            with lock:
+                running += 1
+                most = max(most, running)
+            Tag.objects.count()
+            with lock:
+                running -= 1
+            return threading.get_ident()
+
+        found = await asyncio.gather(*[agather(job, job, limit=3) for _ in range(30)])
+        self.assertLessEqual(most, 3)
+        self.assertLessEqual(len({thread for pair in found for thread in pair}), 3)
+
+    async def test_hops(self):
+        with count_hops() as hops:
+            await agather(int, int, int)
+        self.assertEqual(hops.count, 4)
+
+    async def test_connections_are_closed_or_kept(self):
+        for age, closed in ((0, True), (None, False), (600, False)):
+            wrappers = []
+
+            def job(wrappers=wrappers):
+                Tag.objects.count()
+                wrappers.append(connections["default"])
+
+            settings = {**connections.settings["default"], "CONN_MAX_AGE": age}
+            with (
+                mock.patch.dict(connections.settings, {"default": settings}),
+                # Threads that have made their connection before keep its settings.
+                mock.patch.dict(db._pools, clear=True),
+            ):
+                await agather(job, limit=1)
+                self.assertEqual(wrappers[0].connection is None, closed, age)
+                await agather(forget_connections, limit=1)
+                db._pools[1].shutdown()
+
+    async def test_the_first_error_is_raised_and_what_has_not_begun_never_does(self):
+        begun, let_go = threading.Event(), threading.Event()
+        calls = []
+
+        def fails():
+            raise Failed
+
+        def waits():
+            begun.set()
+            let_go.wait(PATIENCE)
+
+        with mock.patch.dict(db._pools, clear=True):
+            # The second thread is held, the first one fails.
+            with self.assertRaises(Failed):
+                await agather(
+                    waits,
+                    lambda: (begun.wait(PATIENCE), fails()),
+                    *[lambda: (let_go.wait(PATIENCE), calls.append(1))] * 9,
+                    limit=2,
+                )
+            let_go.set()
+            db._pools[2].shutdown()
+        self.assertLessEqual(len(calls), 1)
+
+    async def test_errors_among_the_results(self):
+        def fails():
+            raise Failed
+
+        results = await agather(int, fails, str, return_exceptions=True)
+        self.assertEqual((results[0], results[2]), (0, ""))
+        self.assertIsInstance(results[1], Failed)
+
+    async def test_cancelled(self):
+        begun, let_go = threading.Event(), threading.Event()
+        calls = []
+
+        def waits():
+            begun.set()
+            let_go.wait(PATIENCE)
+            Tag.objects.count()
+
+        with mock.patch.dict(db._pools, clear=True):
+            task = asyncio.create_task(agather(waits, lambda: calls.append(1), limit=1))
+            await asyncio.to_thread(begun.wait, PATIENCE)
+            task.cancel()
+            with self.assertRaises(asyncio.CancelledError):
+                await task
+            let_go.set()
+            self.assertEqual(await agather(Tag.objects.count, limit=1), [3])
+            db._pools[1].shutdown()
+        self.assertEqual(calls, [])
+
+    async def test_what_it_refuses(self):
+        async def query():
+            pass
+
+        for one in (query, 1, Tag.objects, query()):
+            with self.assertRaisesMessage(TypeError, "QuerySets and sync callables"):
+                await agather(one)
+            if asyncio.iscoroutine(one):
+                one.close()
+        with self.assertRaisesMessage(TypeError, "QuerySets and sync callables"):
+            await agather(functools.partial(Tag.objects.acount))
+        with self.assertRaisesMessage(ValueError, "limit must be 1 or more"):
+            await agather(int, limit=0)
+        with self.assertRaisesMessage(ValueError, "in_transaction must be"):
+            await agather(int, in_transaction="never")
+
+    async def test_context_variables_reach_them(self):
+        variable = contextvars.ContextVar("variable", default=0)
+        variable.set(1)
+        self.assertEqual(await agather(variable.get), [1])
+
+    def test_after_a_fork_there_are_new_threads(self):
+        async def gather():
+            # asgiref's one thread without a request does not survive a fork either.
+            async with ThreadSensitiveContext(), asyncio.timeout(PATIENCE):
+                return await agather(lambda: 7)
+
+        asyncio.run(gather())
+        read, write_end = os.pipe()
+        child = os.fork()
+        if child == 0:
+            try:
+                os.write(write_end, str(asyncio.run(gather())).encode())
+            finally:
+                os._exit(0)
+        os.waitpid(child, 0)
+        os.close(write_end)
+        self.assertEqual(os.read(read, 100), b"[7]")
+        os.close(read)
+
+
+class TestGatherInATransaction(TestCase):
+    async def test_it_is_refused(self):
+        await write("a")
+        with self.assertRaisesMessage(TransactionManagementError, "serial"):
+            await agather(Tag.objects.all())
+        async with aatomic():
+            with self.assertRaisesMessage(TransactionManagementError, "can't see"):
+                await agather(Tag.objects.all())
+
+    async def test_serial(self):
+        await write("a")
+        with count_hops() as hops:
+            results = await agather(
+                Tag.objects.all(), Tag.objects.count, in_transaction="serial"
+            )
+        self.assertEqual([[tag.name for tag in results[0]], results[1]], [["a"], 1])
+        self.assertEqual(hops.count, 2)
+
+    async def test_serial_errors(self):
+        await write("a")
+
+        def fails():
+            Tag.objects.create(name="a")
+
+        with self.assertRaises(IntegrityError):
+            async with aatomic():
+                await agather(fails, in_transaction="serial")
+        results = await agather(
+            fails,
+            Tag.objects.count,
+            in_transaction="serial",
+            return_exceptions=True,
+        )
+        self.assertIsInstance(results[0], IntegrityError)
+        self.assertEqual(results[1], 1)
