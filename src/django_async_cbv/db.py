@@ -213,11 +213,11 @@ async def _leave_thread(
     try:
         await run_to_the_end(connections.close_all, context=context)
     finally:
-        left = thread.__aexit__(None, None, None)  # type: ignore[no-untyped-call]
+        leaving: Any = thread.__aexit__(None, None, None)  # type: ignore[no-untyped-call]
         if context is not None:
             # Only the context that it was entered in can leave it.
-            left = asyncio.get_running_loop().create_task(left, context=context)
-        await left
+            leaving = asyncio.get_running_loop().create_task(leaving, context=context)
+        await leaving
 
 
 @overload
