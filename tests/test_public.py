@@ -23,6 +23,7 @@ MODULES = [
 # Imports point upwards in this list only.
 ORDER = [
     "sync",
+    "async_backend",
     "db",
     "tail",
     "flow",

@@ -19,9 +19,12 @@ from asgiref.sync import (
     iscoroutinefunction,
 )
 from django.db import DEFAULT_DB_ALIAS, close_old_connections, connections, transaction
+from django.db.backends.signals import connection_created
 from django.db.models import QuerySet
 from django.db.transaction import TransactionManagementError
+from django.dispatch import receiver
 
+from .async_backend import AsyncTransaction, has_async_connection
 from .sync import run_apart, run_sync, run_to_the_end, works_for
 
 __all__ = ["Atomic", "aatomic", "agather"]
@@ -36,11 +39,16 @@ class _Block:
     def __init__(self, owner: Atomic) -> None:
         self.owner = owner
         self.task = asyncio.current_task()
-        self.atomic = transaction.atomic(owner.using, owner.savepoint, owner.durable)
-        self.thread: ThreadSensitiveContext | None = None
         self.context: contextvars.Context | None = None
-        self.guard = _Guard(self)
         self.is_open = False
+
+    async def begin(self, before: tuple[_Block, ...]) -> None:
+        """Begin the transaction inside of the blocks `before`; all or nothing."""
+        raise NotImplementedError
+
+    async def end(self, *details: Any, context: contextvars.Context | None) -> None:
+        """Commit, or roll back if `details` are an error's, as __aexit__() does."""
+        raise NotImplementedError
 
 
 # The blocks that the current task is in: its own, and those it was begun in.
@@ -53,7 +61,8 @@ class Atomic:
     """
     An async transaction.atomic(): what aatomic() makes.
 
-    Each block is Django's own atomic(), entered and left in the worker.
+    Each block is Django's own atomic(), entered and left in the worker, or, of a
+    database of django-async-backend, that package's, on the event loop.
     """
 
     def __init__(self, using: str | None, savepoint: bool, durable: bool) -> None:
@@ -83,21 +92,18 @@ class Atomic:
     async def __aenter__(self) -> None:
         """Begin the transaction, or set the savepoint; one hop."""
         before = _blocks.get()
-        block = _Block(self)
-        if not _has_a_thread():
-            # Without a request all tasks of the process share one worker and its
-            # connections: this transaction gets its own.
-            block.thread = ThreadSensitiveContext()
-            await block.thread.__aenter__()  # type: ignore[no-untyped-call]
+        # A database that there is none of is told by Django, in the worker.
+        options = connections.settings.get(self.using)
+        block: _Block
+        if options is not None and has_async_connection(options["ENGINE"]):
+            block = _OnTheLoop(self)
+        else:
+            block = _InTheWorker(self)
         _blocks.set((*before, block))
         try:
-            await run_to_the_end(functools.partial(_enter, block, before))
-        except BaseException as error:
-            if block.is_open:
-                await self._leave(block, type(error), error, error.__traceback__)
-            else:
-                _blocks.set(before)
-                await _leave_thread(block)
+            await block.begin(before)
+        except BaseException:
+            _blocks.set(before)
             raise
         block.context = contextvars.copy_context()
         self._entered.append(block)
@@ -114,64 +120,101 @@ class Atomic:
         mine = [block for block in self._entered if block.task is task]
         block = (mine or self._entered)[-1]
         self._entered.remove(block)
-        await self._leave(block, kind, error, traceback)
-
-    async def _leave(self, block: _Block, *details: Any) -> None:
         # The loop closes an abandoned async generator in a task of its own, which
         # is not in the block, and knows nothing of its worker.
         is_in_it = block in _blocks.get()
         context = None if is_in_it else block.context
         try:
-            await run_to_the_end(
-                functools.partial(_exit, block, *details), context=context
-            )
+            await block.end(kind, error, traceback, context=context)
         finally:
             if is_in_it:
                 _blocks.set(tuple(one for one in _blocks.get() if one is not block))
-            await _leave_thread(block, context)
 
 
-def _enter(block: _Block, before: tuple[_Block, ...]) -> None:
-    """Enter the block in its worker."""
-    using = block.owner.using
-    wrappers = connections[using].execute_wrappers
-    for outer in (one.block for one in wrappers if isinstance(one, _Guard)):
-        if outer not in before:
-            raise TransactionManagementError(
-                f"aatomic(using={using!r}) was entered while a block of another task "
-                "is open on the same connection: they would interleave. Await one "
-                "after the other, or give each task a thread and connections of its "
-                "own with `async with ThreadSensitiveContext()` (asgiref) around all "
-                "that it does."
+class _InTheWorker(_Block):
+    """A block of Django's own connection."""
+
+    def __init__(self, owner: Atomic) -> None:
+        super().__init__(owner)
+        self._atomic = transaction.atomic(owner.using, owner.savepoint, owner.durable)
+        self._guard = _Guard(self)
+        self._thread: ThreadSensitiveContext | None = None
+
+    async def begin(self, before: tuple[_Block, ...]) -> None:
+        if not _has_a_thread():
+            # Without a request all tasks of the process share one worker and its
+            # connections: this transaction gets its own.
+            self._thread = ThreadSensitiveContext()
+            await self._thread.__aenter__()  # type: ignore[no-untyped-call]
+        try:
+            await run_to_the_end(functools.partial(self._enter, before))
+        except BaseException as error:
+            if self.is_open:
+                await self.end(type(error), error, error.__traceback__, context=None)
+            else:
+                await self._leave_thread(None)
+            raise
+
+    async def end(self, *details: Any, context: contextvars.Context | None) -> None:
+        try:
+            await run_to_the_end(
+                functools.partial(self._exit, *details), context=context
             )
-        if outer.task is not block.task and not works_for(outer.task):
+        finally:
+            await self._leave_thread(context)
+
+    def _enter(self, before: tuple[_Block, ...]) -> None:
+        using = self.owner.using
+        wrappers = connections[using].execute_wrappers
+        for outer in (one.block for one in wrappers if isinstance(one, _Guard)):
+            if outer not in before:
+                raise TransactionManagementError(
+                    f"aatomic(using={using!r}) was entered while a block of another "
+                    "task is open on the same connection: they would interleave. "
+                    "Await one after the other, or give each task a thread and "
+                    "connections of its own with `async with "
+                    "ThreadSensitiveContext()` (asgiref) around all that it does."
+                )
+            if outer.task is not self.task and not works_for(outer.task):
+                raise TransactionManagementError(
+                    f"aatomic(using={using!r}) was entered by a task that was begun "
+                    "inside of another aatomic() block: their savepoints would "
+                    "interleave. Enter it in the task that entered the outer block, "
+                    "or begin the task outside of it."
+                )
+        self._atomic.__enter__()
+        # First of all: so it is asked first, and is not what execute_wrapper() pops.
+        wrappers.insert(0, self._guard)
+        self.is_open = True
+
+    def _exit(self, *details: Any) -> None:
+        using = self.owner.using
+        connections[using].execute_wrappers.remove(self._guard)
+        self.is_open = False
+        refused = self._guard.refused
+        # Django holds an error in save() against the transaction, whoever made it,
+        # and would roll back without a word.
+        spoilt = refused and connections[using].needs_rollback
+        self._atomic.__exit__(*details)
+        if spoilt and details[0] is None:
             raise TransactionManagementError(
-                f"aatomic(using={using!r}) was entered by a task that was begun "
-                "inside of another aatomic() block: their savepoints would "
-                "interleave. Enter it in the task that entered the outer block, or "
-                "begin the task outside of it."
-            )
-    block.atomic.__enter__()
-    # First of all: so it is asked first, and is not what execute_wrapper() pops.
-    wrappers.insert(0, block.guard)
-    block.is_open = True
+                f"The aatomic(using={using!r}) block was rolled back: a task from "
+                "outside of it tried to write into it, was refused, and so spoilt it."
+            ) from refused
 
-
-def _exit(block: _Block, *details: Any) -> None:
-    """Leave the block in its worker."""
-    using = block.owner.using
-    connections[using].execute_wrappers.remove(block.guard)
-    block.is_open = False
-    refused = block.guard.refused
-    # Django holds an error in save() against the transaction, whoever made it, and
-    # would roll back without a word.
-    spoilt = refused and connections[using].needs_rollback
-    block.atomic.__exit__(*details)
-    if spoilt and details[0] is None:
-        raise TransactionManagementError(
-            f"The aatomic(using={using!r}) block was rolled back: a task from outside "
-            "of it tried to write into it, was refused, and so spoilt it."
-        ) from refused
+    async def _leave_thread(self, context: contextvars.Context | None) -> None:
+        thread, self._thread = self._thread, None
+        if thread is None:
+            return
+        try:
+            await run_to_the_end(connections.close_all, context=context)
+        finally:
+            leaving: Any = thread.__aexit__(None, None, None)  # type: ignore[no-untyped-call]
+            if context is not None:
+                # Only the context that it was entered in can leave it.
+                loop = asyncio.get_running_loop()
+                leaving = loop.create_task(leaving, context=context)
+            await leaving
 
 
 class _Guard:
@@ -179,6 +222,7 @@ class _Guard:
 
     def __init__(self, block: _Block) -> None:
         self.block = block
+        # The last one, to tell its owner.
         self.refused: TransactionManagementError | None = None
 
     def __call__(
@@ -195,6 +239,60 @@ class _Guard:
         raise self.refused
 
 
+class _OnTheLoop(_Block):
+    """A block of a database's async connection: no hop, and not Django's own ORM."""
+
+    def __init__(self, owner: Atomic) -> None:
+        super().__init__(owner)
+        self._transaction = AsyncTransaction(
+            owner.using, owner.savepoint, owner.durable
+        )
+
+    async def begin(self, before: tuple[_Block, ...]) -> None:
+        try:
+            await self._transaction.begin()
+        except asyncio.CancelledError as error:
+            if error.__cause__ is None:
+                details = type(error), error, error.__traceback__
+                await self.end(*details, context=None)
+            raise
+        self.is_open = True
+
+    async def end(self, *details: Any, context: contextvars.Context | None) -> None:
+        self.is_open = False
+        await self._transaction.end(*details, context=context)
+
+
+def _refuse_beside(
+    execute: Any, sql: Any, params: Any, many: bool, context: Any
+) -> Any:
+    """Refuse a query of Django's own that is not in the async transaction around it."""
+    using = context["connection"].alias
+    for block in _blocks.get():
+        if (
+            block.is_open
+            and block.owner.using == using
+            and isinstance(block, _OnTheLoop)
+        ):
+            raise TransactionManagementError(
+                f"A query of Django's own ORM was made inside of aatomic(using="
+                f"{using!r}), which for this ENGINE is a transaction of the async "
+                "connection: it would not be part of it. Use the model's "
+                "async_objects and async_save() in the block, or for Django's own "
+                "ORM transaction.atomic() in sync code (run_sync)."
+            )
+    return execute(sql, params, many, context)
+
+
+@receiver(connection_created)
+def _watch(connection: Any, **_: Any) -> None:
+    """Watch the sync connection of a database that has an async one beside it."""
+    wrappers = connection.execute_wrappers
+    engine = connection.settings_dict["ENGINE"]
+    if _refuse_beside not in wrappers and has_async_connection(engine):
+        wrappers.insert(0, _refuse_beside)
+
+
 def _has_a_thread() -> bool:
     """Whether sync work has a thread of its own: a request's, a test's, a command's."""
     return (
@@ -202,22 +300,6 @@ def _has_a_thread() -> bool:
         or SyncToAsync.thread_sensitive_context.get(None) is not None
         or asyncio.get_running_loop() in AsyncToSync.loop_thread_executors
     )
-
-
-async def _leave_thread(
-    block: _Block, context: contextvars.Context | None = None
-) -> None:
-    thread, block.thread = block.thread, None
-    if thread is None:
-        return
-    try:
-        await run_to_the_end(connections.close_all, context=context)
-    finally:
-        leaving: Any = thread.__aexit__(None, None, None)  # type: ignore[no-untyped-call]
-        if context is not None:
-            # Only the context that it was entered in can leave it.
-            leaving = asyncio.get_running_loop().create_task(leaving, context=context)
-        await leaving
 
 
 @overload
@@ -291,7 +373,7 @@ async def agather(
             f'in_transaction must be "error" or "serial", not {in_transaction!r}.'
         )
     jobs = [_job(query) for query in queries]
-    if await run_sync(_is_in_transaction):
+    if _is_in_block() or await run_sync(_is_in_transaction):
         if in_transaction == "error":
             raise TransactionManagementError(
                 "agather() runs its queries on connections of their own, which can't "
@@ -351,6 +433,10 @@ def _result_of(job: Callable[[], Any]) -> Any:
 
 def _is_in_transaction() -> bool:
     return any(one.in_atomic_block for one in connections.all(initialized_only=True))
+
+
+def _is_in_block() -> bool:
+    return any(block.is_open for block in _blocks.get())
 
 
 def _one_by_one(

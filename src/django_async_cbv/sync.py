@@ -37,7 +37,17 @@ from asgiref.sync import (
 )
 from django.db.models import QuerySet
 
-__all__ = ["iterate", "run_apart", "run_sync", "run_to_the_end", "to_async", "wait_for"]
+__all__ = [
+    "await_to_the_end",
+    "iterate",
+    "loop_is_running",
+    "run_apart",
+    "run_sync",
+    "run_to_the_end",
+    "to_async",
+    "wait_for",
+    "works_for",
+]
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -166,10 +176,23 @@ async def run_to_the_end(
     `context`: where the worker is looked for, if not in the caller's; then no
     context variables flow back.
     """
-    called_in = contextvars.copy_context() if context is None else context
+    return await await_to_the_end(_insist(func), context=context)
+
+
+async def await_to_the_end(
+    coroutine: Coroutine[Any, Any, _R], *, context: contextvars.Context | None = None
+) -> _R:
+    """
+    Await a coroutine in a task of its own, whole, even when cancelled.
+
+    A cancellation is raised when it is done, from its error if there is one.
+    `context`: where it runs, if not in a copy of the caller's; then no context
+    variables flow back.
+    """
+    runs_in = contextvars.copy_context() if context is None else context
     # In a task of its own, which no cancellation of this one reaches, nor of
-    # what `func` waits for in its turn.
-    task = asyncio.get_running_loop().create_task(_insist(func), context=called_in)
+    # what it waits for in its turn.
+    task = asyncio.get_running_loop().create_task(coroutine, context=runs_in)
     cancelled: asyncio.CancelledError | None = None
     while not task.done():
         try:
@@ -177,7 +200,7 @@ async def run_to_the_end(
         except asyncio.CancelledError as raised:
             cancelled = raised
     if context is None:
-        for variable, value in called_in.items():
+        for variable, value in runs_in.items():
             if variable.get(_MISSING) is not value:
                 variable.set(value)
     try:
