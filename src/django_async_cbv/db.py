@@ -19,6 +19,7 @@ from asgiref.sync import (
     iscoroutinefunction,
 )
 from django.db import DEFAULT_DB_ALIAS, close_old_connections, connections, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 from django.db.models import QuerySet
 from django.db.transaction import TransactionManagementError
@@ -287,10 +288,12 @@ def _refuse_beside(
 @receiver(connection_created)
 def _watch(connection: Any, **_: Any) -> None:
     """Watch the sync connection of a database that has an async one beside it."""
-    wrappers = connection.execute_wrappers
-    engine = connection.settings_dict["ENGINE"]
-    if _refuse_beside not in wrappers and has_async_connection(engine):
-        wrappers.insert(0, _refuse_beside)
+    # The signal is sent for the async connection as well.
+    if isinstance(connection, BaseDatabaseWrapper):
+        wrappers = connection.execute_wrappers
+        engine = connection.settings_dict["ENGINE"]
+        if _refuse_beside not in wrappers and has_async_connection(engine):
+            wrappers.insert(0, _refuse_beside)
 
 
 def _has_a_thread() -> bool:
