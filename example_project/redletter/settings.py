@@ -56,7 +56,9 @@ INSTALLED_APPS = [
     "django_async_cbv",
     "almanac",
     "trips",
+    "shop",
     "briefing",
+    "dashboard",
 ]
 
 MIDDLEWARE = [

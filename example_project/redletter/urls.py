@@ -6,6 +6,7 @@ from django.contrib.auth import views as auth
 from django.urls import include, path
 
 from almanac import views
+from dashboard.views import Dashboard
 from redletter import files
 from trips.views import SignUp
 
@@ -29,7 +30,9 @@ urlpatterns = [
     path("surprise/", views.Surprise.as_view(), name="surprise"),
     path("export/", views.Export.as_view(), name="export"),
     path("trips/", include("trips.urls")),
+    path("shop/", include("shop.urls")),
     path("briefing/", include("briefing.urls")),
+    path("dashboard/", Dashboard.as_view(), name="dashboard"),
     path("account/new/", SignUp.as_view(), name="signup"),
     path(
         "account/login/",

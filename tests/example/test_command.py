@@ -20,7 +20,8 @@ from tests.example.running import PROJECT, Site, demo, environment, served
 pytestmark = pytest.mark.server
 
 SEEDED = re.compile(
-    r"^(\d+) countries, (\d+) holidays .*, (\d+) trips\.$", re.MULTILINE
+    r"^(\d+) countries, (\d+) holidays .*, (\d+) trips, (\d+) wall calendars\.$",
+    re.MULTILINE,
 )
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from tests.example.html import Page
 from tests.example.running import Site
+from tests.example.test_shop import order, printed
 
 pytestmark = pytest.mark.server
 
@@ -18,6 +19,8 @@ MOST_PAGES = 120
 MOST_OF_A_KIND = 2
 # The page about the site has one link on purpose that leads nowhere.
 MISSING_ON_PURPOSE = {"/days/1066/"}
+# That the crawl comes by here is not left to what it happens to find first.
+EVERYWHERE = {"/dashboard/", "/shop/", "/shop/order/", "/shop/orders/"}
 
 
 def kind(path: str) -> str:
@@ -55,6 +58,11 @@ def test_no_link_leads_into_a_wall(
     """Every kind of page, MOST_OF_A_KIND each, MOST_PAGES in all."""
     with site.client() as visitor:
         client = traveller if logged_in else visitor
+        expected_kinds = EVERYWHERE
+        if logged_in:
+            # So that there is an order to come to.
+            assert order(traveller, {printed(site, 1)[0]: 1}).status_code == 200
+            expected_kinds = EVERYWHERE | {"/shop/orders/9/"}
         waiting = deque([("/", "nowhere")])
         seen = {"/"}
         kinds: dict[str, int] = {}
@@ -86,4 +94,5 @@ def test_no_link_leads_into_a_wall(
                     waiting.append((found, address))
     assert not wrong, "\n".join(wrong)
     assert len(kinds) >= 18, sorted(kinds)
+    assert kinds.keys() >= expected_kinds
     assert seen >= MISSING_ON_PURPOSE

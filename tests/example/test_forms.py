@@ -202,7 +202,16 @@ def test_form_without_its_token_is_refused(
 
 @pytest.mark.parametrize(
     "address",
-    ["/", "/holidays/", "/countries/", "/days/2026/", "/trips/", "/briefing/"],
+    [
+        "/",
+        "/holidays/",
+        "/countries/",
+        "/days/2026/",
+        "/trips/",
+        "/shop/",
+        "/briefing/",
+        "/dashboard/",
+    ],
 )
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
 def test_page_that_only_reads_is_not_written_to(

@@ -208,6 +208,7 @@ def test_holiday(client: httpx.Client) -> None:
         f"/days/{YEAR}/12/25/de-whitsun/",
         "/countries/atlantis/",
         "/trips/nowhere/",
+        "/shop/nothing/",
         "/briefing/2026/2/30/",
         "/static/redletter/nothing.css",
         "/media/nothing.png",

@@ -9,6 +9,7 @@ from django.core.management.base import BaseCommand
 from django.db import transaction
 
 from almanac import data
+from shop.demo import seed_shop
 from trips.demo import seed_trips
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Command(BaseCommand):
-    """Write countries, holidays and a few trips, or bring them up to date."""
+    """Write countries, holidays, trips and wares, or bring them up to date."""
 
     help = "Fill the database with the world's holidays; can be run again at any time."
 
@@ -35,7 +36,8 @@ class Command(BaseCommand):
         with transaction.atomic():
             countries, holidays = data.seed(range(first, last + 1))
             trips = seed_trips()
+            wall_calendars = seed_shop()
         self.stdout.write(
             f"{countries} countries, {holidays} holidays from {first} to {last}, "
-            f"{trips} trips."
+            f"{trips} trips, {wall_calendars} wall calendars."
         )

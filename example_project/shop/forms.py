@@ -1,0 +1,72 @@
+"""The form of an order: a line for each calendar."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django import forms
+
+from shop.models import WallCalendar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from django.forms.boundfield import BoundField
+
+MOST_COPIES = 20
+"""Copies of one calendar in one order."""
+
+
+class OrderForm(forms.Form):
+    """How many copies of which calendar; a line left empty is none.
+
+    What is in stock is not asked here: by the time of the order the answer would be
+    old. The order finds out, and `refuse()` tells.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Make a field for each calendar on sale. One query."""
+        super().__init__(*args, **kwargs)
+        self.calendars = {
+            self.field_name(calendar.pk): calendar
+            for calendar in WallCalendar.on_sale()
+        }
+        for name, calendar in self.calendars.items():
+            self.fields[name] = forms.IntegerField(
+                label=str(calendar), required=False, min_value=0, max_value=MOST_COPIES
+            )
+
+    @staticmethod
+    def field_name(calendar: int | str) -> str:
+        """The name of the field for the calendar with this key."""
+        return f"calendar_{calendar}"
+
+    @property
+    def copies(self) -> dict[WallCalendar, int]:
+        """The calendars that are wanted, of a form that is valid."""
+        return {
+            calendar: self.cleaned_data[name]
+            for name, calendar in self.calendars.items()
+            if self.cleaned_data.get(name)
+        }
+
+    def lines(self) -> Iterator[tuple[WallCalendar, BoundField]]:
+        """Each calendar with its field."""
+        for name, calendar in self.calendars.items():
+            yield calendar, self[name]
+
+    def clean(self) -> None:
+        """One copy at least, unless a line has an error of its own."""
+        if not self.errors and not self.copies:
+            raise forms.ValidationError("Order one calendar at least.", code="empty")
+
+    def refuse(self, left: Mapping[WallCalendar, int]) -> None:
+        """Tell at their lines of what calendars there are only so many `left`."""
+        for calendar, count in left.items():
+            self.calendars[self.field_name(calendar.pk)].stock = count
+            self.add_error(
+                self.field_name(calendar.pk),
+                f"Of {calendar} only {count} {'is' if count == 1 else 'are'} left."
+                if count
+                else f"{calendar} is sold out.",
+            )

@@ -1,0 +1,89 @@
+"""The shop: what is on the shelf, an order in one transaction, one's own orders."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import messages
+from django.contrib.auth.mixins import LoginRequiredMixin
+from django.contrib.auth.models import User
+from django.db import transaction
+from django_async_cbv.db import aatomic
+from django_async_cbv.sync import run_sync
+from django_async_cbv.views import AsyncDetailView, AsyncFormView, AsyncListView
+
+from shop.forms import OrderForm
+from shop.models import Order, WallCalendar
+from shop.orders import SoldOut, place
+
+if TYPE_CHECKING:
+    from django.db.models import QuerySet
+    from django.http import HttpResponse
+
+
+class Shelf(AsyncListView[WallCalendar]):
+    """The calendars that are printed, and how many are left."""
+
+    def get_queryset(self) -> QuerySet[WallCalendar]:
+        """Those that are not of a year gone by."""
+        return WallCalendar.on_sale()
+
+
+class OrderCreate(LoginRequiredMixin, AsyncFormView[OrderForm]):
+    """An order of several calendars: all of them, or none."""
+
+    template_name = "shop/order_form.html"
+    form_class = OrderForm
+
+    def get_initial(self) -> dict[str, Any]:
+        """One copy of the calendar that the link named."""
+        return {OrderForm.field_name(self.request.GET.get("calendar", "")): 1}
+
+    async def aform_valid(self, form: OrderForm) -> HttpResponse:
+        """Place the order; where a line can't be had, keep nothing and say which."""
+        buyer = await self.request.auser()
+        assert isinstance(buyer, User), "LoginRequiredMixin has seen to it"
+        try:
+            async with aatomic():
+                self.order = await place(buyer, form.copies)
+                # Not said before it is true: the commit can fail as well.
+                await run_sync(transaction.on_commit, self.confirm)
+        except SoldOut as error:
+            form.refuse(error.left)
+            return await self.aform_invalid(form)
+        return await super().aform_valid(form)
+
+    def confirm(self) -> None:
+        """Say that the order is placed."""
+        messages.success(
+            self.request, f"{self.order} is placed. The post will bring it."
+        )
+
+    def get_success_url(self) -> str:
+        """The page of the order."""
+        return self.order.get_absolute_url()
+
+
+class OwnOrders(LoginRequiredMixin):
+    """Knows of one's own orders only: another's is not found."""
+
+    async def aget_queryset(self) -> QuerySet[Order]:
+        """The orders of whoever asks, with all that their pages show."""
+        orders: QuerySet[Order] = await super().aget_queryset()  # type: ignore[misc]
+        buyer = await self.request.auser()  # type: ignore[attr-defined]
+        return orders.filter(buyer_id=buyer.pk).prefetch_related(
+            "lines__calendar__country"
+        )
+
+
+class OrderList(OwnOrders, AsyncListView[Order]):
+    """One's own orders, the latest first."""
+
+    model = Order
+    paginate_by = 20
+
+
+class OrderDetail(OwnOrders, AsyncDetailView[Order]):
+    """One order, line by line."""
+
+    model = Order

@@ -1,0 +1,108 @@
+"""The page of many queries: every tile, and how many were asked at once."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+
+import httpx
+import pytest
+
+from tests.example.conftest import sign_up
+from tests.example.html import Page
+from tests.example.running import Site
+from tests.example.test_briefing import at_once
+from tests.example.test_shop import name_of, order, printed
+
+pytestmark = pytest.mark.server
+
+YEAR = dt.datetime.now(tz=dt.UTC).year
+TILES = [
+    "In the database",
+    "Next holidays",
+    "Holidays a month",
+    "Countries at rest",
+    "Days off",
+    "Next trips",
+    "Trips to",
+    "Calendars sold",
+]
+
+
+def tiles(response: httpx.Response) -> dict[str, list[tuple[str, str]]]:
+    """Return label and value of each line of each tile."""
+    sections = re.findall(
+        r'<section class="report" id="\w+">\s*<h2>([^<]+)</h2>(.*?)</section>',
+        response.raise_for_status().text,
+        re.DOTALL,
+    )
+    return {
+        title: [
+            (re.sub(r"<[^>]+>", "", label), value)
+            for label, value in re.findall(
+                r"<li><span>(.*?)</span>.*?<b>([^<]*)</b></li>", body
+            )
+        ]
+        for title, body in sections
+    }
+
+
+@pytest.mark.parametrize("query", ["", "?in_turn=1"], ids=["at once", "in turn"])
+def test_dashboard_shows_every_tile(client: httpx.Client, query: str) -> None:
+    found = tiles(client.get(f"/dashboard/{query}"))
+    assert list(found) == TILES
+    assert all(found.values()), found
+    assert dict(found["In the database"])["Countries"] == "250"
+    months = found["Holidays a month"]
+    assert len(months) == 12
+    assert months[0][0] == "January"
+    assert found["Countries at rest"][0][0].endswith("1 January")
+    assert "Midsummer, twice" in dict(found["Next trips"])
+    rows = [int(value) for _, value in found["Days off"]]
+    assert rows == sorted(rows, reverse=True)
+
+
+def test_dashboard_tells_what_each_tile_took(client: httpx.Client) -> None:
+    text = client.get("/dashboard/").text
+    bars = re.findall(
+        r"<li><span>([^<]+)</span><span class=\"track\">"
+        r'<i style="--from: [\d.]+%; --long: [\d.]+%"></i></span><b>[\d.]+ ms</b></li>',
+        text,
+    )
+    assert bars == TILES
+    assert re.search(
+        r"<b>\d+ ms</b> for 8 tiles, whose queries took <b>\d+ ms</b> together:", text
+    )
+
+
+def test_tiles_are_asked_in_turn_on_request(client: httpx.Client) -> None:
+    response = client.get("/dashboard/?in_turn=1")
+    assert at_once(response) == 1
+    assert "one was asked after the other." in response.text
+
+
+def test_tiles_are_asked_at_once(client: httpx.Client) -> None:
+    # A query may be so quick that it ends before the next one begins, yet not always.
+    most = max(at_once(client.get("/dashboard/")) for _ in range(10))
+    assert 2 <= most <= len(TILES)
+
+
+def test_dashboard_leads_to_what_it_counts(client: httpx.Client) -> None:
+    links = Page(client.get("/dashboard/")).links
+    assert f"/days/{YEAR}/12/" in links
+    assert f"/days/{YEAR}/1/1/" in links
+    assert "/trips/golden-week-by-rail/" in links
+
+
+def test_dashboard_sees_an_order_at_once(site: Site) -> None:
+    with sign_up(site) as buyer:
+        (key,) = printed(site, 20)
+        before = dict(tiles(buyer.get("/dashboard/"))["In the database"])
+        order(buyer, {key: 20})
+        found = tiles(buyer.get("/dashboard/"))
+        after = dict(found["In the database"])
+        assert int(after["Orders"]) == int(before["Orders"]) + 1
+        sold = {
+            label.partition(" ")[2]: value for label, value in found["Calendars sold"]
+        }
+        assert sold[name_of(buyer, key)] == "20"
