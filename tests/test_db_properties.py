@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import functools
 import logging
+import operator
 import sqlite3
 import tempfile
 from collections.abc import Iterator
@@ -97,9 +98,11 @@ def trees():
 
     def block(children):
         catches = strategies.sampled_from([(), Failed, Exception, BaseException])
-        body = strategies.lists(children, max_size=5)
+        body = strategies.lists(children, max_size=4)
+        end = strategies.sampled_from([[], [], [Fail(Failed)]])
+        whole = strategies.builds(operator.add, body, end)
         return strategies.builds(
-            Block, using, boolean, seldom, catches, boolean, boolean, body
+            Block, using, boolean, seldom, catches, boolean, boolean, whole
         )
 
     def nested(children):
@@ -108,11 +111,20 @@ def trees():
 
     # As often as they are named.
     called = on_commit(strategies.just([]))
-    leaves = strategies.one_of(*[write] * 6, *[called] * 2, *[fail] * 2, rollback)
+    leaves = strategies.one_of(*[write] * 6, *[called] * 2, fail, rollback)
     trees = strategies.recursive(leaves, nested, max_leaves=20)
     return strategies.lists(
         strategies.one_of(*[block(trees)] * 4, write), min_size=1, max_size=3
     )
+
+
+def nest(*body, savepoint=True, durable=False, is_decorator=True):
+    """A block with `body` inside of a block, which goes on after it."""
+    inner = Block(
+        "default", savepoint, durable, Exception, True, is_decorator, list(body)
+    )
+    around = [Write("default", "a"), inner, Write("default", "b")]
+    return [Block("default", True, False, Exception, True, is_decorator, around)]
 
 
 class Run:
@@ -287,6 +299,10 @@ class PropertyTests(TransactionTestCase):
             max_examples=EXAMPLES,
             suppress_health_check=[hypothesis.HealthCheck.too_slow],
         )
+        # Whatever else is found, these are among them.
+        @hypothesis.example(nest(Fail(Failed), is_decorator=False), in_request=False)
+        @hypothesis.example(nest(Fail(Failed), savepoint=False), in_request=True)
+        @hypothesis.example(nest(durable=True), in_request=True)
         @hypothesis.given(tree=trees(), in_request=strategies.booleans())
         def compare(tree, in_request):
             self.assertEqual(by_us(tree, in_request=in_request), by_django(tree))
