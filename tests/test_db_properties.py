@@ -300,9 +300,11 @@ class PropertyTests(TransactionTestCase):
             suppress_health_check=[hypothesis.HealthCheck.too_slow],
         )
         # Whatever else is found, these are among them.
-        @hypothesis.example(nest(Fail(Failed), is_decorator=False), in_request=False)
-        @hypothesis.example(nest(Fail(Failed), savepoint=False), in_request=True)
-        @hypothesis.example(nest(durable=True), in_request=True)
+        @hypothesis.example(
+            tree=nest(Fail(Failed), is_decorator=False), in_request=False
+        )
+        @hypothesis.example(tree=nest(Fail(Failed), savepoint=False), in_request=True)
+        @hypothesis.example(tree=nest(durable=True), in_request=True)
         @hypothesis.given(tree=trees(), in_request=strategies.booleans())
         def compare(tree, in_request):
             self.assertEqual(by_us(tree, in_request=in_request), by_django(tree))
