@@ -12,6 +12,8 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.urls import path
 
+from django_async_cbv.db import aatomic, agather
+from django_async_cbv.sync import iterate, run_sync, to_async
 from django_async_cbv.views import (
     AsyncArchiveIndexView,
     AsyncContextMixin,
@@ -336,3 +338,20 @@ urlpatterns = [
 ]
 # error -> mypy[assignment] pyright[reportAssignmentType]
 response: HttpResponse = WrongModel.as_view()(HttpRequest())
+
+
+def stock(title: str) -> int:
+    return len(title)
+
+
+async def wrong_calls_of_the_helper_layer() -> None:
+    # error -> mypy[arg-type] pyright[reportArgumentType]
+    await run_sync(stock, 3)
+    # error -> mypy[call-arg] pyright[reportCallIssue]
+    await to_async(stock)()
+    # error -> mypy[call-overload] pyright[reportArgumentType]
+    aatomic(savepoint="no")
+    # error -> mypy[arg-type] pyright[reportArgumentType]
+    await agather(Book.objects.all(), in_transaction="maybe")
+    # error -> mypy[arg-type] pyright[reportArgumentType]
+    iterate(3)
