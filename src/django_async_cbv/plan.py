@@ -174,7 +174,9 @@ class Plan:
             made = self.level(value)
             if made is None:
                 return aname is None and is_async_function(value)
-            calls = made.calls or ()
+            if made.calls is None:
+                return True  # any handler: which one is known at run time
+            calls = made.calls
             if any(self.is_async(called) for called in calls if called != SUPER):
                 return True
             if SUPER not in calls:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
+from django.views.generic.base import View
 
 from .hooks import Twins, plan_of
 from .plan import Plan
@@ -75,6 +76,7 @@ def problems(cls: type) -> Iterator[Problem]:
         for name in handler_names(cls):
             yield from _handler_under_a_sync_decorator(plan, name)
             yield from _unlike_handlers(plan, name)
+        yield from _access_behind(plan)
 
 
 def overlooked(cls: type) -> Iterator[Problem]:
@@ -298,6 +300,36 @@ def _unlike_handlers(plan: Plan, name: str) -> Iterator[Problem]:
                     (_where(above, name), _where(klass, name)),
                 )
         above = klass
+
+
+def _access_behind(plan: Plan) -> Iterator[Problem]:
+    """An access mixin behind the view, which lets in everyone: nothing calls it."""
+    last = plan.mro.index(View)
+    for klass in plan.mro[last + 1 :]:
+        # As AccessMixin has it, and those of third parties that are like it.
+        if "dispatch" in vars(klass) and hasattr(klass, "handle_no_permission"):
+            mixin = next(
+                one
+                for one in plan.mro
+                if issubclass(one, klass) and not issubclass(one, View)
+            )
+            view = next(
+                base
+                for one in plan.mro
+                if not is_library(one)
+                for base in one.__bases__
+                if issubclass(base, View)
+            )
+            yield Problem(
+                "async_cbv.E006",
+                f"{mixin.__name__} stands behind {view.__name__} in the MRO of "
+                f"{plan.cls.__name__}, where nothing calls its dispatch(): it lets "
+                "everyone in",
+                f"put {mixin.__name__} before {view.__name__} among the bases of "
+                f"{plan.cls.__name__}.",
+                (_where(klass, "dispatch"),),
+            )
+            return
 
 
 def _attribute(cls: type, name: str) -> Problem:

@@ -1,0 +1,236 @@
+"""Async twins of the access mixins: who may see a view is asked before any of it."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable, Iterable
+from types import CoroutineType
+from typing import TYPE_CHECKING, Any
+
+from asgiref.sync import iscoroutinefunction
+from django.contrib.auth import mixins
+from django.core.exceptions import ImproperlyConfigured, PermissionDenied
+from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
+
+from ..flow import Body, Call, call, respond
+from ..hooks import Twins, after, twin
+from ..registry import SUPER
+from ..views import _handlers as handler
+
+if TYPE_CHECKING:
+    # Where Django's mixins have dispatch(), a sync one, a checker must not see them:
+    # it would refuse the user's `async def dispatch()`.
+    class DjangoLoginRequiredMixin: ...
+
+    class DjangoPermissionRequiredMixin:
+        permission_required: str | Iterable[str] | None
+
+        def get_permission_required(self) -> Iterable[str]: ...
+        def has_permission(self) -> bool: ...
+
+    class DjangoUserPassesTestMixin:
+        def test_func(self) -> bool | None: ...
+        def get_test_func(self) -> Callable[[], bool | None]: ...
+
+else:
+    DjangoLoginRequiredMixin = mixins.LoginRequiredMixin
+    DjangoPermissionRequiredMixin = mixins.PermissionRequiredMixin
+    DjangoUserPassesTestMixin = mixins.UserPassesTestMixin
+
+__all__ = [
+    "AsyncAccessMixin",
+    "AsyncLoginRequiredMixin",
+    "AsyncPermissionRequiredMixin",
+    "AsyncUserPassesTestMixin",
+]
+
+
+class AsyncAccessMixin(mixins.AccessMixin, Twins):
+    """Async twin of AccessMixin: what happens to those who may not see a view."""
+
+    # The view's.
+    request: HttpRequest
+
+    @twin(mixins.AccessMixin.get_login_url, pure=True)
+    async def aget_login_url(self) -> str:
+        """Return where to log in; twin of get_login_url()."""
+
+    @twin(mixins.AccessMixin.get_permission_denied_message, pure=True)
+    async def aget_permission_denied_message(self) -> str:
+        """Return what PermissionDenied says; twin of its namesake."""
+
+    @twin(mixins.AccessMixin.get_redirect_field_name, pure=True)
+    async def aget_redirect_field_name(self) -> str | None:
+        """Return the name of `next` in the query; twin of get_redirect_field_name()."""
+
+    @twin(
+        mixins.AccessMixin.handle_no_permission,
+        calls=(
+            "get_permission_denied_message",
+            "get_login_url",
+            "get_redirect_field_name",
+        ),
+    )
+    def ahandle_no_permission(self) -> Body[HttpResponseRedirect]:
+        """
+        Send anonymous users to the login; twin of handle_no_permission().
+
+        Raise PermissionDenied for all others, and with `raise_exception` for all.
+        """
+        if self.raise_exception or (yield call(_is_authenticated, self.request)):
+            message = yield call(self.aget_permission_denied_message)
+            raise PermissionDenied(message)
+        # Django's own, which finds what has been awaited in its attributes.
+        answers = mixins.AccessMixin()
+        answers.request = self.request  # type: ignore[attr-defined]  # a view's
+        answers.login_url = yield call(self.aget_login_url)
+        answers.redirect_field_name = yield call(self.aget_redirect_field_name)
+        return (yield Call(answers.handle_no_permission))
+
+
+class AsyncLoginRequiredMixin(DjangoLoginRequiredMixin, AsyncAccessMixin):
+    """Async twin of LoginRequiredMixin."""
+
+    @handler.dispatch(
+        mixins.LoginRequiredMixin.dispatch, calls=("handle_no_permission", SUPER)
+    )
+    def dispatch(
+        self, request: HttpRequest, *args: Any, **kwargs: Any
+    ) -> Body[HttpResponseBase]:
+        """
+        Let in who is logged in.
+
+        The user is looked up in the worker: in the hop of the handler where that
+        is sync, in one of its own where the handler is async.
+        """
+        if not (yield call(_is_authenticated, request)):
+            return (yield call(self.ahandle_no_permission))
+        return (
+            yield respond(
+                after(DjangoLoginRequiredMixin, self, "dispatch"),
+                request,
+                *args,
+                **kwargs,
+            )
+        )
+
+
+class AsyncPermissionRequiredMixin(DjangoPermissionRequiredMixin, AsyncAccessMixin):
+    """Async twin of PermissionRequiredMixin."""
+
+    @twin(mixins.PermissionRequiredMixin.get_permission_required, pure=True)
+    async def aget_permission_required(self) -> Iterable[str]:
+        """Return the permissions; twin of get_permission_required()."""
+
+    @twin(
+        mixins.PermissionRequiredMixin.has_permission,
+        calls=("get_permission_required",),
+    )
+    def ahas_permission(self) -> Body[bool]:
+        """Return whether the user has all permissions; twin of has_permission()."""
+        permissions = yield call(self.aget_permission_required)
+        return (yield call(_has_permissions, self.request, permissions))
+
+    @handler.dispatch(
+        mixins.PermissionRequiredMixin.dispatch,
+        calls=("has_permission", "handle_no_permission", SUPER),
+    )
+    def dispatch(
+        self, request: HttpRequest, *args: Any, **kwargs: Any
+    ) -> Body[HttpResponseBase]:
+        """
+        Let in who has the permissions.
+
+        They are looked up in the worker, in the hop of the handler where that is
+        sync, or as ahas_permission() says. Raise ImproperlyConfigured for a
+        verdict that is none, as it would have to be awaited.
+        """
+        verdict = yield call(self.ahas_permission)
+        if not (yield _granted(verdict, self, "has_permission")):
+            return (yield call(self.ahandle_no_permission))
+        return (
+            yield respond(
+                after(DjangoPermissionRequiredMixin, self, "dispatch"),
+                request,
+                *args,
+                **kwargs,
+            )
+        )
+
+
+class AsyncUserPassesTestMixin(DjangoUserPassesTestMixin, AsyncAccessMixin):
+    """Async twin of UserPassesTestMixin."""
+
+    @twin(mixins.UserPassesTestMixin.test_func)
+    async def atest_func(self) -> bool | None:
+        """Return whether the user may see the view; twin of test_func()."""
+
+    @twin(mixins.UserPassesTestMixin.get_test_func, calls=("test_func",), pure=True)
+    def aget_test_func(self) -> Body[Callable[[], Any]]:
+        """Return the function that gives the verdict; twin of get_test_func()."""
+        yield from ()
+        return self.atest_func
+
+    @handler.dispatch(
+        mixins.UserPassesTestMixin.dispatch,
+        calls=("get_test_func", "handle_no_permission", SUPER),
+    )
+    def dispatch(
+        self, request: HttpRequest, *args: Any, **kwargs: Any
+    ) -> Body[HttpResponseBase]:
+        """
+        Let in who passes the test.
+
+        The test is run in the worker, in the hop of the handler where that is
+        sync, or awaited where it is async. Raise ImproperlyConfigured for a
+        verdict that is none, as it would have to be awaited.
+        """
+        test = yield call(self.aget_test_func)
+        verdict = yield call(test)
+        if not (yield _granted(verdict, self, "test_func")):
+            return (yield call(self.ahandle_no_permission))
+        return (
+            yield respond(
+                after(DjangoUserPassesTestMixin, self, "dispatch"),
+                request,
+                *args,
+                **kwargs,
+            )
+        )
+
+
+def _is_authenticated(request: Any) -> bool:
+    """Whether the user is logged in; reads the session."""
+    return _truth(request.user.is_authenticated, type(request.user), "is_authenticated")
+
+
+def _has_permissions(request: Any, permissions: Any) -> Any:
+    return request.user.has_perms(permissions)
+
+
+def _granted(verdict: Any, view: Any, hook: str) -> Call:
+    """Ask for the truth of a verdict, in the worker if that may be work."""
+    inline = verdict is None or isinstance(verdict, bool)
+    return Call(_truth, (verdict, type(view), hook), inline=inline)
+
+
+def _truth(verdict: Any, cls: type, hook: str) -> bool:
+    """
+    Return the truth of a verdict; raise ImproperlyConfigured if it is to be awaited.
+
+    What is to be awaited is true to Python, whatever comes of it: it lets nobody in.
+    """
+    if (
+        isinstance(verdict, Awaitable)
+        or iscoroutinefunction(verdict)
+        or inspect.isasyncgen(verdict)
+        or inspect.isasyncgenfunction(verdict)
+    ):
+        if isinstance(verdict, CoroutineType):
+            verdict.close()
+        raise ImproperlyConfigured(
+            f"{cls.__name__}.{hook} gave {verdict!r}, which is no verdict before it is "
+            "awaited: nobody is let in. Make it a bool; what has to be awaited for it "
+            "belongs into the async twin of the hook."
+        )
+    return bool(verdict)

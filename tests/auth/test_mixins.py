@@ -1,0 +1,345 @@
+"""Access mixins: who gets in, in which colour, for how many hops; and nobody else."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import inspect
+
+from django.contrib.auth import mixins as django_mixins
+from django.contrib.auth.models import AnonymousUser, Permission, User
+from django.core.exceptions import ImproperlyConfigured, PermissionDenied
+from django.http import HttpResponse
+from django.test import RequestFactory, SimpleTestCase, TestCase
+
+from django_async_cbv.auth import mixins
+from django_async_cbv.auth.mixins import (
+    AsyncLoginRequiredMixin,
+    AsyncPermissionRequiredMixin,
+    AsyncUserPassesTestMixin,
+)
+from django_async_cbv.sync import run_sync
+from django_async_cbv.views import AsyncListView, AsyncView
+from tests.hops import count_hops
+
+SECRET = "what only members see"
+
+
+class Secret(AsyncView):
+    """Tells whether its body was ever begun."""
+
+    begun = 0
+
+    def setup(self, *args, **kwargs):
+        super().setup(*args, **kwargs)
+        type(self).begun = 0
+
+    def get(self, request):
+        type(self).begun += 1
+        return HttpResponse(SECRET)
+
+
+class AsyncSecret(Secret):
+    async def get(self, request):
+        type(self).begun += 1
+        await asyncio.sleep(0)
+        return HttpResponse(SECRET)
+
+
+def request_of(user):
+    request = RequestFactory().get("/secret/?a=1")
+    request.user = user
+    return request
+
+
+MEMBER, STRANGER = User(username="member"), AnonymousUser()
+
+
+class TestNames(SimpleTestCase):
+    def test_each_of_djangos_has_a_twin(self):
+        for name, theirs in vars(django_mixins).items():
+            if inspect.isclass(theirs) and theirs.__module__ == django_mixins.__name__:
+                ours = getattr(mixins, f"Async{name}")
+                self.assertTrue(issubclass(ours, theirs))
+
+
+class TestLoginRequired(SimpleTestCase):
+    async def test_who_gets_in(self):
+        for base in (Secret, AsyncSecret):
+            view = type("View", (AsyncLoginRequiredMixin, base), {}).as_view()
+            response = await view(request_of(MEMBER))
+            self.assertEqual(response.content.decode(), SECRET)
+            response = await view(request_of(STRANGER))
+            self.assertEqual(response.status_code, 302)
+            self.assertEqual(response.url, "/accounts/login/?next=/secret/%3Fa%3D1")
+
+    async def test_hops(self):
+        for base, hops_in, hops_out in ((Secret, 1, 1), (AsyncSecret, 1, 1)):
+            cls = type("View", (AsyncLoginRequiredMixin, base), {"setup": _plain})
+            for user, expected in ((MEMBER, hops_in), (STRANGER, hops_out)):
+                with count_hops() as hops:
+                    await cls.as_view()(request_of(user))
+                self.assertEqual(hops.count, expected)
+
+    async def test_hooks(self):
+        class Hooks(AsyncLoginRequiredMixin, AsyncSecret):
+            async def aget_login_url(self):
+                await asyncio.sleep(0)
+                return "/there/"
+
+            async def aget_redirect_field_name(self):
+                return "then"
+
+            async def aget_permission_denied_message(self):
+                return "not you"
+
+        response = await Hooks.as_view()(request_of(STRANGER))
+        self.assertEqual(response.url, "/there/?then=/secret/%3Fa%3D1")
+        with self.assertRaisesMessage(PermissionDenied, "not you"):
+            await Hooks.as_view(raise_exception=True)(request_of(STRANGER))
+
+    async def test_handle_no_permission_in_each_colour(self):
+        class Sync:
+            def handle_no_permission(self):
+                return HttpResponse("sync", status=401)
+
+        class Async:
+            async def ahandle_no_permission(self):
+                await asyncio.sleep(0)
+                return HttpResponse("async", status=401)
+
+        for override in (Sync, Async):
+            for base in (Secret, AsyncSecret):
+                bases = (override, AsyncLoginRequiredMixin, base)
+                response = await type("View", bases, {}).as_view()(request_of(STRANGER))
+                self.assertEqual(response.content.decode(), override.__name__.lower())
+
+
+def _plain(self, *args, **kwargs):
+    AsyncView.setup(self, *args, **kwargs)
+
+
+class TestPermissionRequired(TestCase):
+    @classmethod
+    def setUpTestData(cls):
+        cls.allowed = User.objects.create_user("allowed")
+        cls.allowed.user_permissions.set(Permission.objects.filter(codename="add_book"))
+        cls.other = User.objects.create_user("other")
+
+    async def test_who_gets_in(self):
+        for base in (Secret, AsyncSecret):
+            cls = type("View", (AsyncPermissionRequiredMixin, base), {})
+            for required in ("app.add_book", ("app.add_book",)):
+                view = cls.as_view(permission_required=required)
+                fresh = await User.objects.aget(pk=self.allowed.pk)
+                response = await view(request_of(fresh))
+                self.assertEqual(response.content.decode(), SECRET)
+                with self.assertRaises(PermissionDenied):
+                    await view(request_of(self.other))
+            with self.assertRaisesMessage(ImproperlyConfigured, "permission_required"):
+                await cls.as_view()(request_of(self.allowed))
+
+    async def test_hooks(self):
+        class Required(AsyncPermissionRequiredMixin, AsyncSecret):
+            async def aget_permission_required(self):
+                await asyncio.sleep(0)
+                return ["app.add_book"]
+
+        class Has(AsyncPermissionRequiredMixin, AsyncSecret):
+            async def ahas_permission(self):
+                user = await run_sync(lambda: self.request.user)
+                return user.username == "allowed"
+
+        for cls in (Required, Has):
+            fresh = await User.objects.aget(pk=self.allowed.pk)
+            response = await cls.as_view()(request_of(fresh))
+            self.assertEqual(response.content.decode(), SECRET)
+            with self.assertRaises(PermissionDenied):
+                await cls.as_view()(request_of(self.other))
+
+
+class TestUserPassesTest(SimpleTestCase):
+    async def test_each_colour(self):
+        class Sync(AsyncUserPassesTestMixin):
+            def test_func(self):
+                return self.request.user.is_authenticated
+
+        class Async(AsyncUserPassesTestMixin):
+            async def atest_func(self):
+                await asyncio.sleep(0)
+                return self.request.user.is_authenticated
+
+        class Renamed(AsyncUserPassesTestMixin):
+            def is_member(self):
+                return self.request.user.is_authenticated
+
+            def get_test_func(self):
+                return self.is_member
+
+        class AsyncRenamed(AsyncUserPassesTestMixin):
+            async def is_member(self):
+                await asyncio.sleep(0)
+                return self.request.user.is_authenticated
+
+            async def aget_test_func(self):
+                return self.is_member
+
+        for mixin in (Sync, Async, Renamed, AsyncRenamed):
+            for base in (Secret, AsyncSecret):
+                with self.subTest(mixin=mixin, base=base):
+                    view = type("View", (mixin, base), {}).as_view()
+                    response = await view(request_of(MEMBER))
+                    self.assertEqual(response.content.decode(), SECRET)
+                    response = await view(request_of(STRANGER))
+                    self.assertEqual(response.status_code, 302)
+
+    async def test_without_a_test_nobody_gets_in(self):
+        view = type("View", (AsyncUserPassesTestMixin, Secret), {}).as_view()
+        with self.assertRaisesMessage(NotImplementedError, "test_func()"):
+            await view(request_of(MEMBER))
+
+
+class Wrong(Exception):
+    pass
+
+
+async def coroutine_function():
+    return True
+
+
+async def async_generator():
+    yield True
+
+
+class Awaitable:
+    def __await__(self):
+        yield
+
+
+def failing():
+    raise Wrong
+
+
+# What a verdict may be by mistake, made anew each time; and that Python calls true.
+NO_VERDICTS = {
+    "coroutine": coroutine_function,
+    "awaitable": Awaitable,
+    "coroutine function": lambda: coroutine_function,
+    "partial": lambda: functools.partial(coroutine_function),
+    "async generator": async_generator,
+    "async generator function": lambda: async_generator,
+    "future": lambda: asyncio.get_running_loop().create_future(),
+}
+REFUSALS = {
+    "None": lambda: None,
+    "False": lambda: False,
+    "zero": lambda: 0,
+    "empty": list,
+}
+ERRORS = {"exception": failing}
+GRANTS = {"True": lambda: True, "truthy": lambda: "yes", "list": lambda: [0]}
+
+MIXINS = {
+    AsyncUserPassesTestMixin: "test_func",
+    AsyncPermissionRequiredMixin: "has_permission",
+}
+
+
+def verdicts(hook, make):
+    """The verdict of a hook, overridden in each colour."""
+
+    def sync(self):
+        return make()
+
+    async def twin(self):
+        return make()
+
+    return {"sync": {hook: sync}, "async": {f"a{hook}": twin}}
+
+
+class TestFailClosed(SimpleTestCase):
+    """No body of a protected page is begun, whatever goes wrong with the verdict."""
+
+    def each(self, makes):
+        for mixin, hook in MIXINS.items():
+            for what, make in makes.items():
+                for colour, namespace in verdicts(hook, make).items():
+                    for where in ("class", "mixin before", "mixin behind"):
+                        for base in (Secret, AsyncSecret):
+                            with self.subTest(
+                                mixin, what=what, colour=colour, at=where
+                            ):
+                                yield self.view(mixin, namespace, where, base)
+
+    def view(self, mixin, namespace, where, base):
+        override = type("Override", (), namespace)
+        if where == "class":
+            return type("View", (mixin, base), namespace)
+        if where == "mixin before":
+            return type("View", (override, mixin, base), {})
+        # Behind our mixin Django's own would win, as in Django.
+        derived = type("Derived", (mixin,), namespace)
+        return type("View", (derived, base), {})
+
+    async def test_what_is_to_be_awaited_lets_nobody_in(self):
+        for view in self.each(NO_VERDICTS):
+            # A sync function that gives a coroutine is told so by the hop itself.
+            with self.assertRaises((ImproperlyConfigured, RuntimeError, TypeError)):
+                await view.as_view()(request_of(MEMBER))
+            self.assertEqual(view.begun, 0)
+
+    async def test_what_is_false_lets_nobody_in(self):
+        for view in self.each(REFUSALS):
+            with self.assertRaises(PermissionDenied):
+                await view.as_view()(request_of(MEMBER))
+            self.assertEqual(view.begun, 0)
+
+    async def test_an_exception_lets_nobody_in(self):
+        for view in self.each(ERRORS):
+            with self.assertRaises(Wrong):
+                await view.as_view()(request_of(MEMBER))
+            self.assertEqual(view.begun, 0)
+
+    async def test_what_is_true_lets_in_as_in_django(self):
+        for view in self.each(GRANTS):
+            response = await view.as_view()(request_of(MEMBER))
+            self.assertEqual(response.content.decode(), SECRET)
+
+    async def test_cancelled(self):
+        for base in (Secret, AsyncSecret):
+            waiting = asyncio.Event()
+
+            class View(AsyncUserPassesTestMixin, base):
+                async def atest_func(self, waiting=waiting):
+                    waiting.set()
+                    await asyncio.Event().wait()
+
+            task = asyncio.create_task(View.as_view()(request_of(MEMBER)))
+            await waiting.wait()
+            task.cancel()
+            with self.assertRaises(asyncio.CancelledError):
+                await task
+            self.assertEqual(View.begun, 0)
+
+    def test_an_async_hook_under_a_sync_name_is_refused(self):
+        async def verdict(self):
+            return False
+
+        for mixin, hook in MIXINS.items():
+            for bases in ((mixin, Secret), (mixin.__bases__[0], AsyncSecret)):
+                view = type("View", bases, {hook: verdict})
+                with self.assertRaisesMessage(ImproperlyConfigured, "E001"):
+                    view.as_view()
+
+    def test_behind_the_view_it_is_refused(self):
+        for mixin in (
+            AsyncLoginRequiredMixin,
+            AsyncPermissionRequiredMixin,
+            AsyncUserPassesTestMixin,
+            django_mixins.LoginRequiredMixin,
+        ):
+            view = type("View", (AsyncListView, mixin), {})
+            with self.assertRaisesMessage(
+                ImproperlyConfigured, f"put {mixin.__name__} before AsyncListView"
+            ):
+                view.as_view()
