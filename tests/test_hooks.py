@@ -12,11 +12,13 @@ from typing import Any
 from unittest import mock
 
 import pytest
+from django.contrib.auth import mixins as access
 from django.utils.functional import cached_property
 from django.views.generic import base, dates, detail, edit
 from django.views.generic import list as django_list
 
 from django_async_cbv import views
+from django_async_cbv.auth import mixins as async_access
 from django_async_cbv.hooks import Twin, plan_of
 from django_async_cbv.registry import (
     HOOKS,
@@ -27,7 +29,7 @@ from django_async_cbv.registry import (
     mark_of,
 )
 
-MODULES = (base, detail, django_list, edit, dates)
+MODULES = (base, detail, django_list, edit, dates, access)
 HANDLERS = {*base.View.http_method_names, "http_method_not_allowed"}
 # Of a view, what is neither a hook nor a handler.
 NOT_HOOKS = {"as_view", "setup", "view_is_async", "uses_datetime_field"}
@@ -141,7 +143,8 @@ class TestTwin:
 
     def test_it_is_defined_in_the_class_of_djangos_name(self, twin):
         owner = owner_of(twin)
-        ours = getattr(views, f"Async{owner.__name__}")
+        module = async_access if owner.__module__ == access.__name__ else views
+        ours = getattr(module, f"Async{owner.__name__}")
         assert vars(ours)[twin.aname] is twin.entry
         assert ours.__module__.rpartition(".")[2] == owner.__module__.rpartition(".")[2]
 

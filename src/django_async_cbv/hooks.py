@@ -219,14 +219,13 @@ def plan_of(cls: type, *, verify: bool = False) -> Plan:
 
 
 def prepare(cls: type) -> None:
-    """Give a user's class its bridges, and its own handlers both colours."""
-    if is_library(cls):
-        return
-    for base in cls.__bases__:
-        # A class decorator puts its dispatch() on a class that is made already.
-        if issubclass(base, Twins):
-            prepare(base)
-    _add_bridges(cls)
+    """Give a user's class its bridges, and handlers that are not ours both colours."""
+    if not is_library(cls):
+        for base in cls.__bases__:
+            # A class decorator puts its dispatch() on a class that is made already.
+            if issubclass(base, Twins):
+                prepare(base)
+        _add_bridges(cls)
     if hasattr(cls, "as_view"):
         _add_entries(cls)
 
@@ -269,7 +268,7 @@ def _bridge(name: str, aname: str) -> Callable[..., Any]:
 
     bridge.__name__ = name
     bridge.__doc__ = f"Wait for `{aname}()`, which this class overrides."
-    bridge._twin = Bridge(bridge)  # type: ignore[attr-defined]  # our mark
+    bridge._twin = Bridge(bridge, aname)  # type: ignore[attr-defined]  # our mark
     return bridge
 
 

@@ -152,7 +152,7 @@ def _async_under_a_sync_name(plan: Plan) -> Iterator[Problem]:
                 continue
             if not callable(getattr(below, name, None)):
                 continue
-            if name in HOOKS:
+            if hasattr(plan.cls, HOOKS.get(name, "")):
                 aname = HOOKS[name]
                 hint = f"rename it {aname}() and await super().{aname}()."
             elif name == "setup":

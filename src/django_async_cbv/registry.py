@@ -8,6 +8,8 @@ from typing import Any
 
 from asgiref.sync import iscoroutinefunction
 
+from .flow import Call
+
 __all__ = [
     "HOOKS",
     "SUPER",
@@ -81,7 +83,12 @@ class Bridge(Mark):
     """A sync hook that waits for the async override of its twin."""
 
     entry: Callable[..., Any]
+    aname: str
     function: None = None
+
+    def step(self, view: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+        """In a body nothing has to wait: the call of the twin, which is awaited."""
+        return Call(getattr(view, self.aname), args, kwargs)
 
 
 def handler_names(cls: type) -> list[str]:

@@ -184,7 +184,11 @@ class TestUserPassesTest(SimpleTestCase):
             async def aget_test_func(self):
                 return self.is_member
 
-        for mixin in (Sync, Async, Renamed, AsyncRenamed):
+        class Bridged(Async):
+            def get_test_func(self):
+                return self.test_func
+
+        for mixin in (Sync, Async, Renamed, AsyncRenamed, Bridged):
             for base in (Secret, AsyncSecret):
                 with self.subTest(mixin=mixin, base=base):
                     view = type("View", (mixin, base), {}).as_view()

@@ -49,6 +49,8 @@ from pathlib import Path
 from typing import Any
 
 MODULES = ("base", "detail", "list", "edit", "dates")
+# Of django.contrib, and of the same name in our package.
+APP_MODULES = ("auth.mixins", "auth.views", "messages")
 OVERRIDDEN = (
     "django-overridden",
     "django-behind",
@@ -141,6 +143,22 @@ def swap_views(originals: dict[str, type]) -> None:
                 setattr(place, django_name, ours)
 
 
+def swap_app_classes() -> None:
+    """
+    Put our classes in the place of those of Django's apps, and of nothing before.
+
+    Such a module can be imported only when the apps are ready.
+    """
+    for name in APP_MODULES:
+        where = "messages.views" if name == "messages" else name
+        theirs = importlib.import_module(f"django.contrib.{where}")
+        ours = importlib.import_module(f"django_async_cbv.{name}")
+        for key in ours.__all__:
+            django_name = key.removeprefix("Async")
+            originals[django_name] = getattr(theirs, django_name)
+            setattr(theirs, django_name, getattr(ours, key))
+
+
 def find_escaped(originals: dict[str, type]) -> list[str]:
     """The classes made from Django's views that are not made from ours."""
     from django_async_cbv.hooks import Twins
@@ -165,17 +183,21 @@ class Overrider:
     """Makes, of a view under test, the subclass that overrides what it has."""
 
     def __init__(self, colour: str) -> None:
-        from django_async_cbv.registry import HOOKS
-
-        self.colour, _, only = colour.partition(":")
+        self.colour, _, self.only = colour.partition(":")
         self.is_django = self.colour.startswith("django-")
-        self.hooks = {
-            name: aname
-            for name, aname in HOOKS.items()
-            if not only or name in only.split(",")
-        }
         self.of = functools.lru_cache(maxsize=None)(self.made_from)
         self.made: set[type] = set()
+
+    @property
+    def hooks(self) -> dict[str, str]:
+        """The hooks to override; more when the twins of an app have been declared."""
+        from django_async_cbv.registry import HOOKS
+
+        return {
+            name: aname
+            for name, aname in HOOKS.items()
+            if not self.only or name in self.only.split(",")
+        }
 
     def made_from(self, cls: type, *, by_hand: bool = False) -> type:
         """
@@ -588,13 +610,18 @@ class Result(unittest.TextTestResult):
         report.failures.append(f"{test.id()}\n{text}")
 
 
-def run(labels: list[str]) -> None:
+def run(labels: list[str], *, is_swapped: bool) -> None:
     """Run Django's tests by Django's own runner."""
     import runtests
     from django.conf import settings
     from django.test.runner import DiscoverRunner
 
     class ReportingRunner(DiscoverRunner):
+        def build_suite(self, *args, **kwargs):
+            if is_swapped:
+                swap_app_classes()
+            return super().build_suite(*args, **kwargs)
+
         def get_resultclass(self):
             return Result
 
@@ -636,8 +663,9 @@ def main() -> None:
         if options.package:
             sys.path.insert(0, str(options.package))
         prepare(options.colour, options.client)
-        run(options.labels)
-        if not options.colour.startswith("django"):
+        is_swapped = not options.colour.startswith("django")
+        run(options.labels, is_swapped=is_swapped)
+        if is_swapped:
             report.escaped = find_escaped(originals)
         report_file.write_text(json.dumps(vars(report)))
 

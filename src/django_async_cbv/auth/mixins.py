@@ -37,6 +37,9 @@ else:
     DjangoPermissionRequiredMixin = mixins.PermissionRequiredMixin
     DjangoUserPassesTestMixin = mixins.UserPassesTestMixin
 
+# Django's own, whatever is put in its place.
+_AccessMixin = mixins.AccessMixin
+
 __all__ = [
     "AsyncAccessMixin",
     "AsyncLoginRequiredMixin",
@@ -81,7 +84,7 @@ class AsyncAccessMixin(mixins.AccessMixin, Twins):
             message = yield call(self.aget_permission_denied_message)
             raise PermissionDenied(message)
         # Django's own, which finds what has been awaited in its attributes.
-        answers = mixins.AccessMixin()
+        answers = _AccessMixin()
         answers.request = self.request  # type: ignore[attr-defined]  # a view's
         answers.login_url = yield call(self.aget_login_url)
         answers.redirect_field_name = yield call(self.aget_redirect_field_name)

@@ -1,0 +1,377 @@
+"""
+Async twins of the views to log in, to log out, and to change and reset a password.
+
+Their dispatch() stays Django's own, with the decorators on it, and so runs in the
+worker; its super() leads back to the hooks, whichever colour they have.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings
+from django.contrib.auth import login, logout, update_session_auth_hash, views
+from django.contrib.sites.shortcuts import get_current_site
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import resolve_url
+from django.utils.translation import gettext as _
+
+from ..flow import Body, call, respond
+from ..hooks import Twins, twin
+from ..registry import SUPER
+from ..views import AsyncContextMixin, AsyncFormView, AsyncTemplateView
+from ..views import _handlers as handler
+
+if TYPE_CHECKING:
+    from django.contrib.auth.base_user import AbstractBaseUser
+    from django.contrib.auth.forms import (
+        AuthenticationForm,
+        PasswordChangeForm,
+        PasswordResetForm,
+        SetPasswordForm,
+    )
+    from django.contrib.auth.tokens import PasswordResetTokenGenerator
+
+    # As where the generic views come from, a checker is shown what Django's views
+    # have, and not their handlers.
+    class RedirectURLMixin:
+        next_page: str | None
+        redirect_field_name: str
+        success_url_allowed_hosts: set[str]
+
+        def get_success_url(self) -> str: ...
+        def get_redirect_url(self, request: HttpRequest | None = None) -> str: ...
+        def get_success_url_allowed_hosts(
+            self, request: HttpRequest | None = None
+        ) -> set[str]: ...
+        def get_default_redirect_url(self) -> str: ...
+
+    class PasswordContextMixin:
+        title: Any
+
+    class LoginView:
+        authentication_form: type[AuthenticationForm] | None
+        redirect_authenticated_user: bool
+
+    class LogoutView: ...
+
+    class PasswordResetView:
+        email_template_name: str
+        extra_email_context: dict[str, Any] | None
+        from_email: str | None
+        html_email_template_name: str | None
+        subject_template_name: str
+        token_generator: PasswordResetTokenGenerator
+
+    class PasswordResetDoneView: ...
+
+    class PasswordResetConfirmView:
+        post_reset_login: bool
+        post_reset_login_backend: str | None
+        reset_url_token: str
+        token_generator: PasswordResetTokenGenerator
+        user: Any
+        validlink: bool
+
+        def get_user(self, uidb64: str) -> AbstractBaseUser | None: ...
+
+    class PasswordResetCompleteView: ...
+
+    class PasswordChangeView: ...
+
+    class PasswordChangeDoneView: ...
+
+else:
+    RedirectURLMixin = views.RedirectURLMixin
+    PasswordContextMixin = views.PasswordContextMixin
+    LoginView = views.LoginView
+    LogoutView = views.LogoutView
+    PasswordResetView = views.PasswordResetView
+    PasswordResetDoneView = views.PasswordResetDoneView
+    PasswordResetConfirmView = views.PasswordResetConfirmView
+    PasswordResetCompleteView = views.PasswordResetCompleteView
+    PasswordChangeView = views.PasswordChangeView
+    PasswordChangeDoneView = views.PasswordChangeDoneView
+
+__all__ = [
+    "AsyncLoginView",
+    "AsyncLogoutView",
+    "AsyncPasswordChangeDoneView",
+    "AsyncPasswordChangeView",
+    "AsyncPasswordContextMixin",
+    "AsyncPasswordResetCompleteView",
+    "AsyncPasswordResetConfirmView",
+    "AsyncPasswordResetDoneView",
+    "AsyncPasswordResetView",
+    "AsyncRedirectURLMixin",
+]
+
+# Django's own, whatever is put in its place.
+_RedirectURLMixin = views.RedirectURLMixin
+
+
+class _Redirect(_RedirectURLMixin):
+    """Django's own check of `next`, with hosts that have been awaited."""
+
+    def __init__(self, view: Any, request: HttpRequest, hosts: set[str]) -> None:
+        self.request = request
+        self.redirect_field_name = view.redirect_field_name
+        self._hosts = hosts
+
+    def get_success_url_allowed_hosts(self, *_: Any) -> set[str]:
+        return self._hosts
+
+
+class AsyncRedirectURLMixin(RedirectURLMixin, Twins):
+    """Async twin of RedirectURLMixin: where to go after the login or logout."""
+
+    # The view's.
+    request: HttpRequest
+
+    @twin(
+        views.RedirectURLMixin.get_success_url,
+        calls=("get_redirect_url", "get_default_redirect_url"),
+    )
+    def aget_success_url(self) -> Body[str]:
+        """Return where to go; twin of get_success_url()."""
+        asked_for: str = yield call(self.aget_redirect_url)
+        return asked_for or (yield call(self.aget_default_redirect_url))
+
+    # Until Django 6.0 goes: the argument came with 6.1.
+    @twin(
+        views.RedirectURLMixin.get_redirect_url,
+        calls=("get_success_url_allowed_hosts",),
+    )
+    def aget_redirect_url(self, request: HttpRequest | None = None) -> Body[str]:
+        """
+        Return where the request asks to go, "" if that is not safe.
+
+        Twin of get_redirect_url(). One hop, as it may read the request's body.
+        """
+        arguments = () if request is None else (request,)
+        hosts = yield call(self.aget_success_url_allowed_hosts, *arguments)
+        redirect = _Redirect(self, request or self.request, hosts)
+        return (yield call(redirect.get_redirect_url))
+
+    @twin(views.RedirectURLMixin.get_success_url_allowed_hosts, pure=True)
+    async def aget_success_url_allowed_hosts(
+        self, request: HttpRequest | None = None
+    ) -> set[str]:
+        """Return the hosts to go to; twin of get_success_url_allowed_hosts()."""
+
+    @twin(views.RedirectURLMixin.get_default_redirect_url)
+    async def aget_default_redirect_url(self) -> str:
+        """Return where to go by default; twin of get_default_redirect_url()."""
+
+
+class AsyncLoginView(
+    LoginView, AsyncRedirectURLMixin, AsyncFormView["AuthenticationForm"]
+):
+    """Async twin of LoginView: the form is checked and the user logged in, one hop."""
+
+    @twin(views.LoginView.get_default_redirect_url)
+    async def aget_default_redirect_url(self) -> str:
+        """Return LOGIN_REDIRECT_URL or `next_page`."""
+
+    @twin(views.LoginView.get_form_class, pure=True)
+    async def aget_form_class(self) -> type[AuthenticationForm]:
+        """Return `authentication_form` or the usual one; twin of get_form_class()."""
+
+    @twin(views.LoginView.get_form_kwargs, calls=(SUPER,), pure=True)
+    def aget_form_kwargs(self) -> Body[dict[str, Any]]:
+        """Return the form's arguments with the request; twin of get_form_kwargs()."""
+        kwargs: dict[str, Any] = yield call(super().aget_form_kwargs)
+        kwargs["request"] = self.request
+        return kwargs
+
+    @twin(views.LoginView.form_valid, calls=("get_success_url",))
+    def aform_valid(self, form: AuthenticationForm) -> Body[HttpResponse]:
+        """Log in, which gives the session a new key, and redirect."""
+        yield call(login, self.request, form.get_user())
+        return HttpResponseRedirect((yield call(self.aget_success_url)))
+
+    @twin(views.LoginView.get_context_data, calls=(SUPER, "get_redirect_url"))
+    def aget_context_data(self, **kwargs: Any) -> Body[dict[str, Any]]:
+        """Return the context with the site and `next`; twin of get_context_data()."""
+        context: dict[str, Any] = yield call(super().aget_context_data, **kwargs)
+        site: Any = yield call(get_current_site, self.request)
+        redirect_url = yield call(self.aget_redirect_url)
+        context.update(
+            {
+                self.redirect_field_name: redirect_url,
+                "site": site,
+                "site_name": site.name,
+                **(self.extra_context or {}),
+            }
+        )
+        return context
+
+
+class AsyncLogoutView(LogoutView, AsyncRedirectURLMixin, AsyncTemplateView):
+    """Async twin of LogoutView."""
+
+    @handler.post(views.LogoutView.post, calls=("get_success_url", "get"))
+    def post(
+        self, request: HttpRequest, *args: Any, **kwargs: Any
+    ) -> Body[HttpResponse]:
+        """Log out, and redirect or show that it is done: one hop."""
+        yield call(logout, request)
+        redirect_to = yield call(self.aget_success_url)
+        if redirect_to != request.get_full_path():
+            return HttpResponseRedirect(redirect_to)
+        return (yield respond(super().get, request, *args, **kwargs))
+
+    @twin(views.LogoutView.get_default_redirect_url)
+    async def aget_default_redirect_url(self) -> str:
+        """Return LOGOUT_REDIRECT_URL, `next_page` or this page itself."""
+
+    @twin(views.LogoutView.get_context_data, calls=(SUPER,))
+    def aget_context_data(self, **kwargs: Any) -> Body[dict[str, Any]]:
+        """Return the context with the site; twin of get_context_data()."""
+        context: dict[str, Any] = yield call(super().aget_context_data, **kwargs)
+        site: Any = yield call(get_current_site, self.request)
+        context.update(
+            {
+                "site": site,
+                "site_name": site.name,
+                "title": _("Logged out"),
+                "subtitle": None,
+                **(self.extra_context or {}),
+            }
+        )
+        return context
+
+
+def _has_plain_context(view: Any) -> bool:
+    return type(view.extra_context) in (dict, type(None))
+
+
+class AsyncPasswordContextMixin(PasswordContextMixin, AsyncContextMixin):
+    """Async twin of PasswordContextMixin."""
+
+    @twin(
+        views.PasswordContextMixin.get_context_data,
+        calls=(SUPER,),
+        pure=_has_plain_context,
+    )
+    def aget_context_data(self, **kwargs: Any) -> Body[dict[str, Any]]:
+        """Return the context with the title; twin of get_context_data()."""
+        context: dict[str, Any] = yield call(super().aget_context_data, **kwargs)
+        context.update(
+            {"title": self.title, "subtitle": None, **(self.extra_context or {})}
+        )
+        return context
+
+
+class AsyncPasswordResetView(
+    PasswordResetView, AsyncPasswordContextMixin, AsyncFormView["PasswordResetForm"]
+):
+    """Async twin of PasswordResetView: the mail is sent in the worker."""
+
+    @twin(views.PasswordResetView.form_valid, calls=(SUPER,))
+    def aform_valid(self, form: PasswordResetForm) -> Body[HttpResponse]:
+        """Send the mail, and redirect; twin of form_valid()."""
+        yield call(
+            form.save,
+            use_https=self.request.is_secure(),
+            token_generator=self.token_generator,
+            from_email=self.from_email,
+            email_template_name=self.email_template_name,
+            subject_template_name=self.subject_template_name,
+            request=self.request,
+            html_email_template_name=self.html_email_template_name,
+            extra_email_context=self.extra_email_context,
+        )
+        return (yield call(super().aform_valid, form))
+
+
+class AsyncPasswordResetDoneView(
+    PasswordResetDoneView, AsyncPasswordContextMixin, AsyncTemplateView
+):
+    """Async twin of PasswordResetDoneView."""
+
+
+class AsyncPasswordResetConfirmView(
+    PasswordResetConfirmView,
+    AsyncPasswordContextMixin,
+    AsyncFormView["SetPasswordForm[Any]"],
+):
+    """Async twin of PasswordResetConfirmView."""
+
+    @twin(views.PasswordResetConfirmView.get_user)
+    async def aget_user(self, uidb64: str) -> AbstractBaseUser | None:
+        """Return whose password it is, None if nobody's; twin of get_user()."""
+
+    @twin(views.PasswordResetConfirmView.get_form_kwargs, calls=(SUPER,), pure=True)
+    def aget_form_kwargs(self) -> Body[dict[str, Any]]:
+        """Return the form's arguments with the user; twin of get_form_kwargs()."""
+        kwargs: dict[str, Any] = yield call(super().aget_form_kwargs)
+        kwargs["user"] = self.user
+        return kwargs
+
+    @twin(views.PasswordResetConfirmView.form_valid, calls=(SUPER,))
+    def aform_valid(self, form: SetPasswordForm[Any]) -> Body[HttpResponse]:
+        """Save the password, and log in if that is asked for; twin of form_valid()."""
+        user = yield call(form.save)
+        yield call(self.request.session.__delitem__, views.INTERNAL_RESET_SESSION_TOKEN)
+        if self.post_reset_login:
+            yield call(login, self.request, user, self.post_reset_login_backend)
+        return (yield call(super().aform_valid, form))
+
+    @twin(
+        views.PasswordResetConfirmView.get_context_data,
+        calls=(SUPER,),
+        pure=_has_plain_context,
+    )
+    def aget_context_data(self, **kwargs: Any) -> Body[dict[str, Any]]:
+        """Return the context, and whether the link is valid."""
+        context: dict[str, Any] = yield call(super().aget_context_data, **kwargs)
+        if self.validlink:
+            context["validlink"] = True
+        else:
+            title = _("Password reset unsuccessful")
+            context.update({"form": None, "title": title, "validlink": False})
+        return context
+
+
+class AsyncPasswordResetCompleteView(
+    PasswordResetCompleteView, AsyncPasswordContextMixin, AsyncTemplateView
+):
+    """Async twin of PasswordResetCompleteView."""
+
+    @twin(
+        views.PasswordResetCompleteView.get_context_data,
+        calls=(SUPER,),
+        pure=_has_plain_context,
+    )
+    def aget_context_data(self, **kwargs: Any) -> Body[dict[str, Any]]:
+        """Return the context with where to log in; twin of get_context_data()."""
+        context: dict[str, Any] = yield call(super().aget_context_data, **kwargs)
+        context["login_url"] = resolve_url(settings.LOGIN_URL)
+        return context
+
+
+class AsyncPasswordChangeView(
+    PasswordChangeView, AsyncPasswordContextMixin, AsyncFormView["PasswordChangeForm"]
+):
+    """Async twin of PasswordChangeView."""
+
+    @twin(views.PasswordChangeView.get_form_kwargs, calls=(SUPER,), pure=True)
+    def aget_form_kwargs(self) -> Body[dict[str, Any]]:
+        """Return the form's arguments with the user; twin of get_form_kwargs()."""
+        kwargs: dict[str, Any] = yield call(super().aget_form_kwargs)
+        kwargs["user"] = self.request.user
+        return kwargs
+
+    @twin(views.PasswordChangeView.form_valid, calls=(SUPER,))
+    def aform_valid(self, form: PasswordChangeForm) -> Body[HttpResponse]:
+        """Save the password; this session goes on, all others of the user end."""
+        yield call(form.save)
+        yield call(update_session_auth_hash, self.request, form.user)
+        return (yield call(super().aform_valid, form))
+
+
+class AsyncPasswordChangeDoneView(
+    PasswordChangeDoneView, AsyncPasswordContextMixin, AsyncTemplateView
+):
+    """Async twin of PasswordChangeDoneView."""
