@@ -27,6 +27,7 @@ ORDER = [
     "db",
     "tail",
     "flow",
+    "forms",
     "_types",
     "registry",
     "plan",
@@ -41,6 +42,10 @@ ORDER = [
     "views.edit",
     "views.dates",
     "views",
+    "auth",
+    "auth.mixins",
+    "auth.views",
+    "messages",
     "checks",
     "apps",
 ]

@@ -137,4 +137,5 @@ class Factory(Protocol[_Own, _Async_contra, _Sync_contra]):
         *,
         calls: Sequence[str] | None = (),
         pure: bool | Callable[[Any], bool] = False,
+        always: bool = False,
     ) -> HandlerDecorator[_Own, _Async_contra, _Sync_contra]: ...

@@ -156,6 +156,7 @@ def handler(
     *,
     calls: Sequence[str] | None = (),
     pure: bool | Callable[[Any], bool] = False,
+    always: bool = False,
 ) -> Any:
     """
     Make a method stand for Django's handler `function` in both colours.
@@ -163,8 +164,9 @@ def handler(
     As twin(), under Django's own name: on the event loop a call gives a
     coroutine, in sync code (the `super().get()` of a sync override, Django's
     View.dispatch()) it gives the response. `calls` is None where what is called
-    is known at run time only: then the body always runs. What a type checker
-    sees of it is said in views/_handlers.py, for each name.
+    is known at run time only: then the body always runs. `always`: it does in any
+    case, as it has more to do than Django's. What a type checker sees of it is
+    said in views/_handlers.py, for each name.
     """
 
     def decorate(method: Any) -> Any:
@@ -172,7 +174,9 @@ def handler(
         def entry(self: Any, /, *args: Any, **kwargs: Any) -> Any:
             return finish(Call(bind(entry, self), args, kwargs, response=True))
 
-        _register(Twin(entry, function, method, calls, pure, is_handler=True))
+        _register(
+            Twin(entry, function, method, calls, pure, is_handler=True, always=always)
+        )
         return entry
 
     return decorate

@@ -74,7 +74,7 @@ class Plan:
             on_loop = checks is not None and _calls_handlers(made)
             found = self._choices[made] = Choice(
                 function,
-                lifted=ours and (on_loop or self._below_is_async(made)),
+                lifted=ours and (made.always or on_loop or self._below_is_async(made)),
                 checks=checks,
             )
         return found

@@ -58,6 +58,8 @@ class Hook(Mark):
     calls: Sequence[str] | None
     pure: bool | Callable[[Any], bool]
     is_handler: bool
+    # Whether the body runs even where nothing that it calls is async.
+    always: bool = False
 
     @property
     def name(self) -> str:

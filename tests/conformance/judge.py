@@ -19,11 +19,13 @@ LIFTED_FROM_BEHIND = {
     "MultipleObjectTemplateResponseMixin.get_template_names",
 }
 # Handlers whose body runs also where nothing is async, since they know only then
-# which handler they call, or need no hop for what they do.
+# which handler they call or what the form is, or need no hop for what they do.
 ALWAYS_OURS = {
     "View.dispatch",
     "View.http_method_not_allowed",
     "View.options",
+    "ProcessFormView.post",
+    "BaseDeleteView.post",
     *(
         f"RedirectView.{method}"
         for method in ("head", "post", "options", "delete", "put", "patch")

@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.views.generic import edit
 
 from ..flow import Body, call, respond
+from ..forms import validate
 from ..hooks import Twins, after, twin, twin_or_hook
 from ..registry import SUPER
 from . import _handlers as handler
@@ -249,14 +250,20 @@ class AsyncProcessFormView(DjangoProcessFormView, AsyncView):
         return (yield call(twin_or_hook(self, "render_to_response"), context))
 
     @handler.post(
-        edit.ProcessFormView.post, calls=("get_form", "form_valid", "form_invalid")
+        edit.ProcessFormView.post,
+        calls=("get_form", "form_valid", "form_invalid"),
+        always=True,
     )
     def post(
         self, request: HttpRequest, *args: Any, **kwargs: Any
     ) -> Body[HttpResponse]:
-        """Parse, validate and act on the form: one hop for all of it."""
+        """
+        Parse, validate and act on the form: one hop for all of it.
+
+        Then, before it is acted on, the form's own aclean() if there is one.
+        """
         form = yield call(twin_or_hook(self, "get_form"))
-        if (yield call(form.is_valid)):
+        if (yield from validate(form)):
             return (yield call(twin_or_hook(self, "form_valid"), form))
         return (yield call(twin_or_hook(self, "form_invalid"), form))
 
@@ -392,6 +399,7 @@ class AsyncBaseDeleteView(
     @handler.post(
         edit.BaseDeleteView.post,
         calls=("get_object", "get_form", "form_valid", "form_invalid"),
+        always=True,
     )
     def post(
         self, request: HttpRequest, *args: Any, **kwargs: Any
@@ -399,7 +407,7 @@ class AsyncBaseDeleteView(
         """Validate the form and delete the object, once; one hop."""
         self.object = yield call(self.aget_object)
         form = yield call(self.aget_form)
-        if (yield call(form.is_valid)):
+        if (yield from validate(form)):
             return (yield call(self.aform_valid, form))
         return (yield call(self.aform_invalid, form))
 
