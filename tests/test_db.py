@@ -794,7 +794,9 @@ class TestGather(ServedTestCase):
         async def query():
             pass
 
-        for one in (query, 1, Tag.objects, query()):
+        with self.assertRaisesMessage(TypeError, "use its all()"):
+            await agather(Tag.objects)
+        for one in (query, 1, query()):
             with self.assertRaisesMessage(TypeError, "QuerySets and sync callables"):
                 await agather(one)
             if asyncio.iscoroutine(one):

@@ -31,7 +31,7 @@ CALLERS = 500
 LIMIT = 8
 
 on_postgresql = unittest.skipUnless(
-    connection.vendor == "postgresql", "Only PostgreSQL has server-side cursors."
+    connection.vendor == "postgresql", "SQLite: has no server-side cursors."
 )
 
 
@@ -146,6 +146,18 @@ class QuerySetTests(TestCase):
             self.assertEqual(cursors.all, [])
         for one, other in zip(found, expected, strict=True):
             self.assertIs(one, other)
+
+    async def test_raw_queries(self):
+        table = Book._meta.db_table
+        raw = Book.objects.raw(f"SELECT * FROM {table} ORDER BY id")
+        with count_hops() as hops:
+            found = [book.pk async for book in iterate(raw, chunk_size=1)]
+        books = Book.objects.order_by("pk").values_list("pk", flat=True)
+        self.assertEqual(found, [pk async for pk in books])
+        self.assertEqual(hops.count, len(found) + 1)
+        prefetching = raw.prefetch_related("tags")
+        async for book in iterate(prefetching, chunk_size=1):
+            self.assertIn("tags", book._prefetched_objects_cache)
 
     async def test_one_that_was_not_is_not_evaluated_by_it(self):
         """So no row is kept."""
