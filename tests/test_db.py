@@ -736,7 +736,7 @@ class TestGather(ServedTestCase):
                 await agather(job, limit=1)
                 self.assertEqual(wrappers[0].connection is None, closed, age)
                 await agather(forget_connections, limit=1)
-                db._pools[1].shutdown()
+                await asyncio.to_thread(db._pools[1].shutdown)
 
     async def test_the_first_error_is_raised_and_what_has_not_begun_never_does(self):
         begun, let_go = threading.Event(), threading.Event()
@@ -759,7 +759,7 @@ class TestGather(ServedTestCase):
                     limit=2,
                 )
             let_go.set()
-            db._pools[2].shutdown()
+            await asyncio.to_thread(db._pools[2].shutdown)
         self.assertLessEqual(len(calls), 1)
 
     async def test_errors_among_the_results(self):
@@ -787,14 +787,16 @@ class TestGather(ServedTestCase):
                 await task
             let_go.set()
             self.assertEqual(await agather(Tag.objects.count, limit=1), [3])
-            db._pools[1].shutdown()
+            await asyncio.to_thread(db._pools[1].shutdown)
         self.assertEqual(calls, [])
 
     async def test_what_it_refuses(self):
         async def query():
             pass
 
-        for one in (query, 1, Tag.objects, query()):
+        with self.assertRaisesMessage(TypeError, "use its all()"):
+            await agather(Tag.objects)
+        for one in (query, 1, query()):
             with self.assertRaisesMessage(TypeError, "QuerySets and sync callables"):
                 await agather(one)
             if asyncio.iscoroutine(one):

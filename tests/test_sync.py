@@ -21,6 +21,7 @@ from django_async_cbv.sync import (
     to_async,
     wait_for,
 )
+from tests.app.models import Tag
 from tests.hops import count_hops
 
 variable: contextvars.ContextVar[int] = contextvars.ContextVar("variable", default=0)
@@ -640,6 +641,8 @@ class TestIterate(SimpleTestCase):
                 iterate([], chunk_size=size)
         with self.assertRaisesMessage(TypeError, "can't be iterated over"):
             iterate(1)
+        with self.assertRaisesMessage(TypeError, "use its all()"):
+            iterate(Tag.objects)
 
     @on_own_loop
     async def test_left_early_it_is_closed_where_it_was_opened(self):

@@ -22,6 +22,7 @@ from django.db import DEFAULT_DB_ALIAS, close_old_connections, connections, tran
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 from django.db.models import QuerySet
+from django.db.models.manager import BaseManager
 from django.db.transaction import TransactionManagementError
 from django.dispatch import receiver
 
@@ -172,9 +173,8 @@ class _InTheWorker(_Block):
                 raise TransactionManagementError(
                     f"aatomic(using={using!r}) was entered while a block of another "
                     "task is open on the same connection: they would interleave. "
-                    "Await one after the other, or give each task a thread and "
-                    "connections of its own with `async with "
-                    "ThreadSensitiveContext()` (asgiref) around all that it does."
+                    "Await one after the other; or make each a sync function under "
+                    "transaction.atomic(), and run them by agather()."
                 )
             if outer.task is not self.task and not works_for(outer.task):
                 raise TransactionManagementError(
@@ -404,6 +404,8 @@ async def agather(
 def _job(query: Any) -> Callable[[], Any]:
     if isinstance(query, QuerySet):
         return functools.partial(list, query)
+    if isinstance(query, BaseManager):
+        raise TypeError(f"agather() takes QuerySets, not {query!r}: use its all().")
     if iscoroutinefunction(query) or not callable(query):
         raise _is_async(query)
     return query  # type: ignore[no-any-return]  # callable() says so

@@ -36,6 +36,8 @@ from asgiref.sync import (
     sync_to_async,
 )
 from django.db.models import QuerySet
+from django.db.models.manager import BaseManager
+from django.db.models.query import RawQuerySet
 
 __all__ = [
     "await_to_the_end",
@@ -316,9 +318,17 @@ def iterate(
         rows: QuerySet[Any] = iterable
         size = chunk_size or ROWS
         return _batches(lambda: rows.iterator(chunk_size=size), size)
+    raw: Any = iterable
+    # One that prefetches has to have all its rows at once, as Django's has.
+    if isinstance(iterable, RawQuerySet) and not raw._prefetch_related_lookups:
+        return _batches(raw.iterator, chunk_size or ROWS)
     # A QuerySet is async iterable as well, and would make hops of its own.
-    if isinstance(iterable, AsyncIterable) and not isinstance(iterable, QuerySet):
+    if isinstance(iterable, QuerySet | RawQuerySet):
+        return _batches(iterable.__iter__, chunk_size or ROWS)
+    if isinstance(iterable, AsyncIterable):
         return _passed_on(iterable)
+    if isinstance(iterable, BaseManager):
+        raise TypeError(f"{iterable!r} can't be iterated over: use its all().")
     if not isinstance(iterable, Iterable):
         raise TypeError(f"{iterable!r} can't be iterated over.")
     return _batches(iterable.__iter__, chunk_size or ITEMS)

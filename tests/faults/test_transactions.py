@@ -104,7 +104,7 @@ def points():
             (BaseDatabaseWrapper, "_savepoint_commit"),
             (BaseDatabaseWrapper, "_commit"),
             (BaseDatabaseWrapper, "_rollback"),
-            (BaseDatabaseWrapper, "_close"),
+            (BaseDatabaseWrapper, "close"),
             (CursorWrapper, "_execute"),
         ):
             method = with_points(getattr(owner, name))
