@@ -33,6 +33,7 @@ ORDER = [
     "plan",
     "hooks",
     "refusals",
+    "unguarded",
     "views._generic",
     "views._handlers",
     "views._plain",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from asgiref.sync import iscoroutinefunction
 from django.apps import AppConfig
 from django.conf import settings
 from django.core import checks
@@ -12,6 +13,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 
 from .hooks import Twins
 from .refusals import Problem, overlooked, problems, waits
+from .unguarded import not_atomic, sync_middleware, unguarded
 
 __all__ = ["check_views"]
 
@@ -27,36 +29,51 @@ def check_views(
     imported; what a decorator or an assignment did to the class since is found
     here. Warns of sync overrides that hold a worker while they wait, and of
     async methods, of Django's own generic views too, that nothing calls.
+
+    Of views that are not ours it reports those that let everyone in, or fail,
+    as an access mixin or a transaction around them knows no await; and, where
+    there are async views, the middleware that holds a thread for each request.
     """
     found: list[checks.CheckMessage] = []
-    for cls in _view_classes():
+    callbacks = _callbacks()
+    for cls in _view_classes(callbacks):
         is_ours = issubclass(cls, Twins)
-        wrong = problems(cls) if is_ours else ()
+        wrong = problems(cls) if is_ours else unguarded(cls)
         doubtful = [*(waits(cls) if is_ours else ()), *overlooked(cls)]
         found += [_as_message(checks.Error, cls, problem) for problem in wrong]
         found += [_as_message(checks.Warning, cls, problem) for problem in doubtful]
+    for callback in callbacks:
+        problem = not_atomic(callback)
+        if problem is not None:
+            found.append(_as_message(checks.Error, callback, problem))
+    if any(map(iscoroutinefunction, callbacks)):
+        found += [
+            _as_message(checks.Warning, None, problem) for problem in sync_middleware()
+        ]
     return found
 
 
 def _as_message(
-    kind: type[checks.Error | checks.Warning], cls: type, problem: Problem
+    kind: type[checks.Error | checks.Warning], what: Any, problem: Problem
 ) -> checks.CheckMessage:
     places = ", ".join(problem.places)
     return kind(
-        f"{problem.message} ({places}).", hint=problem.hint, obj=cls, id=problem.id
+        f"{problem.message} ({places}).", hint=problem.hint, obj=what, id=problem.id
     )
 
 
-def _view_classes() -> list[type]:
-    """The view classes that the URLconf routes to, each once."""
-    classes: dict[type, None] = {}
+def _callbacks() -> list[Any]:
+    """The views that the URLconf routes to, each once."""
     if not getattr(settings, "ROOT_URLCONF", None):
         return []
-    for pattern in _patterns(get_resolver().url_patterns):
-        cls = getattr(pattern.callback, "view_class", None)
-        if isinstance(cls, type):
-            classes[cls] = None
-    return list(classes)
+    patterns = _patterns(get_resolver().url_patterns)
+    return list(dict.fromkeys(pattern.callback for pattern in patterns))
+
+
+def _view_classes(callbacks: list[Any]) -> list[type]:
+    """The classes of those views that have one, each once."""
+    classes = (getattr(callback, "view_class", None) for callback in callbacks)
+    return list(dict.fromkeys(cls for cls in classes if isinstance(cls, type)))
 
 
 def _patterns(

@@ -30,6 +30,7 @@ __all__ = [
     "refuse",
     "refuse_attributes",
     "waits",
+    "where",
 ]
 
 
@@ -92,7 +93,7 @@ def overlooked(cls: type) -> Iterator[Problem]:
                 f"{_label(klass, name)} is not called: a handler has one name for "
                 "sync and async",
                 f"rename it: `async def {methods[name]}()`.",
-                (_where(klass, name),),
+                (where(klass, name),),
             )
         for name, aname in () if is_ours else HOOKS.items():
             brings_it = getattr(getattr(cls, name, None), "__module__", "")
@@ -102,7 +103,7 @@ def overlooked(cls: type) -> Iterator[Problem]:
                     f"{_label(klass, aname)} is not called: {cls.__name__} is a view "
                     "of Django's, which knows no async hooks",
                     "derive it from the view of the same name with `Async` in front.",
-                    (_where(klass, aname),),
+                    (where(klass, aname),),
                 )
 
 
@@ -132,7 +133,7 @@ def waits(cls: type) -> Iterator[Problem]:
                     "async, by way of Django's own: a worker is held while that "
                     "is awaited",
                     f"make it `async def {aname}()` and await super().{aname}().",
-                    (_where(klass, name),),
+                    (where(klass, name),),
                 )
 
 
@@ -169,7 +170,7 @@ def _async_under_a_sync_name(plan: Plan) -> Iterator[Problem]:
                 "async_cbv.E001",
                 f"{_label(klass, name)} is async",
                 hint,
-                (_where(klass, name),),
+                (where(klass, name),),
             )
 
 
@@ -183,7 +184,7 @@ def _sync_under_a_twins_name(plan: Plan, name: str, aname: str) -> Iterator[Prob
                 "async_cbv.E002",
                 f"{_label(klass, aname)} is not a coroutine function, and is awaited",
                 f"make it `async def {aname}()`, or rename it {name}().",
-                (_where(klass, aname),),
+                (where(klass, aname),),
             )
 
 
@@ -194,7 +195,7 @@ def _under_a_sync_decorator(klass: type, name: str) -> Problem:
         "sync, and is over before its body begins",
         "put the decorator on a sync method, or on the class with "
         '@method_decorator(..., name="dispatch").',
-        (_where(klass, name),),
+        (where(klass, name),),
     )
 
 
@@ -230,7 +231,7 @@ def _sync_before_async(plan: Plan, name: str, aname: str) -> Iterator[Problem]:
                 f"{plan.cls.__name__}: on the event loop it would be skipped",
                 f"make it `async def {aname}()` and await super().{aname}() in it, or "
                 f"put {hidden_by.__name__} before {klass.__name__}.",
-                (_where(klass, name), _where(hidden_by, aname)),
+                (where(klass, name), where(hidden_by, aname)),
             )
 
 
@@ -249,7 +250,7 @@ def _out_of_reach(plan: Plan, name: str, aname: str) -> Iterator[Problem]:
                     f"the MRO of {plan.cls.__name__}, where nothing calls it",
                     f"put {klass.__name__} before {named} among the bases "
                     f"of {plan.cls.__name__}.",
-                    (_where(klass, aname),),
+                    (where(klass, aname),),
                 )
                 break
 
@@ -283,7 +284,7 @@ def _unlike_handlers(plan: Plan, name: str) -> Iterator[Problem]:
                 f"{_label(klass, name)} stands behind {ours.__name__} in the MRO of "
                 f"{plan.cls.__name__}, and its super() meets Django's sync one",
                 f"derive {klass.__name__} from {ours.__name__}.",
-                (_where(klass, name),),
+                (where(klass, name),),
             )
             continue
         if above is not None and not isinstance(mark, Override):
@@ -297,7 +298,7 @@ def _unlike_handlers(plan: Plan, name: str) -> Iterator[Problem]:
                     f"give {klass.__name__} to a base of {above.__name__} that is "
                     f"an AsyncView too, as in `class Base({klass.__name__}, "
                     "AsyncView)`: such a class answers in both.",
-                    (_where(above, name), _where(klass, name)),
+                    (where(above, name), where(klass, name)),
                 )
         above = klass
 
@@ -327,7 +328,7 @@ def _access_behind(plan: Plan) -> Iterator[Problem]:
                 "everyone in",
                 f"put {mixin.__name__} before {view.__name__} among the bases of "
                 f"{plan.cls.__name__}.",
-                (_where(klass, "dispatch"),),
+                (where(klass, "dispatch"),),
             )
             return
 
@@ -340,7 +341,7 @@ def _attribute(cls: type, name: str) -> Problem:
         f"{name}() was set on a {cls.__name__} instance, and "
         f"{_label(klass, aname)} is async: on the event loop it would be skipped",
         f"set {aname} to a coroutine function instead.",
-        (_where(klass, aname),),
+        (where(klass, aname),),
     )
 
 
@@ -390,7 +391,7 @@ def _label(klass: type, name: str) -> str:
     return f"{klass.__name__}.{name}()"
 
 
-def _where(klass: type, name: str) -> str:
+def where(klass: type, name: str) -> str:
     """The file and line where a method is written; its module if that is all."""
     function = vars(klass)[name]
     function = inspect.unwrap(getattr(function, "__func__", function))

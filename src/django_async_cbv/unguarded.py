@@ -1,0 +1,133 @@
+"""Say which views of Django's own let everyone in, or fail, for want of an await."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from asgiref.sync import iscoroutinefunction
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.db import connections
+from django.utils.module_loading import import_string
+from django.views.generic.base import View
+
+from .refusals import Problem, where
+from .registry import is_async_function
+
+__all__ = ["not_atomic", "sync_middleware", "unguarded"]
+
+VERDICTS = ("test_func", "has_permission")
+
+
+def unguarded(cls: type) -> Iterator[Problem]:
+    """What is wrong with how a view class that is not ours says who may see it."""
+    verdicts = list(_async_verdicts(cls))
+    yield from verdicts
+    if not verdicts and _is_async(cls):
+        yield from _sync_guards(cls)
+
+
+def _async_verdicts(cls: type) -> Iterator[Problem]:
+    """An `async def test_func()` under Django's mixin: its coroutine is true."""
+    # As AccessMixin has it, and those of third parties that are like it.
+    if not hasattr(cls, "handle_no_permission"):
+        return
+    for name in VERDICTS:
+        klass = next((base for base in cls.__mro__ if name in vars(base)), None)
+        value = None if klass is None else vars(klass)[name]
+        if klass is None or not (
+            is_async_function(value) or inspect.isasyncgenfunction(value)
+        ):
+            continue
+        asks = next(
+            (
+                base.__name__
+                for base in cls.__mro__
+                if "dispatch" in vars(base) and hasattr(base, name)
+            ),
+            cls.__name__,
+        )
+        mixin = {
+            "test_func": "AsyncUserPassesTestMixin",
+            "has_permission": "AsyncPermissionRequiredMixin",
+        }[name]
+        yield Problem(
+            "async_cbv.E007",
+            f"{klass.__name__}.{name}() is async, and {asks}.dispatch() does not await "
+            "it: a coroutine is true, so everyone is let in",
+            f"derive {cls.__name__} from {mixin} and AsyncView, and rename it "
+            f"a{name}().",
+            (where(klass, name),),
+        )
+
+
+def _is_async(cls: Any) -> bool:
+    """Whether Django calls the view's dispatch() on the event loop."""
+    try:
+        return issubclass(cls, View) and bool(cls.view_is_async)
+    except ImproperlyConfigured:  # handlers of both colours: as_view() refuses it
+        return False
+
+
+def _sync_guards(cls: type) -> Iterator[Problem]:
+    """A sync dispatch() that asks for the user on the event loop."""
+    for klass in cls.__mro__[: cls.__mro__.index(View)]:
+        dispatch = vars(klass).get("dispatch")
+        if dispatch is None or is_async_function(dispatch):
+            continue
+        if hasattr(klass, "handle_no_permission"):
+            what, mixin = f"{klass.__name__}.dispatch()", f"Async{klass.__name__}"
+        # What login_required() and its like leave on what they decorate.
+        elif hasattr(dispatch, "redirect_field_name"):
+            what, mixin = f"The decorator of {klass.__name__}.dispatch()", ""
+        else:
+            continue
+        yield Problem(
+            "async_cbv.E008",
+            f"{what} is sync, and asks for the user on the event loop, as "
+            f"{cls.__name__} has async handlers: each request fails",
+            f"derive {cls.__name__} from {f'{mixin} and ' if mixin else ''}AsyncView.",
+            (where(klass, "dispatch"),),
+        )
+        return
+
+
+def not_atomic(callback: Callable[..., Any]) -> Problem | None:
+    """What Django refuses at each request of an async view under ATOMIC_REQUESTS."""
+    opted_out = getattr(callback, "_non_atomic_requests", ())
+    aliases = [
+        alias
+        for alias, options in connections.settings.items()
+        if options["ATOMIC_REQUESTS"] and alias not in opted_out
+    ]
+    if not (aliases and iscoroutinefunction(callback)):
+        return None
+    name = getattr(callback, "__qualname__", repr(callback))
+    return Problem(
+        "async_cbv.E009",
+        f"{name}() is async, and ATOMIC_REQUESTS is on for {', '.join(aliases)}: "
+        "Django refuses each request",
+        "make it an AsyncView, or put transaction.non_atomic_requests on it, and "
+        "aatomic() around what it writes.",
+        (f"module {callback.__module__}",),
+    )
+
+
+def sync_middleware() -> Iterator[Problem]:
+    """Middleware that has each request, of async views too, go through a thread."""
+    for path in settings.MIDDLEWARE:
+        try:
+            middleware = import_string(path)
+        except ImportError:  # Django says so itself
+            continue
+        if not getattr(middleware, "async_capable", False):
+            yield Problem(
+                "async_cbv.W004",
+                f"{path} is sync: under ASGI each request goes through a thread for "
+                "it, and holds that while an async view awaits",
+                "make it async capable: derive it from MiddlewareMixin, or decorate it "
+                "with sync_and_async_middleware.",
+                (f"module {middleware.__module__}",),
+            )

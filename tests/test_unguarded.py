@@ -1,0 +1,239 @@
+"""What the checks say of views that are Django's own, and that they do not cry wolf."""
+
+from __future__ import annotations
+
+import pytest
+from django.contrib import admin
+from django.contrib.auth.decorators import login_required
+from django.contrib.auth.mixins import (
+    LoginRequiredMixin,
+    PermissionRequiredMixin,
+    UserPassesTestMixin,
+)
+from django.db import connections, transaction
+from django.http import HttpResponse
+from django.test import AsyncClient, TestCase, override_settings
+from django.urls import include, path
+from django.utils.decorators import (
+    method_decorator,
+    sync_and_async_middleware,
+    sync_only_middleware,
+)
+from django.views.decorators.cache import never_cache
+from django.views.generic import TemplateView, View
+
+from django_async_cbv.auth.mixins import AsyncLoginRequiredMixin
+from django_async_cbv.checks import check_views
+from django_async_cbv.unguarded import unguarded
+from django_async_cbv.views import AsyncView
+
+SECRET = "what only members see"
+
+
+class AsyncPage(View):
+    async def get(self, request):
+        return HttpResponse(SECRET)
+
+
+class SyncPage(View):
+    def get(self, request):
+        return HttpResponse(SECRET)
+
+
+class OpenByTest(UserPassesTestMixin, AsyncPage):
+    async def test_func(self):
+        return False
+
+
+class OpenToSync(UserPassesTestMixin, SyncPage):
+    async def test_func(self):
+        return False
+
+
+class OpenByPermission(PermissionRequiredMixin, AsyncPage):
+    async def has_permission(self):
+        return False
+
+
+class OpenByGenerator(UserPassesTestMixin, SyncPage):
+    async def test_func(self):
+        yield False
+
+
+class Fails(LoginRequiredMixin, AsyncPage):
+    pass
+
+
+@method_decorator(login_required, name="dispatch")
+class FailsDecorated(AsyncPage):
+    pass
+
+
+class SyncTest(UserPassesTestMixin, SyncPage):
+    def test_func(self):
+        return False
+
+
+class SyncLogin(LoginRequiredMixin, SyncPage):
+    pass
+
+
+@method_decorator(login_required, name="dispatch")
+class SyncDecorated(SyncPage):
+    pass
+
+
+@method_decorator(never_cache, name="dispatch")
+class OtherDecorator(AsyncPage):
+    pass
+
+
+class Ours(AsyncLoginRequiredMixin, AsyncView):
+    async def get(self, request):
+        return HttpResponse(SECRET)
+
+
+class OursWithDjangos(LoginRequiredMixin, AsyncView):
+    async def get(self, request):
+        return HttpResponse(SECRET)
+
+
+async def function(request):
+    return HttpResponse(SECRET)
+
+
+class URLs:
+    """A URLconf of these patterns, and no others."""
+
+    def __init__(self, *patterns):
+        self.urlpatterns = patterns
+
+
+def told(*patterns):
+    with override_settings(ROOT_URLCONF=URLs(*patterns)):
+        return {message.id: message for message in check_views()}
+
+
+class TestUnguarded(TestCase):
+    @pytest.mark.filterwarnings("ignore:coroutine .* was never awaited")
+    async def test_what_is_found_is_open_or_fails(self):
+        """The mistake is real: else the check would be of no use."""
+        for cls, expected in (
+            (OpenByTest, SECRET),
+            (OpenToSync, SECRET),
+            (OpenByPermission, SECRET),
+            (OpenByGenerator, SECRET),
+            (Fails, None),
+            (FailsDecorated, None),
+        ):
+            with self.subTest(cls=cls):
+                patterns = URLs(path("", cls.as_view()))
+                client = AsyncClient(raise_request_exception=False)
+                logged = self.assertNoLogs() if expected else self.assertLogs()
+                with override_settings(ROOT_URLCONF=patterns, DEBUG=False), logged:
+                    response = await client.get("/")
+                if expected:
+                    self.assertEqual(response.content.decode(), expected)
+                else:
+                    self.assertEqual(response.status_code, 500)
+
+    def test_each_is_named_with_its_fix(self):
+        for cls, check_id, message, hint in (
+            (
+                OpenByTest,
+                "E007",
+                "OpenByTest.test_func() is async, and UserPassesTestMixin.dispatch()",
+                "derive OpenByTest from AsyncUserPassesTestMixin and AsyncView",
+            ),
+            (OpenToSync, "E007", "everyone is let in", "rename it atest_func()"),
+            (
+                OpenByPermission,
+                "E007",
+                "OpenByPermission.has_permission() is async",
+                "AsyncPermissionRequiredMixin",
+            ),
+            (OpenByGenerator, "E007", "everyone is let in", "atest_func()"),
+            (
+                Fails,
+                "E008",
+                "LoginRequiredMixin.dispatch() is sync",
+                "derive Fails from AsyncLoginRequiredMixin and AsyncView",
+            ),
+            (
+                FailsDecorated,
+                "E008",
+                "The decorator of FailsDecorated.dispatch() is sync",
+                "derive FailsDecorated from AsyncView",
+            ),
+        ):
+            with self.subTest(cls=cls):
+                found = told(path("", cls.as_view()))
+                self.assertEqual([*found], [f"async_cbv.{check_id}"])
+                self.assertIn(message, found[f"async_cbv.{check_id}"].msg)
+                self.assertIn(hint, found[f"async_cbv.{check_id}"].hint)
+
+    def test_others(self):
+        for cls in (SyncTest, SyncLogin, SyncDecorated, OtherDecorator, TemplateView):
+            self.assertEqual(list(unguarded(cls)), [])
+        self.assertEqual(told(path("", Ours.as_view())), {})
+        self.assertEqual(told(path("", OursWithDjangos.as_view())), {})
+
+    def test_it_does_not_cry_wolf(self):
+        found = told(
+            path("admin/", admin.site.urls),
+            path("accounts/", include("django.contrib.auth.urls")),
+            path("function/", login_required(function)),
+            path("ours/", Ours.as_view()),
+        )
+        self.assertEqual(found, {})
+
+
+class TestAtomicRequests(TestCase):
+    def setUp(self):
+        connections["default"].settings_dict["ATOMIC_REQUESTS"] = True
+        self.addCleanup(
+            connections["default"].settings_dict.update, ATOMIC_REQUESTS=False
+        )
+
+    def test_async_views_of_djangos(self):
+        for view in (function, AsyncPage.as_view()):
+            found = told(path("", view))["async_cbv.E009"]
+            self.assertIn("is async, and ATOMIC_REQUESTS is on for default", found.msg)
+
+    def test_others(self):
+        found = told(
+            path("1/", SyncPage.as_view()),
+            path("2/", Ours.as_view()),
+            path("3/", transaction.non_atomic_requests(AsyncPage.as_view())),
+        )
+        self.assertEqual(found, {})
+
+
+@sync_only_middleware
+def sync_one(get_response):
+    return get_response
+
+
+@sync_and_async_middleware
+def both(get_response):
+    return get_response
+
+
+class Old:
+    def __init__(self, get_response):
+        self.get_response = get_response
+
+    def __call__(self, request):
+        return self.get_response(request)
+
+
+class TestMiddleware(TestCase):
+    def test_sync_only(self):
+        for name, expected in (("sync_one", True), ("Old", True), ("both", False)):
+            with self.settings(MIDDLEWARE=[f"{__name__}.{name}"]):
+                found = told(path("", Ours.as_view()))
+                self.assertEqual("async_cbv.W004" in found, expected)
+                if expected:
+                    self.assertIn(name, found["async_cbv.W004"].msg)
+                # Nobody who has no async views minds.
+                self.assertEqual(told(path("", SyncPage.as_view())), {})
