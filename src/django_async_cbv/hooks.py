@@ -126,6 +126,7 @@ def twin(
     *,
     calls: Sequence[str] = (),
     pure: bool | Callable[[Any], bool] = False,
+    always: bool = False,
 ) -> TwinDecorator:
     """
     Make a method the async twin of Django's hook `function`.
@@ -138,6 +139,8 @@ def twin(
     `calls`: the hooks that Django's function calls on self, through private
     methods too, and SUPER. `pure`: whether Django's function does no I/O, so
     that it may run on the event loop, given that all it calls is Django's own.
+    `always`: the body runs even where none of that is async, as it calls more,
+    which is known at run time only.
     """
 
     def decorate(method: Any) -> Any:
@@ -145,7 +148,9 @@ def twin(
         async def entry(self: Any, /, *args: Any, **kwargs: Any) -> Any:
             return await finish(Call(bind(entry, self), args, kwargs))
 
-        _register(Twin(entry, function, method, calls, pure, is_handler=False))
+        _register(
+            Twin(entry, function, method, calls, pure, is_handler=False, always=always)
+        )
         return entry
 
     return decorate
