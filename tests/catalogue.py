@@ -15,6 +15,7 @@ from django.views import generic
 
 from django_async_cbv import views
 from django_async_cbv.registry import HOOKS
+from django_async_cbv.views import _formsets
 from tests.models import Author, Book
 
 
@@ -38,7 +39,7 @@ class Visit:
 
 @dataclass(frozen=True)
 class Entry:
-    """A generic view of Django's, with what it needs to answer the visits."""
+    """A generic view, Django's and ours, with what it needs to answer the visits."""
 
     name: str
     attributes: dict[str, Any]
@@ -46,7 +47,9 @@ class Entry:
 
     @property
     def django(self) -> type:
-        return getattr(generic, self.name)
+        # Formset views are no views of Django's: ours are twins of their own.
+        module = _formsets if hasattr(_formsets, self.name) else generic
+        return getattr(module, self.name)
 
     @property
     def ours(self) -> type:
@@ -66,11 +69,30 @@ class NameForm(forms.Form):
     name = forms.CharField(max_length=20)
 
 
+class BookInline(views.AsyncInlineFormSetFactory):
+    model = Book
+    fields = ("title", "slug", "published")
+    factory_kwargs = {"extra": 1}
+
+
+def posted(prefix: str, *forms: dict[str, str], initial: int = 0) -> dict[str, str]:
+    """What a browser posts of a formset: the first `initial` are of what is there."""
+    data = {f"{prefix}-TOTAL_FORMS": len(forms), f"{prefix}-INITIAL_FORMS": initial}
+    for place, form in enumerate(forms):
+        data |= {f"{prefix}-{place}-{name}": value for name, value in form.items()}
+    return data
+
+
 _DAY = {"year": "2008", "month": "oct", "day": "1"}
 _DATED = {"model": Book, "date_field": "published", "allow_future": True}
 _FORM = {"model": Author, "fields": ["name", "slug"], "template_name": "page.html"}
 _GOOD = {"name": "Jane", "slug": "jane"}
 _BAD = {"name": "Jane", "slug": "not a slug"}
+_EMMA = {"title": "Emma", "slug": "emma", "published": "2009-05-01"}
+_INLINES = {**_FORM, "inlines": (BookInline,), "success_url": "/done/"}
+_GOOD_INLINES = {**_GOOD, **posted("book_set", _EMMA)}
+_BAD_INLINES = {**_GOOD, **posted("book_set", {"title": "Emma"})}
+_FORMSET = {"template_name": "page.html", "success_url": "/done/"}
 
 CATALOGUE = [
     Entry("TemplateView", {"template_name": "page.html"}, (Visit(), Visit("HEAD"))),
@@ -112,6 +134,58 @@ CATALOGUE = [
         {"model": Author, "success_url": "/gone/", "template_name": "page.html"},
         tuple(
             Visit(method, {}, {"slug": "ann"}) for method in ("GET", "POST", "DELETE")
+        ),
+    ),
+    Entry(
+        "FormSetView",
+        {**_FORMSET, "form_class": NameForm},
+        (
+            Visit(),
+            Visit("POST", posted("form", {"name": "Jane"}, {"name": "Joe"})),
+            Visit("PUT", posted("form", {"name": "too long " * 9})),
+        ),
+    ),
+    Entry(
+        "ModelFormSetView",
+        {**_FORMSET, "model": Author, "fields": ["name", "slug"]},
+        (
+            Visit(),
+            Visit("POST", posted("form", _GOOD)),
+            Visit("PUT", posted("form", _BAD)),
+        ),
+    ),
+    Entry(
+        "InlineFormSetView",
+        {
+            **_FORMSET,
+            "model": Author,
+            "inline_model": Book,
+            "fields": ["title", "slug", "published"],
+        },
+        tuple(
+            Visit(method, data, {"slug": "ann"})
+            for method, data in [
+                ("GET", None),
+                ("POST", posted("book_set", _EMMA)),
+                ("PUT", posted("book_set", {"title": "Emma"})),
+            ]
+        ),
+    ),
+    Entry(
+        "CreateWithInlinesView",
+        _INLINES,
+        (Visit(), Visit("POST", _GOOD_INLINES), Visit("PUT", _BAD_INLINES)),
+    ),
+    Entry(
+        "UpdateWithInlinesView",
+        _INLINES,
+        tuple(
+            Visit(method, data, {"slug": "ann"})
+            for method, data in [
+                ("GET", None),
+                ("POST", _GOOD_INLINES),
+                ("PUT", _BAD_INLINES),
+            ]
         ),
     ),
     Entry("ArchiveIndexView", _DATED, (Visit(),)),

@@ -31,6 +31,7 @@ from django_async_cbv.registry import (
     Override,
     mark_of,
 )
+from django_async_cbv.views import _formsets
 
 # Django's modules, each with where our classes of the same names are.
 MODULES = {
@@ -39,6 +40,8 @@ MODULES = {
     django_list: views,
     edit: views,
     dates: views,
+    # As Django's would be, had it such views.
+    _formsets: views,
     access: async_access,
     auth: async_auth,
     django_messages: messages,
@@ -167,7 +170,7 @@ class TestTwin:
         assert vars(ours)[twin.aname] is twin.entry
         *_, app, last = owner.__module__.split(".")
         last = app if app == "messages" else last
-        assert ours.__module__.rpartition(".")[2] == last
+        assert ours.__module__.rpartition(".")[2] == last.removeprefix("_")
 
     def test_it_calls_others_only_if_it_is_lifted(self, twin):
         is_lifted = inspect.isgeneratorfunction(twin.body)

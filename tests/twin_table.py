@@ -11,11 +11,12 @@ from django.views import generic
 
 from django_async_cbv.hooks import Twin, plan_of
 from django_async_cbv.registry import mark_of
+from django_async_cbv.views import _formsets
 
 # In every view.
 EVERYWHERE = {"dispatch", "http_method_not_allowed", "options"}
 NOTHING = "\N{EN DASH}"
-FAMILIES = ("base", "detail", "list", "edit", "dates")
+FAMILIES = ("base", "detail", "list", "edit", "formsets", "dates")
 
 
 def classes(family: str) -> list[type]:
@@ -47,8 +48,13 @@ def all_twins(cls: type) -> list[Twin]:
 
 
 def is_view(cls: type) -> bool:
-    """Whether it is the twin of what `django.views.generic` offers, not of a part."""
-    return hasattr(generic, cls.__name__.removeprefix("Async"))
+    """Whether it is a view to be used as it is, not a part of one."""
+    name = cls.__name__.removeprefix("Async")
+    # Of formset views Django has none.
+    is_formset = hasattr(_formsets, name) and name.endswith("View")
+    return hasattr(generic, name) or (
+        is_formset and not name.startswith(("Base", "Process"))
+    )
 
 
 def link(cls: type, name: str) -> str:

@@ -31,6 +31,7 @@ from . import _formsets as formsets
 from . import _handlers as handler
 from ._generic import _M, _ModelF, subscriptable
 from ._plain import has_plain_success_url
+from ._saves import join_saves, save_formset
 from .base import AsyncContextMixin, AsyncTemplateResponseMixin, AsyncView
 from .detail import AsyncSingleObjectMixin, AsyncSingleObjectTemplateResponseMixin
 from .edit import AsyncModelFormMixin
@@ -288,7 +289,7 @@ class AsyncModelFormSetMixin(
         All forms are saved in one call in one hop, which a cancellation can't
         split, and in one transaction: all of them or none.
         """
-        self.object_list = yield call(formsets.save_formset, formset)
+        self.object_list = yield call(save_formset, formset)
         return (yield call(super().aformset_valid, formset))
 
 
@@ -361,7 +362,7 @@ class AsyncInlineFormSetMixin(
         All forms are saved in one call in one hop, which a cancellation can't
         split, and in one transaction: all of them or none.
         """
-        self.object_list = yield call(formsets.save_formset, formset)
+        self.object_list = yield call(save_formset, formset)
         return (yield call(super().aformset_valid, formset))
 
 
@@ -525,7 +526,7 @@ class AsyncModelFormWithInlinesMixin(
         All are saved by form_valid(), in one call in one hop, which a cancellation
         can't split, and in one transaction: all of them or none.
         """
-        joined = formsets.join_saves(form, inlines)
+        joined = join_saves(form, inlines)
         response = yield call(self.aform_valid, form)
         if joined.left:
             yield call(joined.finish)
