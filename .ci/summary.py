@@ -20,7 +20,7 @@ DJANGOS = {"5.2", "6.0", "6.1"}
 LEAST_PYTHONS = 3
 # The environments in which tox.ini goes over to PostgreSQL, one for each Django.
 WITH_POSTGRES = "py313-"
-CHECKS = ("lint", "typing", "docs")
+CHECKS = ("lint", "typing", "docs", "ecosystem")
 
 # What may be skipped for good: a feature that a version or a database does not have,
 # and an example of the docs that a test has as well.

@@ -1,0 +1,56 @@
+"""The table of the docs: what the cases have measured, in Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from importlib.metadata import version
+from itertools import groupby
+
+import django
+
+from tests.ecosystem.trying import Case, Outcome
+
+__all__ = ["as_markdown"]
+
+HELD = "A worker is held while the async hook is awaited."
+
+
+def verdict(case: Case, ours: Outcome, awaiting: Outcome) -> str:
+    if case.refused:
+        when = "each request fails" if ours.is_routed else "refused"
+        return f"{when}: “{case.refused}”"
+    return "works, with a note" if notes(case, awaiting) else "works as it is"
+
+
+def notes(case: Case, awaiting: Outcome) -> str:
+    held = HELD if awaiting.held and not case.refused else ""
+    return " ".join(filter(None, [case.note, held]))
+
+
+def heading(package: str) -> str:
+    if package == "Django":
+        # Each release of it is tested elsewhere.
+        return "## Django " + ".".join(map(str, django.VERSION[:2]))
+    return f"## {package} {version(package)}"
+
+
+def as_markdown(rows: Iterable[tuple[Case, tuple[Outcome, Outcome]]]) -> str:
+    """A section for each package, a row for each case."""
+    lines = []
+    for package, of_package in groupby(rows, lambda row: row[0].package):
+        lines += [
+            "",
+            heading(package),
+            "",
+            "| | verdict | hops | with an async hook | |",
+            "|---|---|---|---|---|",
+        ]
+        for case, (ours, awaiting) in of_package:
+            hops, more = "", ""
+            if not case.refused:
+                hops, more = str(ours.hops), f"{awaiting.hops} (`{case.hook}`)"
+            lines.append(
+                f"| {case.what} | {verdict(case, ours, awaiting)} | {hops} | {more} "
+                f"| {notes(case, awaiting)} |"
+            )
+    return "\n".join([*lines, ""])
