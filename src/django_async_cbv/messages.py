@@ -12,14 +12,12 @@ from .hooks import Twins, twin
 from .registry import SUPER
 
 if TYPE_CHECKING:
-    from django.forms import BaseForm
-
-    from .views import AsyncFormView
-
-    # What it is mixed into, and stands before.
-    class SuccessMessageMixin(AsyncFormView[BaseForm]):
+    # What it is mixed into, and stands before, has the first two.
+    class SuccessMessageMixin:
         success_message: str
 
+        def form_valid(self, form: Any) -> HttpResponse: ...
+        async def aform_valid(self, form: Any) -> HttpResponse: ...
         def get_success_message(self, cleaned_data: dict[str, str]) -> str: ...
 
 else:

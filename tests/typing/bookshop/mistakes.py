@@ -12,6 +12,10 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.urls import path
 
+from django_async_cbv.auth.mixins import (
+    AsyncPermissionRequiredMixin,
+    AsyncUserPassesTestMixin,
+)
 from django_async_cbv.db import aatomic, agather
 from django_async_cbv.sync import iterate, run_sync, to_async
 from django_async_cbv.views import (
@@ -355,3 +359,21 @@ async def wrong_calls_of_the_helper_layer() -> None:
     await agather(Book.objects.all(), in_transaction="maybe")
     # error -> mypy[arg-type] pyright[reportArgumentType]
     iterate(3)
+
+
+class WrongVerdict(AsyncUserPassesTestMixin, AsyncListView[Book]):
+    # error -> mypy[override] pyright[reportIncompatibleMethodOverride]
+    def atest_func(self) -> bool:
+        return True
+
+
+class WrongVerdictType(AsyncPermissionRequiredMixin, AsyncListView[Book]):
+    # error -> mypy[override] pyright[reportIncompatibleMethodOverride]
+    async def ahas_permission(self) -> str:
+        return "yes"
+
+
+class VerdictWithoutAwait(AsyncPermissionRequiredMixin, AsyncListView[Book]):
+    async def ahas_permission(self) -> bool:
+        # error -> mypy[return-value] pyright[reportReturnType]
+        return super().ahas_permission()
