@@ -114,7 +114,17 @@ REPEATED = "Django asks for it several times, with queries in between"
 
 REASONS = {
     **dict.fromkeys(
-        ("get_form", "get_form_class", "get_form_kwargs", "get_initial", "get_prefix"),
+        (
+            "construct_formset",
+            "construct_inlines",
+            "get_form",
+            "get_form_class",
+            "get_form_kwargs",
+            "get_formset",
+            "get_formset_kwargs",
+            "get_initial",
+            "get_prefix",
+        ),
         IN_THE_FORM,
     ),
     **dict.fromkeys(

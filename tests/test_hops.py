@@ -11,9 +11,13 @@ from tests.catalogue import make_rows
 DOCS_TABLE = Path(__file__).parent.parent / "docs" / "hop-table.md"
 # An async override in the middle of an edit view's form may cost two hops more.
 IN_A_FORM = {
+    "construct_formset",
+    "construct_inlines",
     "get_form",
     "get_form_class",
     "get_form_kwargs",
+    "get_formset",
+    "get_formset_kwargs",
     "get_initial",
     "get_prefix",
     "get_queryset",
