@@ -132,7 +132,10 @@ def swap_views(originals: dict[str, type]) -> None:
     for name in views.__all__:
         ours = getattr(views, name)
         django_name = name.removeprefix("Async")
-        django_class = originals[django_name]
+        # Of the formset views Django has none.
+        django_class = originals.get(django_name)
+        if django_class is None:
+            continue
         places = (
             module
             for key, module in list(sys.modules.items())
