@@ -17,13 +17,13 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_it_works_as_on_djangos_view(case):
-    measured(case)
+def test_it_works_as_on_djangos_view(case, blockbuster):
+    measured(case, blockbuster)
 
 
-def test_the_docs_print_this_table():
+def test_the_docs_print_this_table(blockbuster):
     """Written anew with ECOSYSTEM_TABLE=write in the environment."""
-    table = as_markdown((case, measured(case)) for case in CASES)
+    table = as_markdown((case, measured(case, blockbuster)) for case in CASES)
     text, marker, printed = PAGE.read_text(encoding="utf-8").partition(MARKER)
     assert marker
     if os.environ.get("ECOSYSTEM_TABLE") == "write":

@@ -17,6 +17,7 @@ from typing import Any
 from unittest import mock
 
 from asgiref.sync import async_to_sync
+from blockbuster import BlockBuster
 from django.contrib.auth.models import User
 from django.core.cache import cache
 from django.db import transaction
@@ -139,6 +140,8 @@ class Case:
     note = ""
     # What the message says that refuses it, of as_view() or of each request.
     refused = ""
+    # The file and function of the package that block the event loop.
+    blocking: tuple[str, str] | None = None
     settings: dict[str, Any] = {}
     attributes: dict[str, Any] = {"model": Book, "template_name": "ecosystem/page.html"}
 
@@ -262,7 +265,7 @@ def outcome_of(case: Case, views: Any, *, hook: str = "") -> Outcome:
                 *urls.urlpatterns,
                 path("<slug:slug>/", view, name="one"),
                 path("<int:pk>/<slug:slug>/", view, name="canonical"),
-                path("<int:year>/<str:month>/", view, name="month"),
+                path("month/<int:year>/<str:month>/", view, name="month"),
             ]
             own = override_settings(ROOT_URLCONF=urlconf, **case.settings)
             with own, waiting(outcome):
@@ -295,8 +298,11 @@ def nothing_awaits() -> Iterator[None]:
         logging.disable(logging.NOTSET)
 
 
-def measured(case: Case) -> tuple[Outcome, Outcome]:
+def measured(case: Case, blockbuster: BlockBuster) -> tuple[Outcome, Outcome]:
     """Try a case; return what came of it on our view, without and with async hook."""
+    if case.blocking:
+        for function in blockbuster.functions.values():
+            function.can_block_in(*case.blocking)
     with nothing_awaits() if case.refused else nullcontext():
         theirs = outcome_of(case, Django())
         plain = outcome_of(case, Ours())

@@ -1,6 +1,19 @@
 """What is tried: a module for each package, in the order of the table."""
 
-from tests.ecosystem.cases import braces, guardian  # noqa: F401 - they register themselves
+from tests.ecosystem.cases import (  # noqa: F401 - they register themselves
+    accounts,
+    braces,
+    crispy,
+    csp,
+    extra,
+    filters,
+    guardian,
+    htmx,
+    limits,
+    rules,
+    tables2,
+    toolbar,
+)
 from tests.ecosystem.trying import CASES
 
 __all__ = ["CASES"]
