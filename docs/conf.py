@@ -45,7 +45,11 @@ def show_bases(
 ) -> None:
     """Show the classes that a reader knows: no type arguments, no helper of ours."""
     classes = [get_origin(base) or base for base in bases]
-    bases[:] = [base for base in classes if base not in {Twins, Generic}]
+    bases[:] = [
+        base
+        for base in classes
+        if base not in {Twins, Generic} and not base.__module__.endswith("._formsets")
+    ]
 
 
 def setup(app: Sphinx) -> None:
