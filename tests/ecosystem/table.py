@@ -37,6 +37,8 @@ def heading(package: str) -> str:
 def as_markdown(rows: Iterable[tuple[Case, tuple[Outcome, Outcome]]]) -> str:
     """A section for each package, a row for each case."""
     lines = []
+    # Django first.
+    rows = sorted(rows, key=lambda row: (row[0].package != "Django", row[0].package))
     for package, of_package in groupby(rows, lambda row: row[0].package):
         lines += [
             "",

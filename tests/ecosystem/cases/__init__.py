@@ -5,6 +5,7 @@ from tests.ecosystem.cases import (  # noqa: F401 - they register themselves
     braces,
     crispy,
     csp,
+    djangos,
     extra,
     filters,
     guardian,

@@ -60,8 +60,11 @@ class RatelimitHandler(Ratelimit):
 class RatelimitAsyncHandler(Case):
     package = "django-ratelimit"
     what = "`ratelimit` on an `async def get()`"
-    refused = "get() is an `async def` under a decorator that makes it sync"
-    note = "Put it on `dispatch`."
+    refused = "You cannot call this from an async context"
+    note = (
+        "It asks on the event loop who the user is, and in the cache. Put it on "
+        "`dispatch`, or on a sync handler."
+    )
 
     def view(self, views: Any) -> Any:
         if not views.is_ours:
