@@ -26,6 +26,7 @@ from django_async_cbv.views import (
     AsyncDetailView,
     AsyncFormView,
     AsyncListView,
+    AsyncModelFormSetView,
     AsyncRedirectView,
     AsyncTemplateView,
     AsyncUpdateView,
@@ -377,3 +378,24 @@ class VerdictWithoutAwait(AsyncPermissionRequiredMixin, AsyncListView[Book]):
     async def ahas_permission(self) -> bool:
         # error -> mypy[return-value] pyright[reportReturnType]
         return super().ahas_permission()
+
+
+# Formsets.
+
+
+class WrongFormsetKwargs(AsyncModelFormSetView[Book]):
+    # error -> mypy[override] mypy[override] pyright[reportIncompatibleMethodOverride]
+    async def aget_formset_kwargs(self) -> list[str]:
+        return []
+
+
+class FormsetOfAnotherModel(AsyncModelFormSetView[Book]):
+    # error -> mypy[override] pyright[reportIncompatibleMethodOverride]
+    async def aget_queryset(self) -> QuerySet[Author]:
+        return Author.objects.all()
+
+
+class UnawaitedFormset(AsyncModelFormSetView[Book]):
+    async def aformset_valid(self, formset: Any) -> HttpResponse:
+        # error -> mypy[return-value] pyright[reportReturnType]
+        return super().aformset_valid(formset)
