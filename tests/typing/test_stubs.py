@@ -9,6 +9,7 @@ import pytest
 
 from django_async_cbv import views
 from django_async_cbv.hooks import HOOKS
+from django_async_cbv.views import _formsets
 from tests.typing.checkers import mypy
 
 PRELUDE = """
@@ -43,8 +44,11 @@ OVERLOADED = {"get_context_object_name"}
 
 
 def django_class(name):
+    """Where the class is that ours is the twin of, and the class."""
     module = getattr(views, name).__module__.rpartition(".")[2]
-    path = f"django.views.generic.{module}"
+    # Of formsets Django has no views, and ours are twins of their own.
+    is_django = module != "formsets"
+    path = f"django.views.generic.{module}" if is_django else _formsets.__name__
     return path, getattr(importlib.import_module(path), name.removeprefix("Async"))
 
 

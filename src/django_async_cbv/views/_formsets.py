@@ -298,6 +298,8 @@ class BaseModelFormSetView(ModelFormSetMixin[_M], ProcessFormSetView):
 class BaseInlineFormSetView(InlineFormSetMixin[_M], ProcessFormSetView):
     """An inline formset view without a response mixin."""
 
+    object: _M
+
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Answer with the page of the formset."""
         self.object = self.get_object()
@@ -423,6 +425,8 @@ class BaseCreateWithInlinesView(
 ):
     """A create view with inline formsets, without a response mixin."""
 
+    object: _M | None
+
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Answer with a blank form."""
         self.object = None
@@ -438,6 +442,8 @@ class BaseUpdateWithInlinesView(
     ModelFormWithInlinesMixin[_M, _ModelF], ProcessFormWithInlinesView
 ):
     """An update view with inline formsets, without a response mixin."""
+
+    object: _M
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Answer with the object's form."""
