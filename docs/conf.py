@@ -3,9 +3,17 @@
 from importlib.metadata import version as installed_version
 from typing import Any, Generic, get_origin
 
+import django
+from django.conf import settings
 from sphinx.application import Sphinx
 
 from django_async_cbv.hooks import Twins
+
+# The auth views import models.
+settings.configure(
+    INSTALLED_APPS=["django.contrib.auth", "django.contrib.contenttypes"]
+)
+django.setup()
 
 project = "django-async-cbv"
 author = "The django-async-cbv contributors"
@@ -33,6 +41,11 @@ autodoc_member_order = "bysource"
 autodoc_typehints = "none"
 default_role = "code"
 nitpicky = True
+# Which Django's reference leaves out.
+nitpick_ignore = [
+    ("py:class", "django.contrib.auth.views.PasswordContextMixin"),
+    ("py:class", "django.contrib.auth.views.RedirectURLMixin"),
+]
 
 html_theme = "furo"
 html_static_path = ["static"]
