@@ -19,12 +19,18 @@ def verdict(case: Case, ours: Outcome, awaiting: Outcome) -> str:
     if case.refused:
         when = "each request fails" if ours.is_routed else "refused"
         return f"{when}: “{case.refused}”"
-    return "works, with a note" if notes(case, awaiting) else "works as it is"
+    is_noted = case.note or awaiting.held
+    return "works, with a note" if is_noted else "works as it is"
 
 
-def notes(case: Case, awaiting: Outcome) -> str:
-    held = HELD if awaiting.held and not case.refused else ""
-    return " ".join(filter(None, [case.note, held]))
+def notes(case: Case, ours: Outcome, awaiting: Outcome) -> str:
+    said = [case.note]
+    if awaiting.held and not case.refused:
+        said.append(HELD)
+    if case.middleware:
+        number = {0: "no hop", 1: "1 hop"}.get(ours.added, f"{ours.added} hops")
+        said.append(f"The middleware adds {number} to a request.")
+    return " ".join(filter(None, said))
 
 
 def heading(package: str) -> str:
@@ -52,7 +58,12 @@ def as_markdown(rows: Iterable[tuple[Case, tuple[Outcome, Outcome]]]) -> str:
             if not case.refused:
                 hops, more = str(ours.hops), f"{awaiting.hops} (`{case.hook}`)"
             lines.append(
-                f"| {case.what} | {verdict(case, ours, awaiting)} | {hops} | {more} "
-                f"| {notes(case, awaiting)} |"
+                "| {} | {} | {} | {} | {} |".format(
+                    case.what.replace("|", r"\|"),
+                    verdict(case, ours, awaiting),
+                    hops,
+                    more,
+                    notes(case, ours, awaiting),
+                )
             )
     return "\n".join([*lines, ""])

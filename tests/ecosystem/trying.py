@@ -120,7 +120,7 @@ class Visitor:
 
 
 # Different with each answer, whoever gives it.
-TIMES = {"Expires", "Last-Modified"}
+TIMES = {"Age", "Expires", "Last-Modified"}
 
 
 class Case:
@@ -140,6 +140,8 @@ class Case:
     note = ""
     # What the message says that refuses it, of as_view() or of each request.
     refused = ""
+    # A middleware, whose hops are counted apart from the view's.
+    middleware = ""
     # The file and function of the package that block the event loop.
     blocking: tuple[str, str] | None = None
     settings: dict[str, Any] = {}
@@ -194,6 +196,8 @@ class Outcome:
     # Whether a worker has waited for what is async.
     held: bool = False
     awaited: int = 0
+    # The hops that the case's middleware adds.
+    added: int = 0
     # Whether as_view() has accepted the class.
     is_routed: bool = False
     error: str = ""
@@ -298,6 +302,18 @@ def nothing_awaits() -> Iterator[None]:
         logging.disable(logging.NOTSET)
 
 
+def added_by(case: Case) -> int:
+    """How many hops the case's middleware adds to a whole request."""
+
+    def whole(middleware: list[str]) -> int:
+        chain = {**case.settings, "MIDDLEWARE": middleware}
+        with override_settings(ROOT_URLCONF=urls, **chain), count_hops() as hops:
+            assert async_to_sync(AsyncClient().get)("/plain/").status_code == 200
+        return hops.count
+
+    return whole([case.middleware]) - whole([])
+
+
 def measured(case: Case, blockbuster: BlockBuster) -> tuple[Outcome, Outcome]:
     """Try a case; return what came of it on our view, without and with async hook."""
     if case.blocking:
@@ -312,8 +328,11 @@ def measured(case: Case, blockbuster: BlockBuster) -> tuple[Outcome, Outcome]:
         if case.refused:
             assert case.refused in ours.error, ours.error or "not refused"
         else:
-            assert ours.answers == theirs.answers
+            for ours_, theirs_ in zip(ours.answers, theirs.answers, strict=True):
+                assert ours_ == theirs_, f"{ours_} != {theirs_}"
     assert case.refused or awaiting.awaited
+    if case.middleware:
+        plain.added = added_by(case)
     return plain, awaiting
 
 

@@ -46,6 +46,9 @@ from django.views.decorators.vary import vary_on_cookie, vary_on_headers
 from tests.ecosystem.models import Author, Book
 from tests.ecosystem.trying import Decorated, Site, tried
 
+AUSER = (
+    "Django's async way to the user takes three hops more; on `dispatch` all is one."
+)
 UNAWAITED = "It returned an unawaited coroutine instead"
 
 
@@ -67,7 +70,7 @@ def without(name: str) -> list[str]:
     return [one for one in settings.MIDDLEWARE if one != middleware]
 
 
-@both("`login_required`")
+@both("`login_required`", note=AUSER)
 class LoginRequired(Decorated):
     decorator = login_required
 
@@ -76,7 +79,7 @@ class LoginRequired(Decorated):
         assert b"Emma by Jane" in site.client(site.ann).get("/").content
 
 
-@both("`permission_required`")
+@both("`permission_required`", note=AUSER)
 class PermissionRequired(Decorated):
     decorator = permission_required("ecosystem.view_book", raise_exception=True)
 
@@ -90,7 +93,7 @@ class PermissionRequired(Decorated):
         assert b"Emma by Jane" in site.client(site.ann).get("/").content
 
 
-@both("`user_passes_test`")
+@both("`user_passes_test`", note=AUSER)
 class UserPassesTest(Decorated):
     # A test that queries.
     decorator = user_passes_test(

@@ -9,20 +9,19 @@ from django_htmx.http import HttpResponseClientRedirect, trigger_client_event
 from tests.ecosystem.models import Book
 from tests.ecosystem.trying import Case, Site, tried
 
+MIDDLEWARE = "django_htmx.middleware.HtmxMiddleware"
 HTMX = {"headers": {"HX-Request": "true", "HX-Target": "books"}}
 
 
 class Htmx(Case):
     package = "django-htmx"
-    settings = {
-        "MIDDLEWARE": [*settings.MIDDLEWARE, "django_htmx.middleware.HtmxMiddleware"]
-    }
+    settings = {"MIDDLEWARE": [*settings.MIDDLEWARE, MIDDLEWARE]}
 
 
 @tried
 class Partial(Htmx):
     what = "`HtmxMiddleware`, and `request.htmx` in a hook"
-    hook = "aget_context_data"
+    middleware = MIDDLEWARE
 
     def view(self, views: Any) -> Any:
         def get_queryset(view: Any) -> Any:

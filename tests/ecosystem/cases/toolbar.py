@@ -8,6 +8,8 @@ from django.conf import settings
 
 from tests.ecosystem.trying import Case, Site, tried
 
+MIDDLEWARE = "debug_toolbar.middleware.DebugToolbarMiddleware"
+
 
 @tried
 class Toolbar(Case):
@@ -15,13 +17,11 @@ class Toolbar(Case):
     what = "`DebugToolbarMiddleware`"
     blocking = ("debug_toolbar/middleware.py", "_postprocess")
     note = "For development alone: it reads files and renders on the event loop."
+    middleware = MIDDLEWARE
     settings = {
         "DEBUG": True,
         "INTERNAL_IPS": ["127.0.0.1"],
-        "MIDDLEWARE": [
-            "debug_toolbar.middleware.DebugToolbarMiddleware",
-            *settings.MIDDLEWARE,
-        ],
+        "MIDDLEWARE": [MIDDLEWARE, *settings.MIDDLEWARE],
     }
 
     def view(self, views: Any) -> Any:
