@@ -468,6 +468,12 @@ class InlineFormSetViewTests(LibraryTestCase):
         self.assertEqual(len(outcome.of(Book)), 2)
 
 
+class AuthorForm(forms.ModelForm):
+    class Meta:
+        model = Author
+        fields = ["name", "slug"]
+
+
 class BookInline(views.AsyncInlineFormSetFactory):
     model = Book
     fields = ("title", "isbn", "published", "scan")
@@ -482,10 +488,8 @@ class InlinesTests(LibraryTestCase):
         return self.subjects("UpdateWithInlinesView", mixin, **attributes)
 
     def subjects(self, name, mixin, **attributes):
-        attributes = {"inlines": [BookInline], **attributes}
-        return subjects(
-            name, mixin, model=Author, fields=["name", "slug"], **attributes
-        )
+        attributes = {"inlines": [BookInline], "fields": ["name", "slug"]} | attributes
+        return subjects(name, mixin, model=Author, **attributes)
 
     async def test_pages(self):
         outcome = await self.assertSame(self.creating(), Sent())
@@ -658,6 +662,45 @@ class InlinesTests(LibraryTestCase):
             self.assertEqual(made["name"], "CY")
             isbns = [row["isbn"] for row in outcome.of(Book)]
             self.assertEqual(isbns, ["111", "222", "333", "444"])
+
+    async def test_save_of_a_form_with_a_signature_of_its_own(self):
+        class PassingOn(AuthorForm):
+            def save(self, *args, **kwargs):
+                return super().save(*args, **kwargs)
+
+        class Explicit(AuthorForm):
+            def save(self, shout=False, commit=True):
+                if shout:
+                    self.instance.name = self.instance.name.upper()
+                return super().save(commit)
+
+        class Hesitant(AuthorForm):
+            def save(self, commit=False):
+                return super().save(commit)
+
+        calls = {
+            PassingOn: [((), {}), ((True,), {}), ((False,), {}), ((), {"commit": 0})],
+            Explicit: [((True,), {}), ((True, False), {}), ((), {"commit": False})],
+            Hesitant: [((), {}), ((True,), {})],
+        }
+        data = books_of(book("333"), name="Cy", slug="cy")
+        for form_class, arguments in calls.items():
+            for args, kwargs in arguments:
+
+                class Own:
+                    how = args, kwargs
+
+                    def form_valid(self, form):
+                        self.object = form.save(*self.how[0], **self.how[1])
+                        saved = not self.object._state.adding
+                        self.object.save()
+                        return HttpResponse(f"{saved} {self.object.books.count()}")
+
+                with self.subTest(form_class.__name__, args=args, kwargs=kwargs):
+                    tried = self.creating(Own, fields=None, form_class=form_class)
+                    outcome = await self.assertSame(tried, Sent("post", data))
+                    self.assertIn(outcome.content, {"True 1", "False 0"})
+                    self.assertEqual(outcome.of(Book)[-1]["isbn"], "333")
 
     async def test_form_valid_that_refuses(self):
         class Refusing:

@@ -7,6 +7,7 @@ Names, attributes and hooks are those of django-extra-views.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from typing import TYPE_CHECKING, Any
 
 from django.forms import all_valid
@@ -214,7 +215,8 @@ class BaseInlineFormSetFactory(BaseFormSetFactory):
     def get_factory_kwargs(self) -> dict[str, Any]:
         """Return the arguments to make the formset's class with."""
         kwargs = super().get_factory_kwargs()
-        kwargs.setdefault("fields", self.fields)
+        # Until Django 5.2 goes: its inline formset adds the foreign key to the list.
+        kwargs.setdefault("fields", copy(self.fields))
         kwargs.setdefault("exclude", self.exclude)
         form_class = self.get_form_class()
         if form_class:

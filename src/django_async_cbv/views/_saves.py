@@ -51,8 +51,7 @@ class JoinedSaves:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Save the form, and with it what is left; only the form without commit."""
-        arguments = inspect.signature(self._save).bind(*args, **kwargs).arguments
-        if not arguments.get("commit", True):
+        if not self._commits(args, kwargs):
             return self._save(*args, **kwargs)
         with _atomically(self._all_databases()):
             saved = self._save(*args, **kwargs)
@@ -60,6 +59,16 @@ class JoinedSaves:
                 formset.save()
         self.left = []
         return saved
+
+    def _commits(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+        """Whether the form, whose save() may be the project's own, is told to save."""
+        signature = inspect.signature(self._save)
+        if "commit" not in signature.parameters:
+            # It passes on what Django's save() takes: that alone.
+            return bool(kwargs.get("commit", args[0] if args else True))
+        told = signature.bind(*args, **kwargs)
+        told.apply_defaults()
+        return bool(told.arguments["commit"])
 
     def finish(self) -> None:
         """Save what is left by a form_valid() that has saved the object itself."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Sequence
+from copy import copy
 from typing import TYPE_CHECKING, Any
 
 from django.db.models import Model
@@ -321,7 +322,8 @@ class AsyncBaseInlineFormSetFactory(
     def aget_factory_kwargs(self) -> Body[dict[str, Any]]:
         """Return the arguments to make its class with; twin of get_factory_kwargs()."""
         kwargs: dict[str, Any] = yield call(super().aget_factory_kwargs)
-        kwargs.setdefault("fields", self.fields)
+        # Until Django 5.2 goes: its inline formset adds the foreign key to the list.
+        kwargs.setdefault("fields", copy(self.fields))
         kwargs.setdefault("exclude", self.exclude)
         form_class = yield call(self.aget_form_class)
         if form_class:
