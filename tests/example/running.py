@@ -124,14 +124,17 @@ def answers(url: str) -> bool:
 
 @contextmanager
 def running(
-    command: Sequence[str], log: Path, environment: Mapping[str, str]
+    command: Sequence[str],
+    log: Path,
+    environment: Mapping[str, str],
+    folder: Path = PROJECT,
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run `command` in the project's folder; leave nothing of it behind."""
+    """Run `command` in the project's `folder`; leave nothing of it behind."""
     with (
         log.open("wb") as output,
         subprocess.Popen(
             [sys.executable, *command],
-            cwd=PROJECT,
+            cwd=folder,
             env=dict(environment),
             stdin=subprocess.DEVNULL,
             stdout=output,

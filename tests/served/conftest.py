@@ -1,4 +1,4 @@
-"""The servers use no database, so that they are started on one of the two alone."""
+"""The servers of the commands use no database: they are started on one of the two."""
 
 from django.conf import settings
 
