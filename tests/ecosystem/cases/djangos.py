@@ -17,6 +17,7 @@ from django.contrib.auth.models import Permission
 from django.db import connection, transaction
 from django.http import Http404
 from django.utils.csp import CSP
+from django.utils.decorators import method_decorator
 from django.views.debug import SafeExceptionReporterFilter
 from django.views.decorators.cache import cache_control, cache_page, never_cache
 from django.views.decorators.clickjacking import (
@@ -422,6 +423,8 @@ def make_and_fail(view: Any, request: Any) -> Any:
 class Transaction(Decorated):
     """A page that writes and then says that it is not there."""
 
+    decorator = transaction.atomic
+
     base = "View"
     hook = "post"
     attributes = {"post": make_and_fail}
@@ -438,7 +441,25 @@ class Transaction(Decorated):
     note="It is sync, and around an async view; put it on `dispatch`.",
 )
 class Atomic(Transaction):
-    decorator = transaction.atomic
+    pass
+
+
+@tried
+class AtomicAsyncHandler(Transaction):
+    what = "`transaction.atomic` on an `async def post()`"
+    refused = "You cannot call this from an async context"
+    note = "Await `async with aatomic()` in the handler, or put it on `dispatch`."
+
+    def view(self, views: Any) -> Any:
+        if not views.is_ours:
+            return super().view(views)
+
+        async def post(view: Any, request: Any) -> Any:
+            await Author.objects.acreate(**AUTHOR)
+            raise Http404
+
+        post = method_decorator(transaction.atomic)(post)
+        return type("Page", (views.View,), {"post": post})
 
 
 @both("`transaction.non_atomic_requests`, with `ATOMIC_REQUESTS`")
