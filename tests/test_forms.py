@@ -114,6 +114,38 @@ class TestForm(SimpleTestCase):
         ):
             await ais_valid(Sync({"name": "a"}))
 
+    async def test_an_async_one_under_djangos_name_is_refused(self):
+        class AsyncField(forms.Form):
+            name = forms.CharField()
+
+            async def clean_name(self):
+                return "ada"
+
+        class AsyncClean(forms.Form):
+            async def clean(self):
+                pass
+
+        for cls, name in ((AsyncField, "clean_name"), (AsyncClean, "clean")):
+            with self.assertRaisesMessage(
+                ImproperlyConfigured, f"{cls.__name__}.{name}() is async"
+            ):
+                await ais_valid(cls({"name": "a"}))
+            formset = forms.formset_factory(cls)(
+                {"form-TOTAL_FORMS": "1", "form-INITIAL_FORMS": "0", "form-0-name": "a"}
+            )
+            with self.assertRaisesMessage(ImproperlyConfigured, f"rename it a{name}()"):
+                await ais_valid(formset)
+
+    async def test_asked_again_it_has_its_answer(self):
+        form = SignUp({"name": "taken", "email": "a@b"})
+        self.assertIs(await ais_valid(form), False)
+        order = [*form.order]
+        self.assertIs(await ais_valid(form), False)
+        self.assertEqual((form.errors, form.order), ({"name": ["Taken."]}, order))
+        form.full_clean()
+        self.assertIs(form.is_valid(), True)
+        self.assertIs(await ais_valid(form), False)
+
 
 class TagForm(forms.ModelForm):
     class Meta:

@@ -49,6 +49,7 @@ ORDER = [
     "auth",
     "auth.mixins",
     "auth.views",
+    "auth.urls",
     "messages",
     "checks",
     "apps",

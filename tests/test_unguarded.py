@@ -196,9 +196,11 @@ class TestAtomicRequests(TestCase):
         )
 
     def test_async_views_of_djangos(self):
-        for view in (function, AsyncPage.as_view()):
+        for view, name in ((function, "function"), (AsyncPage.as_view(), "AsyncPage")):
             found = told(path("", view))["async_cbv.E009"]
-            self.assertIn("is async, and ATOMIC_REQUESTS is on for default", found.msg)
+            self.assertIn(
+                f"{name} is async, and ATOMIC_REQUESTS is on for default", found.msg
+            )
 
     def test_others(self):
         found = told(

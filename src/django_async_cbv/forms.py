@@ -25,8 +25,9 @@ async def ais_valid(form: BaseForm | BaseFormSet[Any]) -> bool:
     its instance and validates that again, for one hop more. Of a formset: the
     same for each of its forms that is not to be deleted, then its own aclean().
 
-    Views do this for their forms. Raise ImproperlyConfigured for an aclean...()
-    that is not async.
+    Views do this for their forms. Asked again, it has its answer, as Django's
+    is_valid() has. Raise ImproperlyConfigured for an aclean...() that is not
+    async, and for a clean...() that is.
     """
     valid: bool = await Flow(validate(form)).run()
     return valid
@@ -34,10 +35,14 @@ async def ais_valid(form: BaseForm | BaseFormSet[Any]) -> bool:
 
 def validate(form: Any) -> Body[bool]:
     """As ais_valid(), in a lifted body: Django's own part joins the hop it is in."""
-    valid: bool = yield call(form.is_valid)
-    if not form.is_bound:
-        return valid
     is_formset = isinstance(form, BaseFormSet)
+    if form.is_bound:
+        for one in [*form.forms, form] if is_formset else [form]:
+            _refuse_async(one)
+    valid: bool = yield call(form.is_valid)
+    # Django makes it anew when it cleans anew.
+    if not form.is_bound or getattr(form, "_acleaned", None) is form._errors:
+        return valid
     asks = [one for one in (form.forms if is_formset else [form]) if _asks(one)]
     if not (asks or (is_formset and _cleaner(form, "aclean"))):
         return valid
@@ -45,6 +50,7 @@ def validate(form: Any) -> Body[bool]:
         yield call(_clean_form, one)
     if is_formset:
         yield call(_clean_together, form)
+    form._acleaned = form._errors
     valid = yield call(form.is_valid)
     return valid
 
@@ -59,6 +65,16 @@ def _to_be_cleaned(form: Any, asks: list[Any]) -> list[Any]:
         if not (one.empty_permitted and not one.has_changed())
         and not (can_delete and form._should_delete_form(one))
     ]
+
+
+def _refuse_async(form: Any) -> None:
+    """Raise ImproperlyConfigured for an async clean(), which Django won't await."""
+    for name in ("clean", *(f"clean_{field}" for field in getattr(form, "fields", ()))):
+        if iscoroutinefunction(getattr(form, name, None)):
+            raise ImproperlyConfigured(
+                f"{type(form).__name__}.{name}() is async, and Django does not await "
+                f"it: rename it a{name}()."
+            )
 
 
 def _asks(form: Any) -> bool:

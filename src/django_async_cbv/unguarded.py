@@ -104,10 +104,11 @@ def not_atomic(callback: Callable[..., Any]) -> Problem | None:
     ]
     if not (aliases and iscoroutinefunction(callback)):
         return None
-    name = getattr(callback, "__qualname__", repr(callback))
+    named = getattr(callback, "view_class", callback)
+    name = getattr(named, "__qualname__", repr(callback))
     return Problem(
         "async_cbv.E009",
-        f"{name}() is async, and ATOMIC_REQUESTS is on for {', '.join(aliases)}: "
+        f"{name} is async, and ATOMIC_REQUESTS is on for {', '.join(aliases)}: "
         "Django refuses each request",
         "make it an AsyncView, or put transaction.non_atomic_requests on it, and "
         "aatomic() around what it writes.",
