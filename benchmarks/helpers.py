@@ -123,7 +123,10 @@ async def _measure(rounds: int, rows: int) -> dict[str, Any]:
     # As in a request: one thread for its sync code, and one connection.
     async with ThreadSensitiveContext():
         try:
-            gather = await _alternate(_ways_to_gather(), rounds)
+            ways = _ways_to_gather()
+            for way in ways.values():  # the threads are there from now on
+                await way()
+            gather = await _alternate(ways, rounds)
             iterate, counts = {}, {}
             for shape in SHAPES:
                 ways = _ways_to_iterate(shape, rows)
@@ -145,8 +148,6 @@ async def _alternate(
     samples: dict[str, dict[str, list[float]]] = {
         name: {"clock": [], "processor": []} for name in ways
     }
-    for way in ways.values():
-        await way()
     for number in range(rounds):
         for name in list(ways)[:: -1 if number % 2 else 1]:
             gc.collect()

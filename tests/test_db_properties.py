@@ -28,7 +28,7 @@ from tests.concurrency import forget_connections
 
 ALIASES = ["default", "other"]
 SECONDS = 30  # until one tree is called a deadlock
-EXAMPLES = 200
+EXAMPLES = 150
 
 
 class Failed(Exception):
