@@ -376,10 +376,10 @@ async def _batches(
         while not ended:
             batch, error = await run_sync(take)
             ended = error is not None or len(batch) < size
-            # Handed over one by one, and not held once they are.
-            batch.reverse()
-            while batch:
-                yield batch.pop()
+            for item in batch:
+                yield item
+            # Not held while the next ones are made.
+            batch = item = None  # type: ignore[assignment]
             if error is not None:
                 try:
                     raise error
