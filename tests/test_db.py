@@ -9,7 +9,7 @@ import functools
 import gc
 import os
 import threading
-from unittest import mock
+from unittest import mock, skipUnless
 
 from asgiref.sync import ThreadSensitiveContext, async_to_sync, sync_to_async
 from django.core.management import BaseCommand, call_command
@@ -388,6 +388,57 @@ class TestTasks(TestCase):
         await task
         self.assertEqual(await names(), ["a", "later"])
 
+    async def test_a_task_that_outlives_a_rollback_is_refused(self):
+        go_on = asyncio.Event()
+
+        async def sibling():
+            await go_on.wait()
+            await names()
+
+        async def fails():
+            raise Failed
+
+        async with aatomic():
+            with contextlib.suppress(Failed):
+                async with aatomic():
+                    task = asyncio.create_task(sibling())
+                    await asyncio.gather(fails(), task)
+            go_on.set()
+            with self.assertRaisesMessage(
+                TransactionManagementError, "rolled back since"
+            ):
+                await task
+            await write("a")
+        self.assertEqual(await names(), ["a"])
+        # However many are rolled back, one wrapper looks out for them.
+        for _ in range(10):
+            with contextlib.suppress(Failed):
+                async with aatomic():
+                    raise Failed
+        wrappers = await run_sync(lambda: connection.execute_wrappers)
+        self.assertEqual(len(wrappers), 1)
+
+    async def test_a_block_of_a_task_that_is_over(self):
+        """As enterAsyncContext() of a test case's setup leaves one open."""
+        atomic = aatomic()
+        context = contextvars.copy_context()
+        loop = asyncio.get_running_loop()
+        await loop.create_task(atomic.__aenter__(), context=context)
+
+        async def work():
+            async with aatomic():
+                await write("a")
+
+        await loop.create_task(work(), context=context)
+        leaving = atomic.__aexit__(None, None, None)
+        await loop.create_task(leaving, context=context)
+        self.assertEqual(await names(), ["a"])
+
+    async def test_it_is_not_left_by_who_has_not_entered_it(self):
+        atomic = aatomic()
+        with self.assertRaisesMessage(RuntimeError, "had not entered it"):
+            await atomic.__aexit__(None, None, None)
+
     async def test_a_task_begun_between_two_blocks_is_outside_of_the_inner_one(self):
         inside, done = asyncio.Event(), asyncio.Event()
 
@@ -471,6 +522,76 @@ class TestOnItsOwn(ServedTestCase):
             )
         self.assertEqual(results[0], [])
         self.assertIsInstance(results[1], Failed)
+
+    async def outlive(self, block):
+        """A block goes on after its request; what is left, and what is raised."""
+        inside, go_on = asyncio.Event(), asyncio.Event()
+
+        async def transfer():
+            async with block():
+                await write("debit")
+                inside.set()
+                await go_on.wait()
+                await write("credit")
+
+        async with ThreadSensitiveContext():
+            task = asyncio.create_task(transfer())
+            await inside.wait()
+            wrapper = await run_sync(lambda: connections["default"])
+        # As the collector does, its thread being gone.
+        await asyncio.to_thread(wrapper.connection.close)
+        go_on.set()
+        await asyncio.wait([task])
+        return task.exception(), await names()
+
+    async def test_a_block_that_outlives_its_request_is_lost_whole(self):
+        error, left = await self.outlive(aatomic)
+        self.assertIsInstance(error, TransactionManagementError)
+        self.assertIn("outlived its request", str(error))
+        self.assertEqual(left, [])
+
+    async def test_left_in_another_task(self):
+        before = await run_sync(threading.get_ident)
+        async with contextlib.AsyncExitStack() as stack:
+            await stack.enter_async_context(aatomic())
+            await write("a")
+            await asyncio.create_task(stack.aclose())
+        self.assertEqual(await names(), ["a"])
+        async with aatomic():
+            await write("b")
+            inside = await run_sync(threading.get_ident)
+        self.assertNotEqual(inside, before)
+        self.assertEqual(await names(), ["a", "b"])
+
+    @skipUnless(connection.vendor == "postgresql", "SQLite: has one writer at a time")
+    async def test_a_finalizer_leaves_no_block_of_another_task(self):
+        shared = aatomic()
+        inside, go_on = asyncio.Event(), asyncio.Event()
+
+        async def generator():
+            async with shared:
+                yield
+
+        async def abandoning():
+            items = generator()
+            await anext(items)
+
+        async def transfer():
+            async with shared:
+                await write("debit")
+                inside.set()
+                await go_on.wait()
+                await write("credit")
+
+        task = asyncio.create_task(transfer())
+        await inside.wait()
+        await asyncio.create_task(abandoning())
+        gc.collect()
+        for _ in range(20):
+            await asyncio.sleep(0)
+        go_on.set()
+        await task
+        self.assertEqual(await names(), ["debit", "credit"])
 
     async def test_an_abandoned_generator_rolls_back(self):
         async def generator():

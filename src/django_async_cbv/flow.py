@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import inspect
 import threading
 from collections.abc import Callable, Generator
 from types import CoroutineType
-from typing import Any, NoReturn, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from asgiref.sync import iscoroutinefunction
 
@@ -126,6 +127,7 @@ class Flow:
                     # is in (a save is never torn) and begins no other.
                     self._abandoned = True
                     if not self._unwinds:
+                        self._drop()
                         raise
                     await self._take_back(error)
                     continue
@@ -143,8 +145,15 @@ class Flow:
         with contextlib.suppress(asyncio.CancelledError):
             await run_to_the_end(_nothing)
         self._abandoned = False
-        self._job = self.awaiting = None
+        self._drop()
+        self._job = None
         self._value, self._error = None, error
+
+    def _drop(self) -> None:
+        """Close a coroutine of the user's that nobody is going to await."""
+        awaiting, self.awaiting = self.awaiting, None
+        if isinstance(awaiting, Call) and awaiting.func is _given:
+            awaiting.args[0].close()
 
     def enter(self) -> Any:
         """
@@ -178,6 +187,9 @@ class Flow:
             if step is None:
                 value, error = self._value, self._error
                 self._value = self._error = None
+                if isinstance(error, GeneratorExit):
+                    # To a generator it means that it is closed.
+                    error = _as_runtime_error(error)
                 try:
                     if error is None:
                         step = stack[-1].send(value)
@@ -211,7 +223,11 @@ class Flow:
                         self.awaiting = value
                         return
                     if isinstance(value, CoroutineType):
-                        _refuse(value, target)
+                        _refuse_lost(target, value)
+                        # As Django's own options() gives one in sync code, and
+                        # others do where view_is_async says that they may.
+                        self.awaiting = Call(_given, (value,))
+                        return
                 else:
                     value = target.func(*target.args, **target.kwargs)
                 self._value = value
@@ -235,12 +251,26 @@ def _only(first: Call) -> Body[Any]:
     return (yield first)
 
 
-def _refuse(coroutine: CoroutineType[Any, Any, Any], target: Call) -> NoReturn:
-    coroutine.close()
-    raise TypeError(
-        f"{target.func!r} is sync, and returned a coroutine, which was not begun: a "
-        "decorator that knows nothing of async would be over before its body begins."
-    )
+def _refuse_lost(target: Call, coroutine: CoroutineType[Any, Any, Any]) -> None:
+    """Raise TypeError for the coroutine of an `async def` under a sync decorator."""
+    function = inspect.unwrap(target.func)
+    if function is not target.func and iscoroutinefunction(function):
+        coroutine.close()
+        raise TypeError(
+            f"{target.func!r} is sync, and returned a coroutine, which was not begun: "
+            "a decorator that knows nothing of async would be over before its body "
+            "begins."
+        )
+
+
+def _as_runtime_error(error: GeneratorExit) -> RuntimeError:
+    raised = RuntimeError("The view raised GeneratorExit.")
+    raised.__cause__ = error
+    return raised
+
+
+async def _given(coroutine: CoroutineType[Any, Any, Any]) -> Any:
+    return await coroutine
 
 
 def _make_response(target: Call) -> Any:

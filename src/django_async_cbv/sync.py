@@ -329,9 +329,11 @@ def iterate(
         return _passed_on(iterable)
     if isinstance(iterable, BaseManager):
         raise TypeError(f"{iterable!r} can't be iterated over: use its all().")
-    if not isinstance(iterable, Iterable):
-        raise TypeError(f"{iterable!r} can't be iterated over.")
-    return _batches(iterable.__iter__, chunk_size or ITEMS)
+    # iter() takes what has a __getitem__() as well.
+    anything: Any = iterable
+    if not (isinstance(anything, Iterable) or hasattr(type(anything), "__getitem__")):
+        raise TypeError(f"{anything!r} can't be iterated over.")
+    return _batches(lambda: iter(anything), chunk_size or ITEMS)
 
 
 async def _passed_on(iterable: AsyncIterable[_T]) -> AsyncGenerator[_T, None]:
@@ -376,10 +378,10 @@ async def _batches(
         while not ended:
             batch, error = await run_sync(take)
             ended = error is not None or len(batch) < size
-            # Handed over one by one, and not held once they are.
-            batch.reverse()
-            while batch:
-                yield batch.pop()
+            for item in batch:
+                yield item
+            # Not held while the next ones are made.
+            batch = item = None  # type: ignore[assignment]
             if error is not None:
                 try:
                     raise error
@@ -527,7 +529,8 @@ class _AsyncContext(AbstractAsyncContextManager[_T], Generic[_T]):
 
     def __init__(self, make: Callable[[], AbstractContextManager[_T]]) -> None:
         self._make = make
-        self._entered: list[AbstractContextManager[_T]] = []
+        # Each with the thread that it was entered in.
+        self._entered: list[tuple[AbstractContextManager[_T], threading.Thread]] = []
 
     async def __aenter__(self) -> _T:
         count = len(self._entered)
@@ -541,7 +544,7 @@ class _AsyncContext(AbstractAsyncContextManager[_T], Generic[_T]):
     def _enter(self) -> _T:
         manager = self._make()
         value = manager.__enter__()
-        self._entered.append(manager)
+        self._entered.append((manager, threading.current_thread()))
         return value
 
     async def __aexit__(
@@ -550,7 +553,14 @@ class _AsyncContext(AbstractAsyncContextManager[_T], Generic[_T]):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> bool | None:
-        manager = self._entered.pop()
-        return await run_to_the_end(
-            functools.partial(manager.__exit__, kind, error, traceback)
-        )
+        manager, thread = self._entered.pop()
+
+        def leave() -> bool | None:
+            if threading.current_thread() is not thread:
+                raise RuntimeError(
+                    f"{manager!r} outlived the request that it was entered in, whose "
+                    "thread is gone: it can't be left in another one."
+                )
+            return manager.__exit__(kind, error, traceback)
+
+        return await run_to_the_end(leave)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 
 from django.db import connection, transaction
+from django.db.transaction import TransactionManagementError
 from django.http import HttpResponse
 from django.test import RequestFactory, TestCase, override_settings
 from django.urls import path
 from django.utils.decorators import method_decorator
 
+from django_async_cbv import db
 from django_async_cbv.db import aatomic
 from django_async_cbv.sync import run_sync
 from django_async_cbv.views import AsyncCreateView, AsyncListView, AsyncView
@@ -121,3 +123,63 @@ class TestAtomicRequests(TestCase):
         with self.assertRaises(asyncio.CancelledError):
             await task
         self.assertEqual(await Author.objects.acount(), 0)
+
+    async def test_a_view_of_its_own_at_once_is_refused(self):
+        """Their savepoints would interleave, and one would take the other's rows."""
+
+        class Gathering(AsyncView):
+            async def get(self, request):
+                views = [Writing.as_view(fails=fails) for fails in (True, False)]
+                results = await asyncio.gather(
+                    *[view(request) for view in views], return_exceptions=True
+                )
+                return HttpResponse(", ".join(type(one).__name__ for one in results))
+
+        response = await Gathering.as_view()(RequestFactory().get("/"))
+        self.assertEqual(
+            response.content,
+            b"TransactionManagementError, TransactionManagementError",
+        )
+
+    async def test_a_task_from_before_the_request_is_refused(self):
+        inside, done = asyncio.Event(), asyncio.Event()
+
+        async def audit():
+            await inside.wait()
+            try:
+                await Author.objects.acount()
+            finally:
+                done.set()
+
+        class View(AsyncView):
+            async def get(self, request):
+                await Author.objects.acreate(name="Ann", slug="ann")
+                inside.set()
+                await done.wait()
+                return HttpResponse()
+
+        task = asyncio.create_task(audit())
+        await View.as_view()(RequestFactory().get("/"))
+        with self.assertRaisesMessage(TransactionManagementError, "begun outside"):
+            await task
+        self.assertEqual(await Author.objects.acount(), 1)
+
+    async def test_the_blocks_of_a_request_end_with_it(self):
+        await Writing.as_view()(RequestFactory().get("/"))
+        self.assertEqual(db._blocks.get(), ())
+        await Author.objects.all().adelete()
+        with self.assertRaises(Failed):
+            await Writing.as_view(fails=True)(RequestFactory().get("/"))
+        self.assertEqual(db._blocks.get(), ())
+
+    async def test_generator_exit_rolls_back(self):
+        class Exiting(AsyncView):
+            def get(self, request):
+                Author.objects.create(name="Ann", slug="ann")
+                raise GeneratorExit
+
+        depth = await run_sync(lambda: len(connection.savepoint_ids))
+        with self.assertRaisesMessage(RuntimeError, "raised GeneratorExit"):
+            await Exiting.as_view()(RequestFactory().get("/"))
+        self.assertEqual(await Author.objects.acount(), 0)
+        self.assertEqual(await run_sync(lambda: len(connection.savepoint_ids)), depth)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import inspect
 import threading
 from contextlib import suppress
@@ -247,21 +248,56 @@ class TestHandlers(SimpleTestCase):
         self.assertEqual(response.content, b"on loop: True")
         self.assertIn("no-cache", response["Cache-Control"])
 
-    async def test_a_sync_handler_that_returns_a_coroutine_is_told(self):
+    async def test_a_coroutine_that_sync_code_returns_is_awaited(self):
+        """As Django's own options() gives one, and as some mixins' dispatch() does."""
+
         class Returning(Both):
             def get(self, request):
                 return self.post(request)
 
-        class Lost(AsyncView):
+        class Own(AsyncView):
             def get(self, request):
                 async def handle():
-                    return HttpResponse()
+                    return HttpResponse(f"on loop: {on_loop()}")
 
                 return handle()
 
-        # Ours is waited for; one that nobody knows of is not begun.
+        class Mixin:
+            def dispatch(self, request, *args, **kwargs):
+                if self.view_is_async:
+                    return self.adispatch(request, *args, **kwargs)
+                return super().dispatch(request, *args, **kwargs)
+
+            async def adispatch(self, request, *args, **kwargs):
+                response = await super().dispatch(request, *args, **kwargs)
+                response["X-Seen"] = "yes"
+                return response
+
         response = await Returning.as_view()(self.factory.get("/"))
         self.assertEqual(response.content, b"async, on loop: True")
+        response = await Own.as_view()(self.factory.get("/"))
+        self.assertEqual(response.content, b"on loop: True")
+        for base in (Both, Own):
+            view = type("View", (Mixin, base), {}).as_view()
+            response = await view(self.factory.get("/"))
+            self.assertEqual(response["X-Seen"], "yes")
+
+    async def test_the_coroutine_of_a_decorated_async_handler_is_not_begun(self):
+        def timed(function):
+            @functools.wraps(function)
+            def call(*args):
+                return function(*args)
+
+            return call
+
+        class Lost(AsyncView):
+            def setup(self, request, *args, **kwargs):
+                super().setup(request, *args, **kwargs)
+                self.get = timed(self.handle)
+
+            async def handle(self, request):
+                return HttpResponse()
+
         with self.assertRaisesMessage(TypeError, "is sync, and returned a coroutine"):
             await Lost.as_view()(self.factory.get("/"))
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Generic
 
-from django.db import connections, transaction
+from django.db import connections
 from django.http import (
     HttpRequest,
     HttpResponse,
@@ -21,6 +20,7 @@ from django.utils.decorators import classonlymethod
 from django.utils.log import log_response
 from django.views.generic import base
 
+from ..db import WorkerBlock, end_request, request_blocks
 from ..flow import Body, Call, Flow, call, respond
 from ..hooks import Twins, plan_of, twin
 from ..refusals import refuse, refuse_attributes
@@ -218,25 +218,35 @@ def _atomically(
     aliases: list[str], body: Body[HttpResponseBase]
 ) -> Body[HttpResponseBase]:
     """Run a body in a transaction of each database; an exception rolls back."""
-    blocks = contextlib.ExitStack()
+    blocks = request_blocks(aliases)
     try:
-        for alias in aliases:
-            yield call(blocks.enter_context, transaction.atomic(using=alias))
+        for block in blocks:
+            yield call(block.enter)
         response = yield from body
-        yield call(blocks.close)
+        for block in reversed(blocks):
+            yield call(block.leave, None, None, None)
     except GeneratorExit:
         # Dropped together with its loop: there is nothing to run a rollback on.
         raise
     except BaseException as error:
-        yield call(_leave, blocks, error)
+        yield call(_roll_back, blocks, error)
         raise
+    finally:
+        end_request(blocks)
     return response
 
 
-async def _leave(blocks: contextlib.ExitStack, error: BaseException) -> None:
-    """Roll back what is still open, even when cancelled."""
+async def _roll_back(blocks: list[WorkerBlock], error: BaseException) -> None:
+    """Leave what is still open, even when cancelled."""
     details = type(error), error, error.__traceback__
-    await run_to_the_end(functools.partial(blocks.__exit__, *details))
+
+    def leave() -> None:
+        with contextlib.ExitStack() as rest:
+            for block in blocks:
+                if block.is_open:
+                    rest.callback(block.leave, *details)
+
+    await run_to_the_end(leave)
 
 
 def _serve(
