@@ -1,8 +1,10 @@
-"""Asks the upstream services about a day: all at once or, to compare, in turn."""
+"""Asks the upstream services: about a day all at once, or in turn; about a password."""
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import logging
 import secrets
 import ssl
 import time
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 
 # Reading the certificates takes longer than all else of making a client: once will do.
 TLS = ssl.create_default_context()
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -87,6 +91,17 @@ async def ask(
     )
 
 
+def upstream(headers: dict[str, str] | None = None) -> httpx.AsyncClient:
+    """A client of the upstream services."""
+    return httpx.AsyncClient(
+        base_url=settings.UPSTREAM_URL,
+        headers=headers,
+        timeout=settings.UPSTREAM_TIMEOUT,
+        verify=TLS,
+        trust_env=False,  # it is on this machine: no proxy
+    )
+
+
 async def _most_at_once(client: httpx.AsyncClient, batch: str) -> int:
     """How many requests of `batch` were upstream at the same time; 0 if unknown."""
     try:
@@ -104,13 +119,7 @@ async def briefing(
     `broken` names a service that shall fail. Awaits HTTP only, holds no thread.
     """
     batch = secrets.token_hex(8)
-    async with httpx.AsyncClient(
-        base_url=settings.UPSTREAM_URL,
-        headers={"X-Batch": batch},
-        timeout=settings.UPSTREAM_TIMEOUT,
-        verify=TLS,
-        trust_env=False,  # it is on this machine: no proxy
-    ) as client:
+    async with upstream(headers={"X-Batch": batch}) as client:
         start = time.perf_counter()
         questions = [
             ask(client, service, day, start, fail=service == broken)
@@ -122,3 +131,19 @@ async def briefing(
             answers = list(await asyncio.gather(*questions))
         total = round((time.perf_counter() - start) * 1000)
         return Report(answers, total, await _most_at_once(client, batch))
+
+
+async def times_leaked(password: str) -> int:
+    """How often `password` was seen among leaked ones; 0 if the service doesn't answer.
+
+    It is told the first five digits of a hash, and answers with all that begin so: of
+    the password it learns nothing.
+    """
+    digest = hashlib.sha1(password.encode(), usedforsecurity=False).hexdigest()
+    try:
+        async with upstream() as client:
+            response = await client.get(f"/leaked/{digest[:5]}")
+            return int(response.raise_for_status().json().get(digest[5:], 0))
+    except httpx.HTTPError:
+        logger.warning("The service of leaked passwords does not answer.")
+        return 0

@@ -1,5 +1,8 @@
 """The upstream services: a small ASGI application without Django, slow on purpose.
 
+`GET /leaked/<first five digits of a SHA-1>` answers how often which leaked password of
+such a hash was seen, by the other digits.
+
 `GET /<service>/<date>` answers in JSON after the latency of the service. A request may
 name the batch that it is of (`X-Batch`); `GET /batches/<name>` says how many requests
 of that batch came and the most that were there at once, which is how the site knows
@@ -10,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import hashlib
 import json
 from collections import OrderedDict
 from dataclasses import asdict, dataclass
@@ -22,6 +26,21 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
 BATCHES_KEPT = 1000
+
+LEAKED_LATENCY = 0.05
+"""Seconds."""
+
+LEAKED = {
+    hashlib.sha1(password.encode(), usedforsecurity=False).hexdigest(): times
+    for password, times in [
+        # All right in the eyes of Django's validators.
+        ("correct horse battery staple", 3_427),
+        ("correcthorsebatterystaple", 5_198),
+        ("christmas-2026", 1_225),
+        ("ilovemyholidays", 412),
+    ]
+}
+"""How often which password was seen, by its SHA-1."""
 
 
 @dataclass
@@ -73,6 +92,13 @@ class Upstream:
         match path.strip("/").split("/"):
             case ["batches", name]:
                 return 200, asdict(self.batches.get(name, Batch()))
+            case ["leaked", prefix]:
+                await asyncio.sleep(LEAKED_LATENCY)
+                return 200, {
+                    digest[len(prefix) :]: times
+                    for digest, times in LEAKED.items()
+                    if digest.startswith(prefix)
+                }
             case [service, date] if service in SERVICES:
                 try:
                     day = dt.date.fromisoformat(date)

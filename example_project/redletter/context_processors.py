@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 GENERIC_VIEWS = {
     *(
         f"django_async_cbv.views.{name}"
-        for name in ("base", "dates", "detail", "edit", "list")
+        for name in ("base", "dates", "detail", "edit", "formsets", "list")
     ),
-    "django.contrib.auth.views",
+    "django_async_cbv.auth.views",
 }
 
 

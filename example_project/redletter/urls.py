@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from django.contrib.auth import views as auth
 from django.urls import include, path
+from django_async_cbv.auth.views import AsyncLoginView, AsyncLogoutView
 
 from almanac import views
 from dashboard.views import Dashboard
@@ -36,10 +36,10 @@ urlpatterns = [
     path("account/new/", SignUp.as_view(), name="signup"),
     path(
         "account/login/",
-        auth.LoginView.as_view(template_name="account/login.html"),
+        AsyncLoginView.as_view(template_name="account/login.html"),
         name="login",
     ),
-    path("account/logout/", auth.LogoutView.as_view(), name="logout"),
+    path("account/logout/", AsyncLogoutView.as_view(), name="logout"),
     path("static/<path:path>", files.static),
     path("media/<path:path>", files.media),
 ]

@@ -1,4 +1,4 @@
-"""Calendars on the shelf, and a first order of the demo account."""
+"""Calendars on the shelf, a first order of the demo account, and who sells them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from asgiref.sync import async_to_sync
 from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Permission
 
 from almanac.models import Country
 from shop.models import Order, WallCalendar
@@ -29,6 +30,10 @@ PRINTED = [
     ("TO", "26.00", 1),
 ]
 DEMO_ORDER = {"JP": 1, "IS": 2, "MX": 1}
+
+CLERK_USER = "clerk"
+CLERK_PASSWORD = "almanac-clerk"
+CLERK_MAY = ["view_order", "change_wallcalendar"]
 
 
 def seed_shop() -> int:
@@ -54,6 +59,22 @@ def seed_shop() -> int:
         # What the page calls, async as it is: it takes part in this transaction.
         wanted = {it: DEMO_ORDER.get(it.country.code, 0) for it in printed}
         async_to_sync(place)(buyer, {it: n for it, n in wanted.items() if n})
+    seed_clerk()
     return WallCalendar.objects.filter(
         year=year, country__code__in=[code for code, _, _ in PRINTED]
     ).count()
+
+
+def seed_clerk() -> None:
+    """Make an account of the staff, unless it is there."""
+    clerk, created = get_user_model().objects.get_or_create(
+        username=CLERK_USER, defaults={"is_staff": True}
+    )
+    if created:
+        clerk.set_password(CLERK_PASSWORD)
+        clerk.save(update_fields=["password"])
+        clerk.user_permissions.set(
+            Permission.objects.filter(
+                content_type__app_label="shop", codename__in=CLERK_MAY
+            )
+        )

@@ -1,8 +1,9 @@
-"""The form of an order: a line for each calendar."""
+"""The form of an order, with a line for each calendar, and that of a price."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django import forms
 
@@ -70,3 +71,35 @@ class OrderForm(forms.Form):
                 if count
                 else f"{calendar} is sold out.",
             )
+
+
+class PriceForm(forms.ModelForm):  # type: ignore[type-arg]
+    """What one calendar costs; one of a formset."""
+
+    class Meta:
+        """The price alone."""
+
+        model = WallCalendar
+        fields: ClassVar = ["price"]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Name the field after its calendar."""
+        super().__init__(*args, **kwargs)
+        price = self.fields["price"]
+        price.label = str(self.instance)
+        price.help_text = ""
+        price.widget.attrs["min"] = "0.01"
+
+    def clean_price(self) -> Decimal:
+        """The price; nothing is given away."""
+        price: Decimal = self.cleaned_data["price"]
+        if price <= 0:
+            raise forms.ValidationError("A calendar costs something.", code="free")
+        return price
+
+    def save(self, commit: bool = True) -> WallCalendar:
+        """Write the price, and leave the stock to whoever orders meanwhile."""
+        calendar: WallCalendar = super().save(commit=False)
+        if commit:
+            calendar.save(update_fields=["price"])
+        return calendar

@@ -1,4 +1,7 @@
-"""The shop: what is on the shelf, an order in one transaction, one's own orders."""
+"""The shop: what is on the shelf, an order in one transaction, one's own orders.
+
+And the desk behind it, for the staff: all orders, and what a calendar costs.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +11,18 @@ from django.contrib import messages
 from django.contrib.auth.mixins import LoginRequiredMixin
 from django.contrib.auth.models import User
 from django.db import transaction
+from django.urls import reverse_lazy
+from django_async_cbv.auth.mixins import AsyncPermissionRequiredMixin
 from django_async_cbv.db import aatomic
 from django_async_cbv.sync import run_sync
-from django_async_cbv.views import AsyncDetailView, AsyncFormView, AsyncListView
+from django_async_cbv.views import (
+    AsyncDetailView,
+    AsyncFormView,
+    AsyncListView,
+    AsyncModelFormSetView,
+)
 
-from shop.forms import OrderForm
+from shop.forms import OrderForm, PriceForm
 from shop.models import Order, WallCalendar
 from shop.orders import SoldOut, place
 
@@ -87,3 +97,52 @@ class OrderDetail(OwnOrders, AsyncDetailView[Order]):
     """One order, line by line."""
 
     model = Order
+
+
+class Staff(AsyncPermissionRequiredMixin):
+    """Lets the staff in that may do what the page is for; all others get a 403."""
+
+    permission_denied_message = "This page is for those who work here."
+
+    async def ahas_permission(self) -> bool:
+        """Whether it is one of the staff, with the permission that the page needs."""
+        user = await self.request.auser()
+        return (
+            isinstance(user, User) and user.is_staff and await super().ahas_permission()
+        )
+
+
+class Desk(Staff, AsyncListView[Order]):
+    """Everybody's orders, the latest first."""
+
+    permission_required = "shop.view_order"
+    queryset = Order.objects.select_related("buyer").prefetch_related(
+        "lines__calendar__country"
+    )
+    template_name = "shop/desk.html"
+    paginate_by = 20
+
+
+class Prices(Staff, AsyncModelFormSetView[WallCalendar]):
+    """What the calendars cost: a formset, of which all is saved or nothing."""
+
+    permission_required = "shop.change_wallcalendar"
+    form_class = PriceForm
+    factory_kwargs = {"extra": 0, "edit_only": True}
+    template_name = "shop/prices.html"
+    success_url = reverse_lazy("shop:prices")
+
+    def get_queryset(self) -> QuerySet[WallCalendar]:
+        """The calendars on sale."""
+        return WallCalendar.on_sale()
+
+    async def aformset_valid(self, formset: Any) -> HttpResponse:
+        """Save, and say how many were changed."""
+        response: HttpResponse = await super().aformset_valid(formset)
+        count = len(formset.changed_objects)
+        messages.success(
+            self.request,
+            f"{count} price{'' if count == 1 else 's'} changed. "
+            "What is ordered already costs what it did.",
+        )
+        return response

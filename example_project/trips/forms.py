@@ -6,12 +6,14 @@ from typing import ClassVar, Literal
 
 from django import forms
 from django.contrib.auth.forms import UserCreationForm
+from django.contrib.humanize.templatetags.humanize import intcomma
 from django.core.exceptions import ValidationError
 from django.core.files import File
 from django.core.files.uploadedfile import UploadedFile
 
 from almanac.forms import CountriesField
 from almanac.models import Country
+from briefing.client import times_leaked
 from trips.models import Trip
 
 COVER_LIMIT = 5 * 1024 * 1024
@@ -70,6 +72,20 @@ class TripForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 class SignUpForm(UserCreationForm):  # type: ignore[type-arg]
-    """A name and a password."""
+    """A name, and a password that has not been leaked."""
 
     field_order = ["username", "password1", "password2"]
+
+    async def aclean_password1(self) -> str:
+        """The password; raises ValidationError if the service knows it.
+
+        Asked after all else that Django finds wrong with a password. Where the service
+        is out of order, a password need not wait for it.
+        """
+        password: str = self.cleaned_data["password1"]
+        if times := await times_leaked(password):
+            raise ValidationError(
+                f"This password was leaked {intcomma(times)} times. Choose another.",
+                code="leaked",
+            )
+        return password

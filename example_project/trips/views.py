@@ -1,7 +1,8 @@
 """The pages of the trips: everybody reads them, their own traveller edits them.
 
-`LoginRequiredMixin` and `SuccessMessageMixin` are Django's own, sync as ever, in front
-of async views: nothing has to be rewritten to be used with them.
+In front of the new trip stand `LoginRequiredMixin` and `SuccessMessageMixin` as Django
+has them, sync as ever: nothing has to be rewritten to be used with async views. In
+front of the others stand async twins of such mixins, which may await.
 """
 
 from __future__ import annotations
@@ -14,10 +15,12 @@ from django.contrib.auth import alogin
 from django.contrib.auth.mixins import LoginRequiredMixin
 from django.contrib.auth.models import User
 from django.contrib.messages.views import SuccessMessageMixin
-from django.core.exceptions import PermissionDenied
 from django.db import IntegrityError
+from django.shortcuts import aget_object_or_404
 from django.urls import reverse_lazy
 from django.utils import timezone
+from django_async_cbv.auth.mixins import AsyncUserPassesTestMixin
+from django_async_cbv.messages import AsyncSuccessMessageMixin
 from django_async_cbv.views import (
     AsyncCreateView,
     AsyncDeleteView,
@@ -65,16 +68,22 @@ class TripDetail(AsyncDetailView[Trip]):
         return context
 
 
-class OwnTrip(LoginRequiredMixin):
-    """Lets a traveller at their own trip, and nobody else."""
+class OwnTrip(AsyncUserPassesTestMixin):
+    """Lets a traveller at their own trip, and nobody else.
 
-    async def aget_object(self, queryset: QuerySet[Trip] | None = None) -> Trip:
-        """The trip; raises PermissionDenied to everybody but its traveller."""
-        trip: Trip = await super().aget_object(queryset)  # type: ignore[misc]
-        user = await self.request.auser()  # type: ignore[attr-defined]
-        if trip.traveller_id != user.pk:
-            raise PermissionDenied(f"“{trip}” is somebody else's trip.")
-        return trip
+    Who is not logged in is sent to the login, all others get a 403.
+    """
+
+    kwargs: dict[str, Any]
+
+    async def atest_func(self) -> bool:
+        """Whether whoever asks travels on it. Raises Http404 where there is no trip."""
+        user = await self.request.auser()
+        if not user.is_authenticated:
+            return False
+        trip = await aget_object_or_404(Trip, slug=self.kwargs["slug"])
+        self.permission_denied_message = f"“{trip}” is somebody else's trip."
+        return trip.traveller_id == user.pk
 
 
 class FirstComeFirstServed:
@@ -116,7 +125,7 @@ class TripCreate(
 class TripUpdate(
     OwnTrip,
     FirstComeFirstServed,
-    SuccessMessageMixin,  # type: ignore[type-arg]
+    AsyncSuccessMessageMixin,
     AsyncUpdateView[Trip, TripForm],
 ):
     """Another plan."""
@@ -150,18 +159,20 @@ class TripDelete(OwnTrip, AsyncDeleteView[Trip, Any]):
         return response
 
 
-class SignUp(AsyncCreateView[User, SignUpForm]):
-    """A new account, logged in at once. Its password is hashed in the worker."""
+class SignUp(AsyncSuccessMessageMixin, AsyncCreateView[User, SignUpForm]):
+    """A new account, logged in at once.
+
+    The form asks after its password on the event loop; it is hashed in the worker.
+    """
 
     model = User
     form_class = SignUpForm
     template_name = "account/signup.html"
     success_url = reverse_lazy("trips:list")
+    success_message = "Welcome, %(username)s."
 
     async def aform_valid(self, form: SignUpForm) -> HttpResponse:
         """Save the account and log it in."""
-        response = await super().aform_valid(form)
-        user = form.instance
-        await alogin(self.request, user)
-        messages.success(self.request, f"Welcome, {user.get_username()}.")
+        response: HttpResponse = await super().aform_valid(form)
+        await alogin(self.request, form.instance)
         return response

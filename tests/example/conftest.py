@@ -109,6 +109,17 @@ def sign_up(site: Site) -> Iterator[httpx.Client]:
 
 
 @pytest.fixture(scope="session")
+def clerk(site: Site) -> Iterator[httpx.Client]:
+    """The demo account of the staff, logged in."""
+    with site.client() as visitor:
+        answer = submit(
+            visitor, "/account/login/", username="clerk", password="almanac-clerk"
+        )
+        assert ">Desk</a>" in answer.text
+        yield visitor
+
+
+@pytest.fixture(scope="session")
 def traveller(site: Site) -> Iterator[httpx.Client]:
     """A visitor who is logged in; one account for all tests."""
     with sign_up(site) as visitor:

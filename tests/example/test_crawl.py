@@ -20,7 +20,13 @@ MOST_OF_A_KIND = 2
 # The page about the site has one link on purpose that leads nowhere.
 MISSING_ON_PURPOSE = {"/days/1066/"}
 # That the crawl comes by here is not left to what it happens to find first.
-EVERYWHERE = {"/dashboard/", "/shop/", "/shop/order/", "/shop/orders/"}
+EVERYWHERE = {
+    "/account/new/",
+    "/dashboard/",
+    "/shop/",
+    "/shop/order/",
+    "/shop/orders/",
+}
 
 
 def kind(path: str) -> str:
@@ -51,15 +57,17 @@ def complaints(response: httpx.Response) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("logged_in", [False, True], ids=["visitor", "traveller"])
+@pytest.mark.parametrize("who", ["visitor", "traveller", "clerk"])
 def test_no_link_leads_into_a_wall(
-    site: Site, traveller: httpx.Client, logged_in: bool
+    site: Site, traveller: httpx.Client, clerk: httpx.Client, who: str
 ) -> None:
     """Every kind of page, MOST_OF_A_KIND each, MOST_PAGES in all."""
     with site.client() as visitor:
-        client = traveller if logged_in else visitor
+        client = {"visitor": visitor, "traveller": traveller, "clerk": clerk}[who]
         expected_kinds = EVERYWHERE
-        if logged_in:
+        if who == "clerk":
+            expected_kinds = EVERYWHERE | {"/shop/desk/", "/shop/desk/prices/"}
+        if who == "traveller":
             # So that there is an order to come to.
             assert order(traveller, {printed(site, 1)[0]: 1}).status_code == 200
             expected_kinds = EVERYWHERE | {"/shop/orders/9/"}

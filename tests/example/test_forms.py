@@ -9,13 +9,14 @@ import re
 import struct
 import threading
 import zlib
+from pathlib import Path
 
 import httpx
 import pytest
 
 from tests.example.conftest import PASSWORD, new_name, sign_up
 from tests.example.html import Page, submit
-from tests.example.running import Site
+from tests.example.running import Site, free_port, served
 
 pytestmark = pytest.mark.server
 
@@ -160,6 +161,72 @@ def test_new_account_with_a_bad_password(
     assert 'role="alert"' in answer.text
 
 
+@pytest.mark.parametrize("again", ["correct horse battery staple", "another"])
+def test_new_account_with_a_leaked_password(client: httpx.Client, again: str) -> None:
+    """What Django finds wrong and what the service knows are told together."""
+    name = new_name("mallory")
+    leaked = "correct horse battery staple"
+    answer = submit(
+        client, "/account/new/", username=name, password1=leaked, password2=again
+    )
+    assert answer.status_code == 200
+    assert answer.url.path == "/account/new/"
+    assert "This password was leaked 3,427 times. Choose another." in answer.text
+    assert ("The two password fields didn" in answer.text) == (again != leaked)
+    assert "Welcome" not in answer.text
+    # Nobody of that name was saved, nor logged in.
+    assert "Log in</a>" in client.get("/").text
+    answer = submit(
+        client, "/account/new/", username=name, password1=PASSWORD, password2=PASSWORD
+    )
+    assert f"Welcome, {name}." in answer.text
+    # The message was for the first page only.
+    assert "Welcome," not in client.get("/").text
+
+
+def test_new_account_while_the_service_is_out_of_order(
+    sqlite_site: Site, tmp_path: Path
+) -> None:
+    nobody = {"UPSTREAM_URL": f"http://127.0.0.1:{free_port()}"}
+    server = functools.partial(served, folder=tmp_path)
+    variables = {**sqlite_site.environment, **nobody}
+
+    def command(port: int) -> list[str]:
+        application = "redletter.asgi:application"
+        return ["-m", "uvicorn", f"--port={port}", "--lifespan=off", application]
+
+    with server(command, environment=variables) as site, sign_up(site):
+        assert "The service of leaked passwords does not answer." in site.output()
+
+
+def test_login_page_is_an_async_view(client: httpx.Client) -> None:
+    text = client.get("/account/login/").raise_for_status().text
+    assert "This page is <code>AsyncLoginView</code>" in text
+
+
+def test_login_leads_to_no_other_site(site: Site) -> None:
+    with site.client() as visitor:
+        answer = submit(
+            visitor,
+            "/account/login/?next=https://example.com/",
+            follow=False,
+            username="demo",
+            password="almanac-demo",
+        )
+        assert answer.status_code == 302
+        assert answer.headers["Location"] == "/trips/"
+
+
+def test_login_gives_the_session_a_new_key(site: Site) -> None:
+    with sign_up(site) as visitor:
+        before = visitor.cookies["sessionid"]
+        submit(visitor, "/account/login/", username="demo", password="almanac-demo")
+        assert visitor.cookies["sessionid"] != before
+        with site.client() as thief:
+            thief.cookies.set("sessionid", before)
+            assert "Log in</a>" in thief.get("/").text
+
+
 # Who may do what
 
 
@@ -189,6 +256,18 @@ def test_nobody_edits_the_trip_of_another(traveller: httpx.Client, action: str) 
     )
     assert response.status_code == 403
     assert traveller.get("/trips/golden-week-by-rail/").status_code == 200
+
+
+@pytest.mark.parametrize("action", ["edit", "delete"])
+def test_trip_that_is_none_is_nobody_s(
+    client: httpx.Client, traveller: httpx.Client, action: str
+) -> None:
+    address = f"/trips/nowhere/{action}/"
+    assert traveller.get(address).status_code == 404
+    # Which trips there are is not told by where the login is asked for.
+    response = client.get(address)
+    assert response.status_code == 302
+    assert response.headers["Location"] == f"/account/login/?next={address}"
 
 
 @pytest.mark.parametrize("address", ["/trips/new/", "/export/", "/account/login/"])

@@ -279,7 +279,15 @@ def test_order_begins_with_the_calendar_of_the_link(traveller: httpx.Client) -> 
 
 
 @pytest.mark.parametrize(
-    "address", ["/shop/order/?calendar=1", "/shop/orders/", "/shop/orders/1/"]
+    "address",
+    [
+        "/shop/order/?calendar=1",
+        "/shop/orders/",
+        "/shop/orders/1/",
+        "/shop/desk/",
+        "/shop/desk/?page=9",
+        "/shop/desk/prices/",
+    ],
 )
 def test_orders_ask_for_a_login_first(client: httpx.Client, address: str) -> None:
     response = client.get(address)
@@ -325,3 +333,130 @@ def test_visitor_orders_after_the_login(site: Site) -> None:
         assert str(answer.url).endswith(link)
         assert "is placed." in submit(visitor, link).text
         assert on_the_shelf(visitor)[key] == 1
+
+
+# Behind the desk
+
+
+def test_desk_is_the_staff_s(traveller: httpx.Client) -> None:
+    for address in ("/shop/desk/", "/shop/desk/prices/", "/shop/desk/?page=nothing"):
+        response = traveller.get(address)
+        assert response.status_code == 403
+        assert "This page is for those who work here." in response.text
+        assert "almanac" not in response.text
+    assert ">Desk</a>" not in traveller.get("/shop/").text
+
+
+NEWCOMER = """
+from django.contrib.auth.models import User
+User.objects.create_user("{name}", password="{password}", is_staff=True)
+"""
+
+
+def test_staff_without_the_permission_is_not_let_in(site: Site) -> None:
+    name = new_name("newcomer")
+    in_the_site(site, NEWCOMER.format(name=name, password=PASSWORD))
+    with site.client() as newcomer:
+        submit(newcomer, "/account/login/", username=name, password=PASSWORD)
+        assert newcomer.get("/shop/desk/").status_code == 403
+
+
+FORMER = """
+from django.contrib.auth.models import Permission, User
+user = User.objects.create_user("{name}", password="{password}")
+user.user_permissions.add(Permission.objects.get(codename="view_order"))
+"""
+
+
+def test_permission_without_being_staff_does_not_let_in(site: Site) -> None:
+    name = new_name("former")
+    in_the_site(site, FORMER.format(name=name, password=PASSWORD))
+    with site.client() as former:
+        submit(former, "/account/login/", username=name, password=PASSWORD)
+        assert former.get("/shop/desk/").status_code == 403
+
+
+def test_desk_lists_everybody_s_orders(site: Site, clerk: httpx.Client) -> None:
+    (key,) = printed(site, 2)
+    with sign_up(site) as buyer:
+        placed = order(buyer, {key: 2})
+        number = placed.url.path.split("/")[-2]
+        found = re.search(r'mine=1">(ada-\w+)</a>', placed.text)
+        assert found
+    response = clerk.get("/shop/desk/").raise_for_status()
+    row = re.search(rf"<tr><th[^>]*>Order {number}</th>.*?</tr>", response.text)
+    assert row
+    assert f"<td>{found[1]}</td>" in row[0]
+    assert f"2 of {name_of(clerk, key)}" in row[0]
+    assert "€ 25.00" in row[0]
+
+
+def price_fields(clerk: httpx.Client, *keys: str) -> list[str]:
+    """Return the names of the fields with the prices of these calendars."""
+    fields = Page(clerk.get("/shop/desk/prices/")).form("form-0-price").fields
+    by_key = {value: name for name, value in fields.items() if name.endswith("-id")}
+    return [by_key[key].replace("-id", "-price") for key in keys]
+
+
+def price_of(client: httpx.Client, key: str) -> str:
+    """Return what a calendar costs, as the shelf has it."""
+    text = client.get("/shop/").text
+    found = re.search(rf'data-calendar="{key}".*?<p>€ ([\d.]+)</p>', text, re.DOTALL)
+    assert found
+    return found[1]
+
+
+def test_prices_are_changed_together(site: Site, clerk: httpx.Client) -> None:
+    keys = printed(site, 3, 3, 3)
+    first, second, _ = price_fields(clerk, *keys)
+    with sign_up(site) as buyer:
+        placed = order(buyer, {keys[0]: 1}).url.path
+        answer = submit(clerk, "/shop/desk/prices/", **{first: "13.00", second: "0.99"})
+        assert answer.url.path == "/shop/desk/prices/"
+        assert "2 prices changed." in answer.text
+        assert [price_of(buyer, key) for key in keys] == ["13.00", "0.99", "12.50"]
+        assert "€ 12.50 each" in buyer.get(placed).text, "as on the day of the order"
+        left = on_the_shelf(buyer)
+        assert [left[key] for key in keys] == [2, 3, 3]
+
+
+@pytest.mark.parametrize(
+    ("price", "complaint"),
+    [
+        ("", "This field is required."),
+        ("0", "A calendar costs something."),
+        ("-3", "A calendar costs something."),
+        ("12.345", "no more than 2 decimal places"),
+        ("much", "Enter a number."),
+    ],
+)
+def test_price_that_is_none_keeps_the_others_from_being_saved(
+    site: Site, clerk: httpx.Client, price: str, complaint: str
+) -> None:
+    keys = printed(site, 1, 1)
+    good, bad = price_fields(clerk, *keys)
+    answer = submit(clerk, "/shop/desk/prices/", **{good: "99.00", bad: price})
+    assert answer.status_code == 200
+    assert "<b>Not saved yet.</b> 1 thing to mend." in answer.text
+    assert answer.text.count(complaint) == 1
+    fields = Page(answer).form("form-0-price").fields
+    assert (fields[good], fields[bad]) == ("99.00", price), "what was typed is kept"
+    assert [price_of(clerk, key) for key in keys] == ["12.50", "12.50"]
+
+
+def test_prices_are_not_changed_by_others(
+    site: Site, clerk: httpx.Client, traveller: httpx.Client
+) -> None:
+    (key,) = printed(site, 1)
+    (field,) = price_fields(clerk, key)
+    page = Page(clerk.get("/shop/desk/prices/")).form("form-0-price")
+    data = {**page.fields, field: "0.01"}
+    data["csrfmiddlewaretoken"] = traveller.cookies["csrftoken"]
+    assert traveller.post("/shop/desk/prices/", data=data).status_code == 403
+    with site.client() as visitor:
+        visitor.get("/export/")
+        data["csrfmiddlewaretoken"] = visitor.cookies["csrftoken"]
+        refused = visitor.post("/shop/desk/prices/", data=data)
+        assert refused.status_code == 302
+        assert refused.headers["Location"].startswith("/account/login/")
+    assert price_of(clerk, key) == "12.50"
