@@ -89,7 +89,8 @@ def rows() -> Iterator[Row]:
     """The table, on the rows of catalogue.make_rows()."""
     for entry in CATALOGUE:
         for visit in answering(entry):
-            hooks = [name for name in entry.hooks() if not name.startswith("_")]
+            # In an order that does not hang on which module was imported first.
+            hooks = sorted(name for name in entry.hooks() if not name.startswith("_"))
             handler = "get" if visit.method == "HEAD" else visit.method.lower()
             yield Row(
                 view=entry.ours.__name__,
