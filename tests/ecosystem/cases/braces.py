@@ -334,7 +334,6 @@ class CanonicalSlugDetail(Braces):
 class AllVerbs(Braces):
     mixin = braces.AllVerbsMixin
     more = {"all": lambda view, request: view.get(request)}
-    note = "Keep `all()` sync; Django's view takes no other either."
 
     def visits(self, site: Site) -> None:
         client = site.client()

@@ -262,12 +262,16 @@ class SortableList(Extra):
     what = "`SortableListMixin`"
 
     def view(self, views: Any) -> Any:
-        attributes = {**self.attributes, "sort_fields": ["title", "published"]}
+        attributes = {
+            **self.attributes,
+            "sort_fields": ["title", "published"],
+            "sort_type_param_name": "direction",
+        }
         bases = (extra_views.SortableListMixin, views.ListView)
         return type("Page", bases, attributes)
 
     def visits(self, site: Site) -> None:
-        response = site.client().get("/?o=published&ot=desc")
+        response = site.client().get("/?o=published&direction=desc")
         titles = [book.title for book in response.context["object_list"]]
         assert titles == ["Dracula", "Persuasion", "Emma"]
         assert response.context["sort_helper"].is_sorted_by_published() == "desc"

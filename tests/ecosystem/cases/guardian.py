@@ -21,11 +21,6 @@ class Guardian(Case):
 @tried
 class LoginRequired(Guardian):
     what = "`LoginRequiredMixin`"
-    refused = "is sync, and returned a coroutine, which was not begun"
-    note = (
-        "Guardian's sync `dispatch()` returns a coroutine on a view that is async. Use "
-        "`AsyncLoginRequiredMixin`, which is the same but for its name."
-    )
 
     def view(self, views: Any) -> Any:
         return type("Page", (LoginRequiredMixin, views.ListView), self.attributes)
@@ -38,8 +33,6 @@ class LoginRequired(Guardian):
 @tried
 class PermissionRequired(Guardian):
     what = "`PermissionRequiredMixin`"
-    refused = "is sync, and returned a coroutine, which was not begun"
-    note = "As above; the next row says what to do."
 
     def view(self, views: Any) -> Any:
         return type(
@@ -58,25 +51,6 @@ class PermissionRequired(Guardian):
         bob = site.client(site.bob)
         assert bob.get("/dracula/").status_code == 403
         assert b"<h1>Emma by Jane</h1>" in bob.get("/emma/").content
-
-
-@tried
-class PermissionRequiredAwaited(PermissionRequired):
-    what = "`PermissionRequiredMixin` with an `async def dispatch()`"
-    refused = ""
-    note = (
-        "Guardian has an async `adispatch()`: in your view, write `async def "
-        "dispatch(self, request, *args, **kwargs)` and `return await "
-        "self.adispatch(request, *args, **kwargs)`."
-    )
-
-    def view(self, views: Any) -> Any:
-        cls = super().view(views)
-
-        async def dispatch(view: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
-            return await view.adispatch(request, *args, **kwargs)
-
-        return type("Page", (cls,), {"dispatch": dispatch}) if views.is_ours else cls
 
 
 @tried
