@@ -87,6 +87,22 @@ class Login(AsyncLoginView):
         return await super().aget_context_data(**kwargs)
 
 
+class AsyncSuccessUrl:
+    """What follows a login or a logout is awaited, so that both are on the loop."""
+
+    async def aget_success_url(self):
+        await self.request.session.aget("kept")
+        return await super().aget_success_url()
+
+
+class LiftedLogin(AsyncSuccessUrl, Login):
+    pass
+
+
+class LiftedLogout(AsyncSuccessUrl, AsyncLogoutView):
+    pass
+
+
 class TheirLogin(views.LoginView):
     template_name = "login.html"
 
@@ -172,6 +188,10 @@ OURS = [
     path("held/loop/<name>/", HeldOnLoop.as_view()),
     path("held/worker/<name>/", HeldInWorker.as_view()),
 ]
+LIFTED = [
+    path("login/", LiftedLogin.as_view(next_page="/")),
+    path("logout/", LiftedLogout.as_view(next_page="/")),
+]
 THEIRS = [
     path("login/", TheirLogin.as_view(next_page="/")),
     path("logout/", views.LogoutView.as_view(next_page="/")),
@@ -180,6 +200,7 @@ THEIRS = [
 ]
 urlpatterns = [
     path("ours/", include(OURS)),
+    path("lifted/", include(LIFTED)),
     path("theirs/", include(THEIRS)),
     path("entered/<name>/", until_entered),
     path("release/<name>/", release),
