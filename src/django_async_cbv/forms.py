@@ -37,8 +37,8 @@ def validate(form: Any) -> Body[bool]:
     """As ais_valid(), in a lifted body: Django's own part joins the hop it is in."""
     is_formset = isinstance(form, BaseFormSet)
     if form.is_bound:
-        for one in [*form.forms, form] if is_formset else [form]:
-            _refuse_async(one)
+        # In the worker: a formset makes its forms when it is asked for them.
+        yield call(_refuse_async, form)
     valid: bool = yield call(form.is_valid)
     # Django makes it anew when it cleans anew.
     if not form.is_bound or getattr(form, "_acleaned", None) is form._errors:
@@ -69,6 +69,8 @@ def _to_be_cleaned(form: Any, asks: list[Any]) -> list[Any]:
 
 def _refuse_async(form: Any) -> None:
     """Raise ImproperlyConfigured for an async clean(), which Django won't await."""
+    for one in form.forms if isinstance(form, BaseFormSet) else ():
+        _refuse_async(one)
     for name in ("clean", *(f"clean_{field}" for field in getattr(form, "fields", ()))):
         if iscoroutinefunction(getattr(form, name, None)):
             raise ImproperlyConfigured(
