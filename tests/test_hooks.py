@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 from unittest import mock
 
+import django
 import pytest
 from django.contrib.auth import mixins as access
 from django.contrib.auth import views as auth
@@ -160,6 +161,12 @@ class TestTwin:
     def test_signature_is_djangos(self, twin):
         ours = list(inspect.signature(twin.body).parameters.values())
         theirs = list(inspect.signature(twin.function).parameters.values())
+        # Until Django 6.0 goes: these have an argument since 6.1.
+        if django.VERSION < (6, 1) and twin.name in {
+            "get_redirect_url",
+            "get_success_url_allowed_hosts",
+        }:
+            ours = ours[: len(theirs)]
         assert [(one.name, one.kind, one.default) for one in ours] == [
             (one.name, one.kind, one.default) for one in theirs
         ]
