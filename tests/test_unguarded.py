@@ -88,6 +88,47 @@ class OtherDecorator(AsyncPage):
     pass
 
 
+class OpenTemplate(UserPassesTestMixin, TemplateView):
+    template_name = "page.html"
+
+    async def test_func(self):
+        return False
+
+
+class Unasked(LoginRequiredMixin, TemplateView):
+    template_name = "page.html"
+
+    async def atest_func(self):
+        return False
+
+
+class UnaskedOfDjangos(PermissionRequiredMixin, SyncPage):
+    permission_required = ()
+
+    async def ahas_permission(self):
+        return False
+
+
+class UnaskedOfOurs(AsyncLoginRequiredMixin, AsyncView):
+    async def ahas_permission(self):
+        return False
+
+    async def get(self, request):
+        return HttpResponse(SECRET)
+
+
+class OursOnDjangos(AsyncLoginRequiredMixin, AsyncPage):
+    pass
+
+
+class Asked(UserPassesTestMixin, AsyncView):
+    async def atest_func(self):
+        return False
+
+    async def get(self, request):
+        return HttpResponse(SECRET)
+
+
 class Ours(AsyncLoginRequiredMixin, AsyncView):
     async def get(self, request):
         return HttpResponse(SECRET)
@@ -154,6 +195,37 @@ class TestUnguarded(TestCase):
             ),
             (OpenByGenerator, "E007", "everyone is let in", "atest_func()"),
             (
+                OpenTemplate,
+                "E007",
+                "OpenTemplate.test_func() is async",
+                "derive OpenTemplate from AsyncUserPassesTestMixin and "
+                "AsyncTemplateView",
+            ),
+            (
+                Unasked,
+                "E010",
+                "Unasked.atest_func() is not called",
+                "from AsyncUserPassesTestMixin and AsyncTemplateView",
+            ),
+            (
+                UnaskedOfDjangos,
+                "E010",
+                "UnaskedOfDjangos has no mixin that asks for it",
+                "from AsyncPermissionRequiredMixin and AsyncView",
+            ),
+            (
+                UnaskedOfOurs,
+                "E010",
+                "so everyone is let in",
+                "from AsyncPermissionRequiredMixin and AsyncView",
+            ),
+            (
+                OursOnDjangos,
+                "E008",
+                "AsyncLoginRequiredMixin.dispatch() is sync",
+                "derive OursOnDjangos from AsyncLoginRequiredMixin and AsyncView",
+            ),
+            (
                 Fails,
                 "E008",
                 "LoginRequiredMixin.dispatch() is sync",
@@ -177,6 +249,7 @@ class TestUnguarded(TestCase):
             self.assertEqual(list(unguarded(cls)), [])
         self.assertEqual(told(path("", Ours.as_view())), {})
         self.assertEqual(told(path("", OursWithDjangos.as_view())), {})
+        self.assertEqual(told(path("", Asked.as_view())), {})
 
     def test_it_does_not_cry_wolf(self):
         found = told(

@@ -13,7 +13,8 @@ from django.urls import URLPattern, URLResolver, get_resolver
 
 from .hooks import Twins
 from .refusals import Problem, overlooked, problems, waits
-from .unguarded import not_atomic, sync_middleware, unguarded
+from .unguarded import not_atomic, sync_middleware, unasked, unguarded
+from .views import AsyncView
 
 __all__ = ["check_views"]
 
@@ -38,7 +39,9 @@ def check_views(
     callbacks = _callbacks()
     for cls in _view_classes(callbacks):
         is_ours = issubclass(cls, Twins)
-        wrong = problems(cls) if is_ours else unguarded(cls)
+        wrong = [*(problems(cls) if is_ours else ())]
+        # One of our mixins does not make a view one of ours.
+        wrong += unasked(cls) if issubclass(cls, AsyncView) else unguarded(cls)
         doubtful = [*(waits(cls) if is_ours else ()), *overlooked(cls)]
         found += [_as_message(checks.Error, cls, problem) for problem in wrong]
         found += [_as_message(checks.Warning, cls, problem) for problem in doubtful]

@@ -13,20 +13,52 @@ from django.db import connections
 from django.utils.module_loading import import_string
 from django.views.generic.base import View
 
+from .hooks import Twins
 from .refusals import Problem, where
-from .registry import is_async_function
+from .registry import is_async_function, is_library
 
-__all__ = ["not_atomic", "sync_middleware", "unguarded"]
+__all__ = ["VERDICTS", "not_atomic", "sync_middleware", "unasked", "unguarded"]
 
-VERDICTS = ("test_func", "has_permission")
+# The hooks that say who may see a view, each with our mixin that asks for it.
+VERDICTS = {
+    "test_func": "AsyncUserPassesTestMixin",
+    "has_permission": "AsyncPermissionRequiredMixin",
+}
 
 
 def unguarded(cls: type) -> Iterator[Problem]:
     """What is wrong with how a view class that is not ours says who may see it."""
-    verdicts = list(_async_verdicts(cls))
+    verdicts = [*_async_verdicts(cls), *unasked(cls)]
     yield from verdicts
     if not verdicts and _is_async(cls):
         yield from _sync_guards(cls)
+
+
+def unasked(cls: type) -> Iterator[Problem]:
+    """An `async def atest_func()` of a view that asks for none: everyone gets in."""
+    for name, mixin in VERDICTS.items():
+        aname = f"a{name}"
+        klass = next((base for base in cls.__mro__ if aname in vars(base)), None)
+        # A view of ours asks for it where it has a mixin of Django's or of ours.
+        if klass is None or (issubclass(cls, Twins) and hasattr(cls, name)):
+            continue
+        yield Problem(
+            "async_cbv.E010",
+            f"{klass.__name__}.{aname}() is not called: {cls.__name__} has no mixin "
+            "that asks for it, so everyone is let in",
+            f"derive {cls.__name__} from {mixin} and {_ours(cls)}.",
+            (where(klass, aname),),
+        )
+
+
+def _ours(cls: type) -> str:
+    """Our view in the place of the view of Django's that a class is derived from."""
+    for base in cls.__mro__:
+        if is_library(base) and issubclass(base, View):
+            return base.__name__
+        if base.__module__.startswith("django.views.generic"):
+            return f"Async{base.__name__}"
+    return "AsyncView"
 
 
 def _async_verdicts(cls: type) -> Iterator[Problem]:
@@ -34,7 +66,7 @@ def _async_verdicts(cls: type) -> Iterator[Problem]:
     # As AccessMixin has it, and those of third parties that are like it.
     if not hasattr(cls, "handle_no_permission"):
         return
-    for name in VERDICTS:
+    for name, mixin in VERDICTS.items():
         klass = next((base for base in cls.__mro__ if name in vars(base)), None)
         value = None if klass is None else vars(klass)[name]
         if klass is None or not (
@@ -49,15 +81,11 @@ def _async_verdicts(cls: type) -> Iterator[Problem]:
             ),
             cls.__name__,
         )
-        mixin = {
-            "test_func": "AsyncUserPassesTestMixin",
-            "has_permission": "AsyncPermissionRequiredMixin",
-        }[name]
         yield Problem(
             "async_cbv.E007",
             f"{klass.__name__}.{name}() is async, and {asks}.dispatch() does not await "
             "it: a coroutine is true, so everyone is let in",
-            f"derive {cls.__name__} from {mixin} and AsyncView, and rename it "
+            f"derive {cls.__name__} from {mixin} and {_ours(cls)}, and rename it "
             f"a{name}().",
             (where(klass, name),),
         )
@@ -78,7 +106,8 @@ def _sync_guards(cls: type) -> Iterator[Problem]:
         if dispatch is None or is_async_function(dispatch):
             continue
         if hasattr(klass, "handle_no_permission"):
-            what, mixin = f"{klass.__name__}.dispatch()", f"Async{klass.__name__}"
+            what = f"{klass.__name__}.dispatch()"
+            mixin = f"Async{klass.__name__.removeprefix('Async')}"
         # What login_required() and its like leave on what they decorate.
         elif hasattr(dispatch, "redirect_field_name"):
             what, mixin = f"The decorator of {klass.__name__}.dispatch()", ""
