@@ -37,8 +37,8 @@ SECONDS = 0.1  # that a query takes
 MOST_OF_GATHER = 1.3  # times one query
 MOST_OF_ITERATE = 1.15  # times Django's iterator()
 MOST_MEMORY = 30 * 2**20  # bytes
-# As many rows as Django fetches at a time, and the helper takes in a hop.
-BATCH = 2000
+# As many rows as the helper takes in a hop.
+BATCH = 500
 SHAPES = {
     "objects": "model instances, of seven columns",
     "tuples": "tuples, by values_list()",
@@ -204,11 +204,11 @@ def _ways_to_iterate(shape: str, rows: int) -> dict[str, Callable[[], Awaitable[
 
     async def by_django() -> None:
         # In the worker, all of it in one hop: so, as sync code, it is Django's alone.
-        check(await sync_to_async(read)(everyone.iterator(chunk_size=BATCH)))
+        check(await sync_to_async(read)(everyone.iterator()))
 
     async def by_us() -> None:
         count = 0
-        async for _ in iterate(everyone, chunk_size=BATCH):
+        async for _ in iterate(everyone):
             count += 1
         check(count)
 

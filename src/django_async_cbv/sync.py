@@ -55,9 +55,12 @@ _P = ParamSpec("_P")
 _R = TypeVar("_R")
 _T = TypeVar("_T")
 
-# As many items as iterate() takes in one hop; of rows, as many as Django fetches.
+# As many items as iterate() takes in one hop. Rows in smaller batches than Django
+# fetches from the database: the objects of more of them are out of the processor's
+# cache, and looked at by the garbage collector, before anybody has used them.
 ITEMS = 100
-ROWS = 2000
+ROWS = 500
+FETCHED = 2000
 
 
 class _Hop:
@@ -302,8 +305,9 @@ def iterate(
     The items are taken in the request's worker, `chunk_size` at a time: one hop
     a batch, and no more than a batch in memory. A QuerySet that has not been
     evaluated is read by its iterator(), with a server-side cursor where the
-    database has them, and 2,000 rows a batch, as Django does it; others take
-    100. An async iterable is iterated over as it is, without a hop.
+    database has them: 2,000 rows are fetched at a time, as Django does it, and
+    500 make a batch. Others take 100. An async iterable is iterated over as it
+    is, without a hop.
 
     What the iterable raises is raised after the items before it. Left early,
     cancelled, or abandoned, a generator or cursor is closed in the thread that
@@ -316,8 +320,8 @@ def iterate(
         raise ValueError(f"chunk_size must be 1 or more, not {chunk_size!r}.")
     if isinstance(iterable, QuerySet) and iterable._result_cache is None:
         rows: QuerySet[Any] = iterable
-        size = chunk_size or ROWS
-        return _batches(lambda: rows.iterator(chunk_size=size), size)
+        fetched = chunk_size or FETCHED
+        return _batches(lambda: rows.iterator(chunk_size=fetched), chunk_size or ROWS)
     raw: Any = iterable
     # One that prefetches has to have all its rows at once, as Django's has.
     if isinstance(iterable, RawQuerySet) and not raw._prefetch_related_lookups:
