@@ -22,14 +22,17 @@ from tests.app.models import Tag
 from tests.concurrency import ServedTestCase, forget_connections
 from tests.hops import count_hops
 
+ABSENT = ""
 if connection.vendor != "postgresql":
-    pytest.skip("SQLite: that package is for PostgreSQL", allow_module_level=True)
-if django.VERSION < (6, 1):
-    pytest.skip("Django 6.1: that package follows it", allow_module_level=True)
+    ABSENT = "SQLite: that package is for PostgreSQL"
+elif django.VERSION < (6, 1):
+    ABSENT = "Django 6.1 and later: that package follows it"
+else:
+    from django_async_backend.db import async_connections
+    from django_async_backend.db.models.patch import _patch_model
 
-from django_async_backend.db import async_connections
-from django_async_backend.db.models.patch import _patch_model
-
+# Not of the whole module: a report names the reason of each test's skip alone.
+pytestmark = pytest.mark.skipif(bool(ABSENT), reason=ABSENT)
 PATIENCE = 10  # seconds, until a deadlock is called one
 ENGINE = "django_async_backend.db.backends.postgresql"
 
