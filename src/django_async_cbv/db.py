@@ -29,7 +29,13 @@ from django.db.transaction import TransactionManagementError
 from django.dispatch import receiver
 
 from .async_backend import AsyncTransaction, has_async_connection
-from .sync import run_apart, run_sync, run_to_the_end, works_for
+from .sync import (
+    executor_in_use,
+    run_apart,
+    run_sync,
+    run_to_the_end,
+    works_for,
+)
 
 __all__ = [
     "Atomic",
@@ -432,11 +438,15 @@ def _watch(connection: Any, **_: Any) -> None:
 def _has_a_thread() -> bool:
     """Whether sync work has a thread of its own: a request's, a test's, a command's."""
     context = SyncToAsync.thread_sensitive_context.get(None)
-    return (
-        getattr(AsyncToSync.executors, "current", None) is not None
+    has_one = (
+        executor_in_use() is not None
         or (context is not None and context not in _OwnThread.ended)
         or asyncio.get_running_loop() in AsyncToSync.loop_thread_executors
     )
+    if not has_one:
+        # Of a wait_for() that is over. asgiref would prefer it to a thread of our own.
+        AsyncToSync.executors.current = None
+    return has_one
 
 
 @overload
