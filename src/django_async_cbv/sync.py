@@ -167,10 +167,13 @@ class _Relay(Executor):
 
     def end(self) -> None:
         """Pass on what comes later; called on the loop, before asgiref's has ended."""
+        loop = asyncio.get_running_loop()
         with self.desk.lock:
+            # One that was made for the loop of this wait serves that to its end.
+            if AsyncToSync.loop_thread_executors.get(loop) is self.executor:
+                self.outer = self.executor
             self.executor = None
-            if self in self.desk.waits:
-                self.desk.waits.remove(self)
+            self.desk.waits.remove(self)
 
     def serves(self, other: _Relay) -> bool:
         """Whether work of `other` may be done by the thread in this wait."""
