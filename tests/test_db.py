@@ -857,7 +857,7 @@ class TestGather(ServedTestCase):
                 await agather(job, limit=1)
                 self.assertEqual(wrappers[0].connection is None, closed, age)
                 await agather(forget_connections, limit=1)
-                await asyncio.to_thread(db._pools[1].shutdown)
+                await asyncio.to_thread(db._pools[1, False].shutdown)
 
     async def test_the_first_error_is_raised_and_what_has_not_begun_never_does(self):
         begun, let_go = threading.Event(), threading.Event()
@@ -880,7 +880,7 @@ class TestGather(ServedTestCase):
                     limit=2,
                 )
             let_go.set()
-            await asyncio.to_thread(db._pools[2].shutdown)
+            await asyncio.to_thread(db._pools[2, False].shutdown)
         self.assertLessEqual(len(calls), 1)
 
     async def test_errors_among_the_results(self):
@@ -908,7 +908,7 @@ class TestGather(ServedTestCase):
                 await task
             let_go.set()
             self.assertEqual(await agather(Tag.objects.count, limit=1), [3])
-            await asyncio.to_thread(db._pools[1].shutdown)
+            await asyncio.to_thread(db._pools[1, False].shutdown)
         self.assertEqual(calls, [])
 
     async def test_what_it_refuses(self):
