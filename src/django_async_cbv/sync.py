@@ -141,6 +141,7 @@ class _Relay(Executor):
         # A task from outside of them must not take part in them.
         self.blocks = _open_blocks()
         self.executor: Executor | None = None
+        self.shared: list[tuple[contextvars.ContextVar[Any], Any]] = []
         # asgiref looks for these, and goes from an executor that has ended to the one
         # around it: it appends to the items of this one what it is to submit.
         self._work_thread = desk.thread
@@ -160,6 +161,7 @@ class _Relay(Executor):
             self.executor = AsyncToSync.executors.current
             desk.waits.append(self)
             waiting = [item for item in desk.items if self.serves(item.relay)]
+        self.shared = _share_no_more(self.executor)
         AsyncToSync.executors.current = self
         # The thread would come to it only after this wait, which may wait for it.
         for item in waiting:
@@ -174,6 +176,8 @@ class _Relay(Executor):
                 self.outer = self.executor
             self.executor = None
             self.desk.waits.remove(self)
+        for variable, value in self.shared:
+            variable.set(value)
 
     def serves(self, other: _Relay) -> bool:
         """Whether work of `other` may be done by the thread in this wait."""
@@ -222,6 +226,27 @@ class _Relay(Executor):
             else:
                 return
         _executor_around(self.thread_context).submit(work)
+
+
+def _share_no_more(
+    current: Executor | None,
+) -> list[tuple[contextvars.ContextVar[Any], Any]]:
+    """
+    Give this context an AsyncToSync.executors of its own; return what was shared.
+
+    In old versions of asgiref, 3.8.1 for one, all contexts have one dictionary, which
+    each of them changes for all.
+    """
+    shared = [
+        (variable, value)
+        for variable, value in contextvars.copy_context().items()
+        if variable.name == _LOCAL
+        and isinstance(value, dict)
+        and value.get("current") is current
+    ]
+    for variable, value in shared:
+        variable.set(dict(value))
+    return shared
 
 
 def _executor_around(context: ThreadSensitiveContext | None) -> Executor:
