@@ -676,26 +676,24 @@ class _OwnConnection:
         if not type(connection).__module__.startswith(_ENGINES):
             engine = connection.settings_dict["ENGINE"]
             raise self.error(
-                f"whose ENGINE, {engine}, may keep a tenant on the request's connection"
+                f"what the ENGINE {engine!r} keeps on the request's connection"
             )
         if self.state.has_wrappers:
-            raise self.error("and the request's connection has execute_wrappers")
+            raise self.error("the execute_wrappers of the request's connection")
         session = self.state.session
         if session is None:
             return
         if session[-1] == "true":
-            raise self.error("which has row-level security")
+            raise self.error("what row-level security asks the request's connection")
         if session != _session_of(connection):
-            raise self.error(
-                "and the request's connection has another search_path or role"
-            )
+            raise self.error("the search_path or role of the request's connection")
 
     def error(self, reason: str) -> _Unprepared:
         return _Unprepared(
-            "agather() could read rows of another tenant, so it did not run the query. "
-            f"The query is on a connection of its own to {self.connection.alias!r}, "
-            f"{reason}. Set up each connection, or none if it needs nothing: "
-            "agather(..., prepare=lambda connection: None)."
+            "agather() could read rows of another tenant, so it did not run the query: "
+            f"its own connection to {self.connection.alias!r} lacks {reason}. Set that "
+            "up on each connection: agather(..., prepare=function), which calls "
+            "function(connection) before each query."
         )
 
 
