@@ -32,8 +32,9 @@ import tests.tenants.base  # noqa: F401 - of the ENGINE that is configured now
 from django_async_cbv import db
 from django_async_cbv.db import aatomic, agather
 from django_async_cbv.sync import run_sync, wait_for
+from django_async_cbv.views import AsyncListView
 from tests.app.models import Loan, Tag
-from tests.concurrency import ServedTestCase, forget_connections
+from tests.concurrency import ServedTestCase, browser, forget_connections
 from tests.hops import count_hops
 
 PATIENCE = 10  # seconds, until a deadlock is called one
@@ -977,7 +978,12 @@ class TestGatherTenants(ServedTestCase):
             Tag.objects.count,
             lambda: Tag.objects.filter(name="a"),
             lambda: Tag.objects.update(name="b"),
+            self.catches,
         )
+
+    def catches(self):
+        with contextlib.suppress(Exception):
+            return Tag.objects.count()
 
     async def expect_refused(self, lacks):
         for query in self.queries():
@@ -1081,6 +1087,109 @@ class TestGatherTenants(ServedTestCase):
         for function in (prepare, gives_a_coroutine):
             with self.assertRaisesMessage(TypeError, "Pass a sync function"):
                 await agather(int, prepare=function)
+
+
+class Reports(AsyncListView):
+    """Begins a count behind a generated sync method, and awaits it in the handler."""
+
+    model = Tag
+
+    async def aget_queryset(self):
+        self.sign = asyncio.Event()
+        self.task = asyncio.create_task(self.count())
+        return Tag.objects.all()
+
+    async def count(self):
+        await self.sign.wait()
+        return (
+            await Tag.objects.acount(),
+            await run_sync(threading.get_ident),
+            await run_sync(lambda: connection.in_atomic_block),
+        )
+
+    def get_context_data(self, **kwargs):
+        self.thread = threading.get_ident()
+        self.object_list = self.get_queryset()
+        return super().get_context_data(**kwargs)
+
+    async def get(self, request):
+        await run_sync(self.get_context_data)
+        self.sign.set()
+        return self.answer(*await self.task)
+
+    def answer(self, count, thread, in_block):
+        return HttpResponse(f"{count} {thread == self.thread} {in_block}")
+
+
+class BlockedReports(Reports):
+    """Opens a block of which the task does not know, and waits inside of it."""
+
+    def get_context_data(self, **kwargs):
+        context = super().get_context_data(**kwargs)
+        with transaction.atomic():
+            wait_for(self.give_it_time)
+        return context
+
+    async def give_it_time(self):
+        self.sign.set()
+        # It submits its work in its next step, so before this one goes on.
+        for _ in range(3):
+            await asyncio.sleep(0)
+        assert not self.task.done()
+
+
+urlpatterns = [
+    path("reports/", Reports.as_view()),
+    path("blocked/", BlockedReports.as_view()),
+    *urlpatterns,
+]
+
+
+@override_settings(ROOT_URLCONF=__name__, MIDDLEWARE=[])
+class TestWhatOutlivesAHook(ServedTestCase):
+    """A task that an async hook begins, behind a sync override of a sync method."""
+
+    def setUp(self):
+        Tag.objects.bulk_create(Tag(name=name) for name in "abc")
+
+    async def test_under_asgi(self):
+        async with asyncio.timeout(PATIENCE), browser() as client:
+            for url in ("/reports/", "/blocked/"):
+                response = await client.get(url)
+                self.assertEqual(response.text, "3 True False")
+
+    def test_under_wsgi(self):
+        self.assertEqual(self.client.get("/reports/").content, b"3 True False")
+        self.assertEqual(self.client.get("/blocked/").content, b"3 True False")
+
+    async def test_a_transaction_without_a_request(self):
+        """Its block brings a thread of its own, as that of any other task."""
+
+        async def begin():
+            return asyncio.create_task(waits())
+
+        async def waits():
+            await sign.wait()
+            async with aatomic():
+                return await run_sync(threading.get_ident)
+
+        sign = asyncio.Event()
+        task = await run_sync(wait_for, begin)
+        sign.set()
+        self.assertNotEqual(await task, await run_sync(threading.get_ident))
+
+
+@override_settings(ROOT_URLCONF=__name__, MIDDLEWARE=[])
+class TestWhatOutlivesAHookInATestCase(TestCase):
+    async def test_it_sees_the_tests_transaction(self):
+        await Tag.objects.acreate(name="a")
+        response = await self.async_client.get("/reports/")
+        self.assertEqual(response.content, b"1 True True")
+
+    def test_with_the_sync_client(self):
+        Tag.objects.create(name="a")
+        response = self.client.get("/reports/")
+        self.assertEqual(response.content, b"1 True True")
 
 
 @skipUnless(connection.vendor == "postgresql", "SQLite: has no such state")

@@ -545,6 +545,7 @@ async def agather(
                 'block, or with in_transaction="serial".'
             )
         return await run_sync(_one_by_one, jobs, return_exceptions)
+    refused: list[ImproperlyConfigured] = []
     key = limit, prepare is not None
     if key not in _pools:
         _pools[key] = ThreadPoolExecutor(limit, thread_name_prefix="agather")
@@ -552,17 +553,16 @@ async def agather(
         asyncio.ensure_future(
             run_apart(
                 _pools[key],
-                functools.partial(_on_own_connections, job, prepare, states),
+                functools.partial(_on_own_connections, job, prepare, states, refused),
             )
         )
         for job in jobs
     ]
     try:
         results = await asyncio.gather(*tasks, return_exceptions=return_exceptions)
-        for result in results:
-            # No result that the caller may overlook.
-            if isinstance(result, _Unprepared):
-                raise result
+        if refused:
+            # Among the results, or caught by the query, it could be overlooked.
+            raise refused[0]
         return results
     finally:
         for task in tasks:
@@ -593,10 +593,6 @@ def _is_async_prepare(prepare: Any) -> TypeError:
         f"agather() calls prepare= in the thread of the query, and {prepare!r} is "
         "async. Pass a sync function."
     )
-
-
-class _Unprepared(ImproperlyConfigured):
-    """A query of agather() on a connection that lacks what the request's one has."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -658,9 +654,15 @@ def _session_of(connection: BaseDatabaseWrapper) -> tuple[str, ...] | None:
 class _OwnConnection:
     """Refuses queries on a connection that lacks what the request's one may have."""
 
-    def __init__(self, connection: BaseDatabaseWrapper, state: _State) -> None:
+    def __init__(
+        self,
+        connection: BaseDatabaseWrapper,
+        state: _State,
+        refused: list[ImproperlyConfigured],
+    ) -> None:
         self.connection = connection
         self.state = state
+        self.refused = refused
         self.is_known = False
 
     def __call__(
@@ -688,19 +690,22 @@ class _OwnConnection:
         if session != _session_of(connection):
             raise self.error("the search_path or role of the request's connection")
 
-    def error(self, reason: str) -> _Unprepared:
-        return _Unprepared(
+    def error(self, reason: str) -> ImproperlyConfigured:
+        error = ImproperlyConfigured(
             "agather() could read rows of another tenant, so it did not run the query: "
             f"its own connection to {self.connection.alias!r} lacks {reason}. Set that "
             "up on each connection: agather(..., prepare=function), which calls "
             "function(connection) before each query."
         )
+        self.refused.append(error)
+        return error
 
 
 def _on_own_connections(
     job: Callable[[], Any],
     prepare: Callable[[BaseDatabaseWrapper], object] | None,
     states: dict[str, _State],
+    refused: list[ImproperlyConfigured],
 ) -> Any:
     close_old_connections()
     guards = []
@@ -708,7 +713,7 @@ def _on_own_connections(
         for connection in connections.all():
             if prepare is None:
                 state = states.get(connection.alias, _State())
-                guard = _OwnConnection(connection, state)
+                guard = _OwnConnection(connection, state, refused)
                 connection.execute_wrappers.insert(0, guard)
                 guards.append(guard)
             elif isinstance(result := prepare(connection), CoroutineType):
