@@ -196,7 +196,11 @@ class _Relay(Executor):
     def _put(self, work: Callable[[], Any]) -> _Item:
         desk = self.desk
         if threading.current_thread() is desk.thread:
-            raise RuntimeError("This thread would wait for itself.")
+            raise RuntimeError(
+                "Async code would wait for the thread that it runs in: sync code has "
+                "begun an event loop there. Call async code from sync code with "
+                "async_to_sync(), not with asyncio.run()."
+            )
         item = _Item(self, work)
         with desk.lock:
             # Those that were cancelled are never begun.
