@@ -411,6 +411,7 @@ def make_views_callable(overrider: Overrider | None) -> None:
         made = cls if overrider is None else overrider.of(cls)
         view = as_view(made, **initkwargs)
         view.view_class = cls
+        view.__qualname__ = f"{cls.as_view.__qualname__}.<locals>.view"
         # Of the overrides, by functools. Django's tests look for what a view has not.
         vars(view).pop("__wrapped__", None)
         return view
