@@ -19,12 +19,11 @@ from django.http import (
     HttpRequest,
     HttpResponse,
     HttpResponseBase,
-    HttpResponseRedirect,
 )
 from django.utils.decorators import classonlymethod
 
 from ..flow import Body, call, respond
-from ..forms import validate
+from ..forms import call_and_await, validate
 from ..hooks import Twins, after, twin, twin_or_hook
 from ..refusals import refuse
 from ..registry import SUPER
@@ -32,7 +31,7 @@ from . import _formsets as formsets
 from . import _handlers as handler
 from ._generic import _M, _ModelF, subscriptable
 from ._plain import has_plain_success_url
-from ._saves import join_saves, save_formset
+from ._saves import join_saves, redirect, save_formset
 from .base import AsyncContextMixin, AsyncTemplateResponseMixin, AsyncView
 from .detail import AsyncSingleObjectMixin, AsyncSingleObjectTemplateResponseMixin
 from .edit import AsyncModelFormMixin
@@ -224,10 +223,16 @@ class AsyncFormSetMixin(
         By default to the same page.
         """
 
-    @twin(formsets.FormSetMixin.formset_valid, calls=("get_success_url",), pure=True)
+    @twin(
+        formsets.FormSetMixin.formset_valid,
+        calls=("get_success_url",),
+        pure=True,
+        # The URL may be an object of the project's, which is made text of.
+        always=True,
+    )
     def aformset_valid(self, formset: Any) -> Body[HttpResponse]:
         """Answer to a valid formset with a redirect; twin of formset_valid()."""
-        return HttpResponseRedirect((yield call(self.aget_success_url)))
+        return (yield from redirect(self, (yield call(self.aget_success_url))))
 
     @twin(
         formsets.FormSetMixin.formset_invalid,
@@ -639,7 +644,7 @@ class AsyncProcessFormWithInlinesView(ProcessFormWithInlinesView, AsyncView):
         is_valid = yield from validate(form)
         if is_valid:
             # For the formsets, which belong to it.
-            self.object = yield call(form.save, commit=False)
+            self.object = yield from call_and_await(form.save, commit=False)
         inlines = yield call(twin_or_hook(self, "construct_inlines"))
         # Each of them: all errors are to be shown.
         for formset in inlines:
