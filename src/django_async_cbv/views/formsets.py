@@ -160,6 +160,7 @@ class AsyncBaseFormSetFactory(formsets.BaseFormSetFactory, Twins):
     def aget_formset(self) -> Body[type[BaseFormSet[Any]]]:
         """Return the formset's class; twin of get_formset()."""
         form_class = yield call(self.aget_form_class)
+        formsets.require_form_class(self, form_class)
         kwargs = yield call(self.aget_factory_kwargs)
         return formset_factory(form_class, **kwargs)
 
@@ -283,8 +284,9 @@ class AsyncModelFormSetMixin(
         """
         model: Any = self.model
         if model is None:
-            model = (yield call(self.aget_queryset)).model
+            model = formsets.require_model(self, (yield call(self.aget_queryset)))
         kwargs = yield call(self.aget_factory_kwargs)
+        formsets.require_fields(self, kwargs)
         return (yield call(modelformset_factory, model, **kwargs))
 
     @twin(formsets.ModelFormSetMixin.formset_valid, calls=(SUPER,))
@@ -349,7 +351,9 @@ class AsyncBaseInlineFormSetFactory(
         if parent is None:
             parent = type(self.object)
         model = yield call(self.aget_inline_model)
+        formsets.require_inline_model(self, model)
         kwargs = yield call(self.aget_factory_kwargs)
+        formsets.require_fields(self, kwargs)
         return (yield call(inlineformset_factory, parent, model, **kwargs))
 
 
@@ -566,9 +570,10 @@ class AsyncModelFormWithInlinesMixin(
         if model is None and self.object is not None:
             model = type(self.object)
         elif model is None:
-            model = (yield call(self.aget_queryset)).model
+            model = formsets.require_model(self, (yield call(self.aget_queryset)))
         made = []
         for inline_class in (yield call(self.aget_inlines)):
+            formsets.require_inline(type(self).__name__, inline_class)
             inline = yield call(
                 inline_class, model, self.request, self.object, self.kwargs, self
             )
@@ -592,6 +597,7 @@ class AsyncProcessFormWithInlinesView(ProcessFormWithInlinesView, AsyncView):
         override would be skipped.
         """
         for inline_class in initkwargs.get("inlines", getattr(cls, "inlines", ())):
+            formsets.require_inline(cls.__name__, inline_class)
             if issubclass(inline_class, Twins):
                 refuse(inline_class)
         return super().as_view(**initkwargs)
