@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import sys
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from asgiref.sync import AsyncToSync, iscoroutinefunction, markcoroutinefunction
@@ -13,13 +14,15 @@ from django.core.exceptions import ImproperlyConfigured, ValidationError
 from django.db.models import Model
 from django.forms import BaseForm, BaseFormSet, BaseModelForm, BaseModelFormSet
 
-from .flow import Body, Flow, call
+from .flow import Body, Call, Flow, call
 from .sync import loop_is_running, wait_for
 
 __all__ = [
     "ais_valid",
     "call_and_await",
+    "deletion_is_waited_for",
     "prepare_instance",
+    "saved",
     "validate",
     "wait_if_awaitable",
 ]
@@ -277,6 +280,52 @@ def call_and_await(func: Callable[..., Any], *args: Any, **kwargs: Any) -> Body[
     if inspect.isawaitable(result):
         result = yield call(_given, result)
     return result
+
+
+@contextlib.contextmanager
+def deletion_is_waited_for(instance: Any) -> Iterator[None]:
+    """
+    Let sync code wait for a delete() that is sync itself and gives a coroutine.
+
+    Django drops what delete() gives. So this is for the time of one call only.
+    """
+    method: Any = getattr(instance, "delete", None)
+    function = getattr(method, "__func__", Model.delete)
+    if function is Model.delete or iscoroutinefunction(method):
+        yield
+        return
+    waits = functools.partial(_call_and_wait, method)
+    instance.delete = functools.update_wrapper(waits, function)
+    try:
+        yield
+    finally:
+        vars(instance).pop("delete", None)
+
+
+def _call_and_wait(method: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+    result = method(*args, **kwargs)
+    return result if loop_is_running() else wait_if_awaitable(result)
+
+
+def saved(view: Any, form: Any, form_valid: Call) -> Body[Any]:
+    """Call form_valid(); raise TypeError if it took a coroutine for the object."""
+    try:
+        response = yield form_valid
+    except Exception:
+        _refuse_unsaved(view, form)
+        raise
+    _refuse_unsaved(view, form)
+    return response
+
+
+def _refuse_unsaved(view: Any, form: Any) -> None:
+    if inspect.isawaitable(found := vars(view).get("object")):
+        if inspect.iscoroutine(found):
+            found.close()
+        raise TypeError(
+            f"Nothing was saved: {type(form).__name__}.save() returned a coroutine. "
+            f"Make it `async def save()`, and await in it."
+        )
 
 
 def wait_if_awaitable(result: Any) -> Any:

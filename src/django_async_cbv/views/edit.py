@@ -11,7 +11,13 @@ from django.http import HttpRequest, HttpResponse
 from django.views.generic import edit
 
 from ..flow import Body, call, respond
-from ..forms import call_and_await, prepare_instance, validate
+from ..forms import (
+    call_and_await,
+    deletion_is_waited_for,
+    prepare_instance,
+    saved,
+    validate,
+)
 from ..hooks import Twins, after, twin, twin_or_hook
 from ..registry import SUPER
 from . import _handlers as handler
@@ -273,7 +279,8 @@ class AsyncProcessFormView(DjangoProcessFormView, AsyncView):
         """
         form = yield call(twin_or_hook(self, "get_form"))
         if (yield from validate(form)):
-            return (yield call(twin_or_hook(self, "form_valid"), form))
+            valid = call(twin_or_hook(self, "form_valid"), form)
+            return (yield from saved(self, form, valid))
         return (yield call(twin_or_hook(self, "form_invalid"), form))
 
     @handler.put(edit.ProcessFormView.put, calls=("post",), pure=True)
@@ -423,7 +430,8 @@ class AsyncBaseDeleteView(
         prepare_instance(self.object)
         form = yield call(self.aget_form)
         if (yield from validate(form)):
-            return (yield call(self.aform_valid, form))
+            with deletion_is_waited_for(self.object):
+                return (yield call(self.aform_valid, form))
         return (yield call(self.aform_invalid, form))
 
     @twin(edit.BaseDeleteView.form_valid, calls=("get_success_url",), always=True)

@@ -23,7 +23,7 @@ from django.http import (
 from django.utils.decorators import classonlymethod
 
 from ..flow import Body, call, respond
-from ..forms import call_and_await, validate
+from ..forms import call_and_await, saved, validate
 from ..hooks import Twins, after, twin, twin_or_hook
 from ..refusals import refuse
 from ..registry import SUPER
@@ -656,7 +656,8 @@ class AsyncProcessFormWithInlinesView(ProcessFormWithInlinesView, AsyncView):
         for formset in inlines:
             is_valid = (yield from validate(formset)) and is_valid
         if is_valid:
-            return (yield call(twin_or_hook(self, "forms_valid"), form, inlines))
+            valid = call(twin_or_hook(self, "forms_valid"), form, inlines)
+            return (yield from saved(self, form, valid))
         self.object = before
         return (yield call(twin_or_hook(self, "forms_invalid"), form, inlines))
 
