@@ -276,10 +276,17 @@ _ASYNC_TO_SYNC = AsyncToSync.__call__.__code__
 
 def call_and_await(func: Callable[..., Any], *args: Any, **kwargs: Any) -> Body[Any]:
     """Call a method of the project's; what it gives is awaited if it has to be."""
-    result = yield call(func, *args, **kwargs)
+    if iscoroutinefunction(func):
+        return (yield call(func, *args, **kwargs))
+    # In a box, as a flow takes no coroutine for a result.
+    [result] = yield call(_boxed, func, *args, **kwargs)
     if inspect.isawaitable(result):
         result = yield call(_given, result)
     return result
+
+
+def _boxed(func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> list[Any]:
+    return [func(*args, **kwargs)]
 
 
 @contextlib.contextmanager
