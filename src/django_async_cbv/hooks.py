@@ -25,12 +25,14 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
+from contextvars import ContextVar
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 
 from .flow import Call, finish
+from .guards import GUARDED, add_guards, checked, import_auth_hooks, is_passed_on
 from .plan import Plan, Sources
 from .registry import (
     HOOKS,
@@ -62,6 +64,10 @@ __all__ = [
 
 # The names of all twins, to find them among the attributes of a view.
 _ANAMES: set[str] = set()
+# The bridges that wait for an override now, in this context, each with its view's id.
+_waiting: ContextVar[tuple[tuple[int, str], ...]] = ContextVar("waiting", default=())
+# An override may come back to its bridge, and end: no request does so that often.
+_TOO_DEEP = 8
 
 
 class Twin(Hook):
@@ -234,7 +240,10 @@ def prepare(cls: type) -> None:
             # A class decorator puts its dispatch() on a class that is made already.
             if issubclass(base, Twins):
                 prepare(base)
+        import_auth_hooks(cls)
         _add_bridges(cls)
+        if hasattr(cls, "as_view"):
+            add_guards(cls)
     if hasattr(cls, "as_view"):
         _add_entries(cls)
 
@@ -243,7 +252,7 @@ def _add_bridges(cls: type) -> None:
     for name, aname in HOOKS.items():
         for klass in cls.__mro__:
             own = vars(klass)
-            if name in own:
+            if name in own and not is_passed_on(own[name]):
                 break  # both colours, a bridge already, or sync above async
             if aname in own and mark_of(own[aname]) is None:
                 if hasattr(cls, name):
@@ -273,12 +282,29 @@ def _bridge(name: str, aname: str) -> Callable[..., Any]:
                 f"{view}.{name}() was called on the event loop, and its override "
                 f"{aname}() is async; await self.{aname}() instead."
             )
-        return wait_for(getattr(self, aname), *args, **kwargs)
+        around = _waiting.get()
+        if around.count((id(self), name)) >= _TOO_DEEP:
+            raise RuntimeError(_calls_itself(type(self), name, aname))
+        token = _waiting.set((*around, (id(self), name)))
+        try:
+            result = wait_for(getattr(self, aname), *args, **kwargs)
+        finally:
+            _waiting.reset(token)
+        return checked(result, self, aname) if name in GUARDED else result
 
     bridge.__name__ = name
     bridge.__doc__ = f"Wait for `{aname}()`, which this class overrides."
     bridge._twin = Bridge(bridge, aname)  # type: ignore[attr-defined]  # our mark
     return bridge
+
+
+def _calls_itself(cls: type, name: str, aname: str) -> str:
+    owner = next(klass for klass in cls.__mro__ if aname in vars(klass))
+    return (
+        f"{cls.__name__}.{name}() is the generated sync method that waits for "
+        f"{owner.__name__}.{aname}(), and {aname}() calls {name}() again: the request "
+        f"would never end. Call `await super().{aname}()` in {aname}() instead."
+    )
 
 
 def _override(function: Callable[..., Any]) -> Callable[..., Any]:

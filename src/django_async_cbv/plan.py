@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from types import FunctionType, MappingProxyType
 from typing import Any
 
+from .guards import GUARDED
 from .registry import (
     HOOKS,
     SUPER,
@@ -231,7 +232,7 @@ class Sources:
 
     def __init__(self, cls: type) -> None:
         self._mro = cls.__mro__
-        names = {*HOOKS, *HOOKS.values(), *handler_names(cls)}
+        names = {*HOOKS, *HOOKS.values(), *handler_names(cls), *GUARDED}
         self._spaces = [vars(klass) for klass in self._mro]
         found = [
             (space, name) for space in self._spaces for name in names & space.keys()
