@@ -107,7 +107,7 @@ class _Guarded:
         self._name = name
         self._view = view
         if iscoroutinefunction(function):
-            markcoroutinefunction(self)  # type: ignore[type-var]
+            markcoroutinefunction(self)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         result = self._function(*args, **kwargs)
