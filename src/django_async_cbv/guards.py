@@ -20,7 +20,7 @@ from typing import Any
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.core.exceptions import ImproperlyConfigured
 
-from .registry import HOOKS, Bridge, is_library, mark_of
+from .registry import HOOKS, Bridge, StandIn, is_library, mark_of
 from .sync import loop_is_running
 
 __all__ = [
@@ -47,7 +47,7 @@ class _PassedOn(Bridge):
     """The mark of a guard that has no method of its own, but an inherited one."""
 
 
-class Guard:
+class Guard(StandIn):
     """
     Stand in a class for a method that says who may see the view, and check its result.
 
@@ -60,8 +60,9 @@ class Guard:
     def __init__(self, owner: type, name: str, *value: Any) -> None:
         self._owner = owner
         self._name = name
-        self._value = value
+        self._passes_on = not value
         if value:
+            (self.value,) = value
             # What asks for a method's color or line sees through a guard.
             self.__func__ = getattr(value[0], "__func__", value[0])
         else:
@@ -69,7 +70,7 @@ class Guard:
 
     @property
     def __isabstractmethod__(self) -> bool:
-        return any(getattr(one, "__isabstractmethod__", False) for one in self._value)
+        return bool(getattr(self.value, "__isabstractmethod__", False))
 
     def __get__(self, view: Any, cls: type) -> Any:
         name = self._name
@@ -92,11 +93,10 @@ class Guard:
 
     def _found(self, of: Any, view: Any, cls: type) -> Any:
         """What the attribute would be without the guard, of a view or of its class."""
-        if not self._value:
+        if self._passes_on:
             return getattr(super(self._owner, of), self._name)
-        (value,) = self._value
-        get = getattr(type(value), "__get__", None)
-        return value if get is None else get(value, view, cls)
+        get = getattr(type(self.value), "__get__", None)
+        return self.value if get is None else get(self.value, view, cls)
 
 
 class _Guarded:
@@ -272,4 +272,3 @@ def import_auth_hooks(cls: type) -> None:
         and any(hasattr(cls, name) for name in _VERDICTS)
     ):
         import_module(ours)
-
