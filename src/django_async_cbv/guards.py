@@ -25,6 +25,7 @@ from .sync import loop_is_running
 
 __all__ = [
     "GUARDED",
+    "MIXINS",
     "Guard",
     "add_guards",
     "checked",
@@ -40,6 +41,12 @@ _VERDICTS = ("test_func", "get_test_func", "has_permission", "check_permissions"
 # django-braces asks the first, django-allauth the second.
 _NAMES_OF_MIXINS = ("check_membership", "is_open")
 GUARDED = (*_VERDICTS, *_NAMES_OF_MIXINS)
+# Our mixin for each that Django's access mixins ask.
+MIXINS = {
+    "test_func": "AsyncUserPassesTestMixin",
+    "get_test_func": "AsyncUserPassesTestMixin",
+    "has_permission": "AsyncPermissionRequiredMixin",
+}
 
 
 @dataclass(eq=False)
@@ -129,7 +136,7 @@ class _Guarded:
 
 
 class _Unawaited(Coroutine[Any, Any, Any]):
-    """A coroutine for those who await it, and an error for those who ask if it's true."""
+    """A coroutine for who awaits it, and an error for who asks if it is true."""
 
     def __init__(self, verdict: Any, view: Any, name: str) -> None:
         self._verdict, self._view, self._name = verdict, view, name
