@@ -11,7 +11,7 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 from django.views.generic.base import View
 
-from .callers import expects_awaitable, is_called
+from .callers import expects_awaitable, is_called, is_installed
 from .guards import GUARDED, MIXINS, is_passed_on
 from .hooks import Twins, plan_of
 from .plan import Plan
@@ -95,7 +95,7 @@ def overlooked(cls: type) -> Iterator[Problem]:
     is_ours = issubclass(cls, Twins)
     methods = {f"a{name}": name for name in getattr(cls, "http_method_names", ())}
     for klass in cls.__mro__:
-        if is_library(klass):
+        if is_library(klass) or (is_ours and is_installed(klass)):
             continue
         for name in vars(klass).keys() & methods.keys() if is_ours else ():
             yield Problem(
