@@ -88,7 +88,9 @@ class Guard(StandIn):
         if nearest is not self:
             return self._found(view, view, cls)
         found = vars(view)[name] if name in vars(view) else self._found(view, view, cls)
-        return _Guarded(found, name, view) if callable(found) else found
+        if not callable(found):
+            return found
+        return _Guarded(found, name, view, gives_test=name == "get_test_func")
 
     def __set__(self, view: Any, value: Any) -> None:
         vars(view)[self._name] = value
@@ -109,16 +111,19 @@ class Guard(StandIn):
 class _Guarded:
     """A method whose result is checked; the method itself in all else."""
 
-    def __init__(self, function: Any, name: str, view: Any) -> None:
+    def __init__(
+        self, function: Any, name: str, view: Any, *, gives_test: bool = False
+    ) -> None:
         self._function = function
         self._name = name
         self._view = view
+        self._gives_test = gives_test
         if iscoroutinefunction(function):
             markcoroutinefunction(self)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         result = self._function(*args, **kwargs)
-        return checked(result, self._view, self._name)
+        return checked(result, self._view, self._name, gives_test=self._gives_test)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._function, name)
@@ -165,14 +170,14 @@ async def _awaited(verdict: Awaitable[Any]) -> Any:
     return await verdict
 
 
-def checked(verdict: Any, view: Any, name: str) -> Any:
+def checked(verdict: Any, view: Any, name: str, *, gives_test: bool = False) -> Any:
     """
     Return what a method of a view says, unless it has to be awaited.
 
     Sync code gets ImproperlyConfigured in its place. Code on the event loop may
     still await it, and gets ImproperlyConfigured only when it asks for its truth.
     """
-    if name in {"get_test_func", "aget_test_func"} and callable(verdict):
+    if gives_test and callable(verdict):
         return _Guarded(verdict, tests_of(view, verdict)[-1], view)
     if isinstance(verdict, Awaitable) and loop_is_running():
         return _Unawaited(verdict, view, name)

@@ -316,7 +316,8 @@ def _bridge(name: str, aname: str) -> Callable[..., Any]:
         finally:
             _waiting.reset(token)
         if name in GUARDED:
-            return checked(result, self, aname)
+            gives_test = name == "get_test_func"
+            return checked(result, self, aname, gives_test=gives_test)
         if isinstance(result, CoroutineType):
             refuse_coroutine(hook, result)
         return result

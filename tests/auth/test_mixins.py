@@ -422,7 +422,8 @@ class TestFailClosed(SimpleTestCase):
 
         for view in (Async, Behind):
             with self.assertRaisesMessage(
-                ImproperlyConfigured, f"{view.__name__}.atest_func() returned"
+                (ImproperlyConfigured, TypeError),
+                f"{view.__name__}.atest_func() returned",
             ):
                 await view.as_view()(request_of(MEMBER))
 
