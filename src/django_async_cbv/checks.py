@@ -77,7 +77,7 @@ def check_imported_views(
         mended = {
             problem.id
             for problem in wrong
-            for derived in cls.__subclasses__()
+            for derived in _derived(cls)
             if problem.id not in {one.id for one in _access_problems(derived)}
         }
         found += [
@@ -100,13 +100,18 @@ def check_imported_views(
 def imported_views() -> list[type]:
     """The view classes of the project, whatever URLconf leads to them."""
     found: dict[type, None] = {}
-    todo: list[type] = [View]
+    todo: list[Any] = [View]
     while todo:
+        cls: type
         for cls in todo.pop().__subclasses__():
             if cls not in found:
                 found[cls] = None
                 todo.append(cls)
     return [cls for cls in found if not is_library(cls) and not is_installed(cls)]
+
+
+def _derived(cls: Any) -> list[type]:
+    return [*cls.__subclasses__()]
 
 
 def _may_be_served(cls: Any) -> bool:
