@@ -1,0 +1,201 @@
+"""
+Run the tests of a package, on Django's views or on ours, in this process.
+
+    python -I run_suite.py --folder DIR --settings MODULE --report FILE
+        --database FILE [--swapped] [--pytest] LABEL...
+
+DIR is the package's unpacked sdist: its tests, and its code, are imported from there.
+What is tested is the installed django_async_cbv: -I shuts PYTHONPATH out. `--swapped`
+puts our views in the place of Django's before anything of DIR is imported.
+
+The report is JSON: see SuiteReport. The database FILE gets the migrated database of a
+run on Django's views; a run on swapped ones starts with it, as migrations take longer
+than tests.
+
+Imports nothing but the standard library before the arguments are read.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import os
+import sqlite3
+import sys
+import time
+import warnings
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+# What is shared with the runs of Django's own tests: behind everything else.
+sys.path.append(str(Path(__file__).resolve().parents[2] / "swapping"))
+
+from recorded import Record, listen_for_noise, result_class
+from swapped_classes import (
+    AppSwapper,
+    django_views,
+    find_escaped,
+    made_from,
+    swap_views,
+)
+
+
+@dataclass
+class SuiteReport(Record):
+    """What is said of a run."""
+
+    # Where the package that was swapped in lies, and its Django.
+    package: str = ""
+    django: str = ""
+    seconds: float = 0
+    # The view classes and mixins that are neither Django's nor ours, and those of them
+    # that are made from Django's all the same.
+    views: list[str] = field(default_factory=list)
+    escaped: list[str] = field(default_factory=list)
+
+
+report = SuiteReport()
+originals: dict[str, type] = {}
+
+
+def prepare(*, is_swapped: bool) -> None:
+    """Swap Django's classes for ours, those of its apps when they are imported."""
+    import django
+
+    # Declares the twins; has to see Django's own views.
+    import django_async_cbv.views
+
+    report.package = str(Path(django_async_cbv.__file__).parent)
+    report.django = django.__version__
+    originals.update(django_views())
+    if is_swapped:
+        swap_views(originals)
+        sys.meta_path.insert(0, AppSwapper(originals))
+
+
+def keep_database(file: Path) -> None:
+    """Write each migrated database to a file, or begin with this file."""
+    from django.db.backends.base.creation import BaseDatabaseCreation
+    from django.db.backends.sqlite3.creation import DatabaseCreation
+
+    begin = DatabaseCreation._create_test_db
+    migrate = BaseDatabaseCreation.create_test_db
+    kept = []
+
+    def of(creation: Any) -> str:
+        return f"{file}-{creation.connection.alias}"
+
+    def begin_with_file(self, *args: Any, **kwargs: Any) -> str:
+        name = begin(self, *args, **kwargs)
+        if Path(of(self)).exists():
+            # In memory, it is there as long as anybody is connected.
+            kept.append(sqlite3.connect(name, uri=True, check_same_thread=False))
+            sqlite3.connect(of(self)).backup(kept[-1])
+        return name
+
+    def migrate_and_write(self, *args: Any, **kwargs: Any) -> str:
+        name = migrate(self, *args, **kwargs)
+        if not Path(of(self)).exists():
+            self.connection.ensure_connection()
+            target = sqlite3.connect(of(self))
+            self.connection.connection.backup(target)
+            target.close()
+        return name
+
+    DatabaseCreation._create_test_db = begin_with_file
+    BaseDatabaseCreation.create_test_db = migrate_and_write
+
+
+def run_by_django(labels: list[str]) -> None:
+    """Run tests by Django's runner."""
+    import django
+    from django.test.runner import DiscoverRunner
+
+    class ReportingRunner(DiscoverRunner):
+        def get_resultclass(self) -> Any:
+            return result_class(report)
+
+    django.setup()
+    ReportingRunner(verbosity=1, interactive=False).run_tests(labels)
+
+
+def run_by_pytest(labels: list[str], settings: str) -> None:
+    """Run tests by pytest, with what their own pytest.ini says."""
+    import pytest
+
+    class Reporter:
+        def pytest_runtest_logstart(self, nodeid: str) -> None:
+            report.test = nodeid
+
+        def pytest_runtest_logreport(self, report: Any) -> None:
+            record_phase(report)
+
+        def pytest_collectreport(self, report: Any) -> None:
+            if report.failed:
+                record_phase(report)
+
+    arguments = [f"--ds={settings}", "-q", "-p", "no:cacheprovider", "-p", "no:xdist"]
+    # What they would notice is listened for here.
+    arguments += ["-p", "no:unraisableexception", "-p", "no:threadexception"]
+    pytest.main([*arguments, *labels], plugins=[Reporter()])
+
+
+def record_phase(phase: Any) -> None:
+    """Note what pytest says of the setup, the call or the teardown of a test."""
+    if phase.failed:
+        report.failed(phase.nodeid, str(phase.longrepr))
+    elif hasattr(phase, "wasxfail"):
+        report.outcomes.setdefault(phase.nodeid, "expected failure")
+    elif phase.skipped:
+        report.outcomes[phase.nodeid] = f"skipped: {phase.longrepr[-1]}"
+    elif phase.when == "call":
+        report.outcomes.setdefault(phase.nodeid, "passed")
+
+
+def views_of_others() -> list[str]:
+    """The classes made from Django's views, or from ours, that are of neither."""
+    classes = made_from(originals)
+    return sorted(
+        f"{cls.__module__}.{cls.__qualname__}"
+        for cls in classes
+        if cls.__module__.partition(".")[0] not in ("django", "django_async_cbv")
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0].strip())
+    parser.add_argument("--folder", required=True, type=Path)
+    parser.add_argument("--settings", required=True)
+    parser.add_argument("--report", required=True, type=Path)
+    parser.add_argument("--database", required=True, type=Path)
+    parser.add_argument("--swapped", action="store_true")
+    parser.add_argument("--pytest", action="store_true")
+    parser.add_argument("labels", nargs="+")
+    options = parser.parse_args()
+    report_file = options.report.absolute()
+    os.environ["DJANGO_SETTINGS_MODULE"] = options.settings
+    os.chdir(options.folder)
+    sys.path.insert(0, str(Path.cwd()))
+    sys.dont_write_bytecode = True
+    warnings.filterwarnings("error", "coroutine .* was never awaited")
+    listen_for_noise(report)
+    started = time.monotonic()
+    prepare(is_swapped=options.swapped)
+    keep_database(options.database.absolute())
+    if options.pytest:
+        run_by_pytest(options.labels, options.settings)
+    else:
+        run_by_django(options.labels)
+    report.test = "after the last test"
+    gc.collect()
+    report.seconds = time.monotonic() - started
+    report.views = views_of_others()
+    if options.swapped:
+        report.escaped = find_escaped(originals)
+    report_file.write_text(json.dumps(vars(report)))
+
+
+if __name__ == "__main__":
+    main()

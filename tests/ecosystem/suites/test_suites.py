@@ -1,0 +1,105 @@
+"""
+Each package's own tests pass on our views as they pass on Django's.
+
+None of them is edited. The same tests run twice, each time in a process of its own: as
+they are, and with our views put in the place of Django's before the package is
+imported. What is compared are the names of the tests that pass.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.swapping.sdists import SourceUnavailable, unpacked_sdist
+
+from .packages import SUITES, Suite
+
+SCRIPT = Path(__file__).with_name("run_suite.py")
+PYPROJECT = Path(__file__).parents[3] / "pyproject.toml"
+RUN_SECONDS = 1500
+
+
+@dataclass
+class Runs:
+    """Runs a suite, in the folder of its sdist."""
+
+    suite: Suite
+    sdist: Path
+    folder: Path
+
+    def __call__(self, *, is_swapped: bool) -> dict[str, Any]:
+        """Run it once, and return the report."""
+        report = self.folder / f"{'swapped' if is_swapped else 'django'}.json"
+        command = [sys.executable, "-I", str(SCRIPT), "--folder", str(self.sdist)]
+        command += ["--settings", self.suite.settings, "--report", str(report)]
+        command += ["--database", str(self.folder / "migrated")]
+        command += ["--swapped"] * is_swapped + ["--pytest"] * self.suite.is_pytest
+        done = subprocess.run(
+            [*command, *self.suite.labels],
+            capture_output=True,
+            text=True,
+            timeout=RUN_SECONDS,
+            check=False,
+        )
+        assert report.exists(), done.stdout + done.stderr
+        found: dict[str, Any] = json.loads(report.read_text())
+        return found
+
+
+def passed(report: dict[str, Any]) -> set[str]:
+    """The names of the tests that passed."""
+    good = ("passed", "expected failure")
+    return {test for test, end in report["outcomes"].items() if end in good}
+
+
+@pytest.mark.parametrize("suite", SUITES, ids=str)
+def test_same_tests_pass(
+    suite: Suite, tmp_path: Path, record_property: Callable[..., None]
+) -> None:
+    assert version(suite.package) == suite.version
+    try:
+        sdist = unpacked_sdist(suite.package, suite.version)
+    except SourceUnavailable as reason:
+        pytest.skip(str(reason))
+    run = Runs(suite, sdist, tmp_path)
+
+    of_django = run(is_swapped=False)
+    of_ours = run(is_swapped=True)
+
+    wanted, got = passed(of_django), passed(of_ours)
+    record_property(
+        "suite",
+        f"{suite.package} {suite.version}, Django {of_django['django']}: "
+        f"{len(got & wanted)} of {len(wanted)} that pass on Django's own views, "
+        f"{len(of_ours['views'])} views and mixins "
+        f"({of_django['seconds']:.0f} s and {of_ours['seconds']:.0f} s)",
+    )
+    for test, end in of_django["outcomes"].items():
+        if test not in wanted:
+            record_property("suite", f"    not on Django's views: {test}: {end}")
+    lost = [
+        text for text in of_ours["failures"] if text.partition("\n")[0] in wanted - got
+    ]
+    assert not lost, "\n".join(lost)
+    assert got == wanted
+    assert len(wanted) == suite.passing
+    assert of_ours["views"] == of_django["views"]
+    assert of_ours["views"]
+    assert not of_ours["escaped"]
+    assert len(of_ours["noise"]) <= len(of_django["noise"]), of_ours["noise"]
+
+
+def test_the_group_installs_what_the_list_names() -> None:
+    groups = tomllib.loads(PYPROJECT.read_text())["dependency-groups"]
+    wanted = {pin for suite in SUITES for pin in suite.pins}
+    assert {one for one in groups["suites"] if isinstance(one, str)} == wanted
