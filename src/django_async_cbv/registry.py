@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property, partialmethod
+from types import CodeType, FunctionType
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction
@@ -11,6 +13,7 @@ from asgiref.sync import iscoroutinefunction
 from .flow import Call
 
 __all__ = [
+    "ANAMES",
     "HOOKS",
     "SUPER",
     "TWINS",
@@ -20,8 +23,11 @@ __all__ = [
     "Override",
     "handler_names",
     "is_async_function",
+    "is_bridge",
+    "is_descriptor",
     "is_library",
     "mark_of",
+    "names_read",
 ]
 
 # In `calls`: that Django's function goes on to the next definition in the MRO.
@@ -31,6 +37,8 @@ SUPER = "super()"
 # with its twin's (handlers are not among the names: they have one for both).
 TWINS: dict[Any, Hook] = {}
 HOOKS: dict[str, str] = {}
+# The names of all twins, each with its hook's.
+ANAMES: dict[str, str] = {}
 
 
 class Mark:
@@ -48,6 +56,50 @@ def mark_of(function: Any) -> Mark | None:
     return mark if isinstance(mark, Mark) and mark.entry is function else None
 
 
+def is_bridge(value: Any) -> bool:
+    """Whether an attribute of a class or of a view is a bridge of ours."""
+    return isinstance(mark_of(getattr(value, "__func__", value)), Bridge)
+
+
+def is_descriptor(value: Any) -> bool:
+    """Whether to read a class attribute runs code: a property, and its like."""
+    return hasattr(type(value), "__get__") and not isinstance(
+        value, FunctionType | classmethod | staticmethod | partialmethod | type
+    )
+
+
+def names_read(function: Any) -> set[str]:
+    """The attributes that a function reads, with all that it calls of its module."""
+    names: set[str] = set()
+    todo = [getattr(function, "__code__", None)]
+    space = getattr(function, "__globals__", {})
+    module = getattr(function, "__module__", None)
+    seen = set()
+    while todo:
+        code = todo.pop()
+        if not isinstance(code, CodeType) or code in seen:
+            continue
+        seen.add(code)
+        names.update(code.co_names)
+        todo += code.co_consts
+        for name in code.co_names:
+            helpers = [space.get(name)]
+            # Private methods, which are no hooks.
+            helpers += [
+                vars(one).get(name)
+                for one in space.values()
+                if isinstance(one, type) and one.__module__ == module
+            ]
+            todo += [
+                one.__code__
+                for one in helpers
+                if isinstance(one, FunctionType)
+                and one.__module__ == module
+                and one not in TWINS
+            ]
+    return names
+
+
 @dataclass(eq=False)
 class Hook(Mark):
     """A hook or handler at one level of Django's views, as its twin declares it."""
@@ -60,6 +112,13 @@ class Hook(Mark):
     is_handler: bool
     # Whether the body runs even where nothing that it calls is async.
     always: bool = False
+
+    @cached_property
+    def reads(self) -> frozenset[str]:
+        """The attributes that Django's function reads, or the body, or `pure`."""
+        return frozenset().union(
+            *map(names_read, (self.function, self.body, self.pure))
+        )
 
     @property
     def name(self) -> str:
