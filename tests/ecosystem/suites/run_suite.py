@@ -2,11 +2,12 @@
 Run the tests of a package, on Django's views or on ours, in this process.
 
     python -I run_suite.py --folder DIR --settings MODULE --report FILE
-        --database FILE [--swapped] [--pytest] LABEL...
+        --database FILE [--swapped] [--pytest] [--spare MODULE]... LABEL...
 
 DIR is the package's unpacked sdist: its tests, and its code, are imported from there.
 What is tested is the installed django_async_cbv: -I shuts PYTHONPATH out. `--swapped`
-puts our views in the place of Django's before anything of DIR is imported.
+puts our views in the place of Django's before anything of DIR is imported, but after
+each MODULE was, whose classes so remain Django's.
 
 The report is JSON: see SuiteReport. The database FILE gets the migrated database of a
 run on Django's views; a run on swapped ones starts with it, as migrations take longer
@@ -19,6 +20,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import importlib
 import json
 import os
 import sqlite3
@@ -50,17 +52,19 @@ class SuiteReport(Record):
     package: str = ""
     django: str = ""
     seconds: float = 0
-    # The view classes and mixins that are neither Django's nor ours, and those of them
-    # that are made from Django's all the same.
+    # The view classes and mixins of others, and those of them that are made from
+    # Django's all the same.
     views: list[str] = field(default_factory=list)
     escaped: list[str] = field(default_factory=list)
 
 
 report = SuiteReport()
 originals: dict[str, type] = {}
+# The classes of others that were made before the swap.
+spared: set[type] = set()
 
 
-def prepare(*, is_swapped: bool) -> None:
+def prepare(spare: list[str], *, is_swapped: bool) -> None:
     """Swap Django's classes for ours, those of its apps when they are imported."""
     import django
 
@@ -70,6 +74,9 @@ def prepare(*, is_swapped: bool) -> None:
     report.package = str(Path(django_async_cbv.__file__).parent)
     report.django = django.__version__
     originals.update(django_views())
+    for name in spare:
+        importlib.import_module(name)
+    spared.update(cls for cls in made_from(originals) if is_of_others(cls))
     if is_swapped:
         swap_views(originals)
         sys.meta_path.insert(0, AppSwapper(originals))
@@ -154,13 +161,17 @@ def record_phase(phase: Any) -> None:
         report.outcomes.setdefault(phase.nodeid, "passed")
 
 
+def is_of_others(cls: type) -> bool:
+    """Whether a class is neither Django's nor ours."""
+    return cls.__module__.partition(".")[0] not in ("django", "django_async_cbv")
+
+
 def views_of_others() -> list[str]:
-    """The classes made from Django's views, or from ours, that are of neither."""
-    classes = made_from(originals)
+    """The view classes and mixins whose bases are swapped in a swapped run."""
     return sorted(
         f"{cls.__module__}.{cls.__qualname__}"
-        for cls in classes
-        if cls.__module__.partition(".")[0] not in ("django", "django_async_cbv")
+        for cls in made_from(originals)
+        if is_of_others(cls) and not issubclass(cls, tuple(spared))
     )
 
 
@@ -172,6 +183,7 @@ def main() -> None:
     parser.add_argument("--database", required=True, type=Path)
     parser.add_argument("--swapped", action="store_true")
     parser.add_argument("--pytest", action="store_true")
+    parser.add_argument("--spare", action="append", default=[], metavar="MODULE")
     parser.add_argument("labels", nargs="+")
     options = parser.parse_args()
     report_file = options.report.absolute()
@@ -182,7 +194,7 @@ def main() -> None:
     warnings.filterwarnings("error", "coroutine .* was never awaited")
     listen_for_noise(report)
     started = time.monotonic()
-    prepare(is_swapped=options.swapped)
+    prepare(options.spare, is_swapped=options.swapped)
     keep_database(options.database.absolute())
     if options.pytest:
         run_by_pytest(options.labels, options.settings)
@@ -193,7 +205,9 @@ def main() -> None:
     report.seconds = time.monotonic() - started
     report.views = views_of_others()
     if options.swapped:
-        report.escaped = find_escaped(originals)
+        report.escaped = [
+            name for name in find_escaped(originals) if name in {*report.views}
+        ]
     report_file.write_text(json.dumps(vars(report)))
 
 
