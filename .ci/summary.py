@@ -1,9 +1,9 @@
 """Say, one line each, what a run of tox tested; fail unless that was everything.
 
 Reads what the run left behind: tox's own results (reports/tox*.json), one JUnit file
-for each environment and database (reports/<environment>-<database>.xml) and one for each
-long environment (reports/<environment>.xml). The argument
-is the exit status of tox. The last line is the total.
+for each environment and database (reports/<environment>-<database>.xml) and one for
+each long environment (reports/<environment>.xml). The argument is the exit status of
+tox. The last line is the total.
 """
 
 import json
@@ -104,7 +104,7 @@ def main(tox_status: int) -> int:
     total = Report()
 
     def judge(where: str, file: Path) -> bool:
-        """Add the report of an environment to the total; return whether there is one."""
+        """Add an environment's report to the total; return whether there is one."""
         try:
             report = read(file)
         except (OSError, ET.ParseError) as error:

@@ -19,6 +19,7 @@ Imports nothing but the standard library before the arguments are read.
 from __future__ import annotations
 
 import argparse
+import contextvars
 import gc
 import importlib
 import json
@@ -115,6 +116,23 @@ def keep_database(file: Path) -> None:
     BaseDatabaseCreation.create_test_db = migrate_and_write
 
 
+def forget_contexts() -> None:
+    """
+    Run each test of Django's test cases in a context of its own.
+
+    Overridden settings leave context variables behind, thousands in the end, and
+    asgiref copies each of them whenever sync code calls async code, or async sync.
+    """
+    from django.test import SimpleTestCase
+
+    call = SimpleTestCase.__call__
+
+    def call_in_context(self: Any, result: Any = None) -> None:
+        contextvars.copy_context().run(call, self, result)
+
+    SimpleTestCase.__call__ = call_in_context
+
+
 def run_by_django(labels: list[str]) -> None:
     """Run tests by Django's runner."""
     import django
@@ -131,8 +149,22 @@ def run_by_django(labels: list[str]) -> None:
 def run_by_pytest(labels: list[str], settings: str) -> None:
     """Run tests by pytest, with what their own pytest.ini says."""
     import pytest
+    from _pytest.runner import runtestprotocol
 
     class Reporter:
+        @pytest.hookimpl(tryfirst=True)
+        def pytest_runtest_protocol(self, item: Any, nextitem: Any) -> bool:
+            # As pytest does, but in a context of its own: see forget_contexts().
+            item.ihook.pytest_runtest_logstart(
+                nodeid=item.nodeid, location=item.location
+            )
+            context = contextvars.copy_context()
+            context.run(runtestprotocol, item, nextitem=nextitem)
+            item.ihook.pytest_runtest_logfinish(
+                nodeid=item.nodeid, location=item.location
+            )
+            return True
+
         def pytest_runtest_logstart(self, nodeid: str) -> None:
             report.test = nodeid
 
@@ -199,6 +231,7 @@ def main() -> None:
     if options.pytest:
         run_by_pytest(options.labels, options.settings)
     else:
+        forget_contexts()
         run_by_django(options.labels)
     report.test = "after the last test"
     gc.collect()
