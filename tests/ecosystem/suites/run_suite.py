@@ -222,7 +222,6 @@ def main() -> None:
     os.environ["DJANGO_SETTINGS_MODULE"] = options.settings
     os.chdir(options.folder)
     sys.path.insert(0, str(Path.cwd()))
-    sys.dont_write_bytecode = True
     warnings.filterwarnings("error", "coroutine .* was never awaited")
     listen_for_noise(report)
     started = time.monotonic()

@@ -26,6 +26,7 @@ from .packages import SUITES, Suite
 
 SCRIPT = Path(__file__).with_name("run_suite.py")
 PYPROJECT = Path(__file__).parents[3] / "pyproject.toml"
+PAGE = Path(__file__).parents[3] / "docs" / "ecosystem.md"
 RUN_SECONDS = 1500
 
 
@@ -105,3 +106,11 @@ def test_the_group_installs_what_the_list_names() -> None:
     groups = tomllib.loads(PYPROJECT.read_text())["dependency-groups"]
     wanted = {pin for suite in SUITES for pin in suite.pins}
     assert {one for one in groups["suites"] if isinstance(one, str)} == wanted
+
+
+def test_the_docs_print_the_list() -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    rows = [
+        f"| {suite.package} | {suite.version} | {suite.passing:,} |" for suite in SUITES
+    ]
+    assert "\n".join(rows) in page
