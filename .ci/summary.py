@@ -97,9 +97,14 @@ def main(tox_status: int) -> int:
     environments = {}
     for result_file in RESULTS:
         try:
-            environments |= json.loads((REPORTS / result_file).read_text())["testenvs"]
+            named = json.loads((REPORTS / result_file).read_text())["testenvs"]
         except (OSError, ValueError, KeyError) as error:
             problems.append(f"tox left no result in {result_file}: {error!r}")
+        else:
+            # Each file names all environments, also those that were not asked for.
+            environments |= {
+                name: found for name, found in named.items() if "result" in found
+            }
 
     total = Report()
 
