@@ -24,6 +24,8 @@ class Suite:
     requirements: tuple[str, ...] = ()
     # Modules whose classes stay made from Django's: their users would not swap them.
     spared: tuple[str, ...] = ()
+    # In how many processes, for the longest.
+    processes: int = 1
     # For tests written for pytest; else Django's runner takes them.
     is_pytest: bool = False
 
@@ -61,6 +63,7 @@ SUITES = (
         ),
         passing=1,
         spared=REST_FRAMEWORK,
+        processes=2,
         # Of its extra `testing` what these tests import; the rest of it are linters and
         # the SDKs of clouds.
         requirements=(
@@ -69,6 +72,7 @@ SUITES = (
             "freezegun==1.5.5",
             "jinja2==3.1.6",
             "responses==0.26.3",
+            "tblib==3.2.2",
         ),
     ),
     Suite(

@@ -2,14 +2,16 @@
 Run the tests of a package, on Django's views or on ours, in this process.
 
     python -I run_suite.py --folder DIR --settings MODULE --report FILE
-        --database FILE [--swapped] [--pytest] [--spare MODULE]... LABEL...
+        --database FILE [--swapped] [--spare MODULE]... [--pytest | --processes N]
+        LABEL...
 
 DIR is the package's unpacked sdist: its tests, and its code, are imported from there.
 What is tested is the installed django_async_cbv: -I shuts PYTHONPATH out. `--swapped`
 puts our views in the place of Django's before anything of DIR is imported, but after
 each MODULE was, whose classes so remain Django's.
 
-The report is JSON: see SuiteReport. The database FILE gets the migrated database of a
+The report is JSON: see SuiteReport. Noise, of any of the processes, is a line on
+stderr. The database FILE gets the migrated database of a
 run on Django's views; a run on swapped ones starts with it, as migrations take longer
 than tests.
 
@@ -59,7 +61,14 @@ class SuiteReport(Record):
     escaped: list[str] = field(default_factory=list)
 
 
-report = SuiteReport()
+class Printed(list[str]):
+    """What is added is printed: other processes have a list of their own."""
+
+    def append(self, said: str) -> None:
+        print(f"noise: {said}", file=sys.stderr, flush=True)
+
+
+report = SuiteReport(noise=Printed())
 originals: dict[str, type] = {}
 # The classes of others that were made before the swap.
 spared: set[type] = set()
@@ -133,7 +142,7 @@ def forget_contexts() -> None:
     SimpleTestCase.__call__ = call_in_context
 
 
-def run_by_django(labels: list[str]) -> None:
+def run_by_django(labels: list[str], processes: int) -> None:
     """Run tests by Django's runner."""
     import django
     from django.test.runner import DiscoverRunner
@@ -143,7 +152,8 @@ def run_by_django(labels: list[str]) -> None:
             return result_class(report)
 
     django.setup()
-    ReportingRunner(verbosity=1, interactive=False).run_tests(labels)
+    runner = ReportingRunner(verbosity=1, interactive=False, parallel=processes)
+    runner.run_tests(labels)
 
 
 def run_by_pytest(labels: list[str], settings: str) -> None:
@@ -215,6 +225,7 @@ def main() -> None:
     parser.add_argument("--database", required=True, type=Path)
     parser.add_argument("--swapped", action="store_true")
     parser.add_argument("--pytest", action="store_true")
+    parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--spare", action="append", default=[], metavar="MODULE")
     parser.add_argument("labels", nargs="+")
     options = parser.parse_args()
@@ -231,7 +242,7 @@ def main() -> None:
         run_by_pytest(options.labels, options.settings)
     else:
         forget_contexts()
-        run_by_django(options.labels)
+        run_by_django(options.labels, options.processes)
     report.test = "after the last test"
     gc.collect()
     report.seconds = time.monotonic() - started

@@ -12,8 +12,8 @@ import json
 import subprocess
 import sys
 import tomllib
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -30,32 +30,57 @@ PAGE = Path(__file__).parents[3] / "docs" / "ecosystem.md"
 RUN_SECONDS = 1500
 
 
-@dataclass
-class Runs:
-    """Runs a suite, in the folder of its sdist."""
+# The report of a suite on Django's views, and of the same suite on ours.
+Reports = tuple[dict[str, Any], dict[str, Any]]
 
-    suite: Suite
-    sdist: Path
-    folder: Path
 
-    def __call__(self, *, is_swapped: bool) -> dict[str, Any]:
-        """Run it once, and return the report."""
-        report = self.folder / f"{'swapped' if is_swapped else 'django'}.json"
-        command = [sys.executable, "-I", str(SCRIPT), "--folder", str(self.sdist)]
-        command += ["--settings", self.suite.settings, "--report", str(report)]
-        command += ["--database", str(self.folder / "migrated")]
-        command += [f"--spare={module}" for module in self.suite.spared]
-        command += ["--swapped"] * is_swapped + ["--pytest"] * self.suite.is_pytest
-        done = subprocess.run(
-            [*command, *self.suite.labels],
-            capture_output=True,
-            text=True,
-            timeout=RUN_SECONDS,
-            check=False,
-        )
-        assert report.exists(), done.stdout + done.stderr
-        found: dict[str, Any] = json.loads(report.read_text())
-        return found
+def run_both(suite: Suite, folder: Path) -> Reports:
+    """Run a suite on Django's views, then on ours. Raise SourceUnavailable."""
+    sdist = unpacked_sdist(suite.package, suite.version)
+    return (
+        run(suite, sdist, folder, is_swapped=False),
+        run(suite, sdist, folder, is_swapped=True),
+    )
+
+
+def run(suite: Suite, sdist: Path, folder: Path, *, is_swapped: bool) -> dict[str, Any]:
+    """Run a suite once, in the folder of its sdist, and return the report."""
+    name = f"{suite.package}-{'swapped' if is_swapped else 'django'}"
+    report = folder / f"{name}.json"
+    command = [sys.executable, "-I", str(SCRIPT), "--folder", str(sdist)]
+    command += ["--settings", suite.settings, "--report", str(report)]
+    command += ["--database", str(folder / f"{suite.package}-migrated")]
+    command += [f"--spare={module}" for module in suite.spared]
+    command += ["--swapped"] * is_swapped
+    command += ["--pytest"] if suite.is_pytest else [f"--processes={suite.processes}"]
+    done = subprocess.run(
+        [*command, *suite.labels],
+        capture_output=True,
+        text=True,
+        timeout=RUN_SECONDS,
+        check=False,
+    )
+    assert report.exists(), done.stdout + done.stderr
+    found: dict[str, Any] = json.loads(report.read_text())
+    lines = done.stderr.splitlines()
+    found["noise"] = [line for line in lines if line.startswith("noise: ")]
+    return found
+
+
+@pytest.fixture(scope="session")
+def runs(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[Suite, Future[Reports]]]:
+    """Run the suites that were asked for, two at a time, the longest first."""
+    folder = tmp_path_factory.mktemp("suites")
+    asked = [
+        item.callspec.params["suite"]
+        for item in request.session.items
+        if isinstance(item, pytest.Function) and hasattr(item, "callspec")
+    ]
+    with ThreadPoolExecutor(2) as pool:
+        yield {suite: pool.submit(run_both, suite, folder) for suite in asked}
+        pool.shutdown(cancel_futures=True)
 
 
 def named(report: dict[str, Any], end: str) -> set[str]:
@@ -65,17 +90,16 @@ def named(report: dict[str, Any], end: str) -> set[str]:
 
 @pytest.mark.parametrize("suite", SUITES, ids=str)
 def test_same_tests_pass(
-    suite: Suite, tmp_path: Path, record_property: Callable[..., None]
+    suite: Suite,
+    runs: dict[Suite, Future[Reports]],
+    record_property: Callable[..., None],
 ) -> None:
     assert version(suite.package) == suite.version
+
     try:
-        sdist = unpacked_sdist(suite.package, suite.version)
+        of_django, of_ours = runs[suite].result()
     except SourceUnavailable as reason:
         pytest.skip(str(reason))
-    run = Runs(suite, sdist, tmp_path)
-
-    of_django = run(is_swapped=False)
-    of_ours = run(is_swapped=True)
 
     wanted, got = named(of_django, "passed"), named(of_ours, "passed")
     fails = "expected failure"
