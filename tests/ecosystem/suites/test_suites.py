@@ -9,6 +9,7 @@ imported. What is compared are the names of the tests that pass.
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -44,10 +45,12 @@ def run_both(suite: Suite, folder: Path) -> Reports:
 
 
 def run(suite: Suite, sdist: Path, folder: Path, *, is_swapped: bool) -> dict[str, Any]:
-    """Run a suite once, in the folder of its sdist, and return the report."""
+    """Run a suite once, in a copy of its sdist, and return the report."""
     name = f"{suite.package}-{'swapped' if is_swapped else 'django'}"
     report = folder / f"{name}.json"
-    command = [sys.executable, "-I", str(SCRIPT), "--folder", str(sdist)]
+    # Tests write files, also beside themselves.
+    copy = shutil.copytree(sdist, folder / name)
+    command = [sys.executable, "-I", str(SCRIPT), "--folder", str(copy)]
     command += ["--settings", suite.settings, "--report", str(report)]
     command += ["--database", str(folder / f"{suite.package}-migrated")]
     command += [f"--spare={module}" for module in suite.spared]
@@ -60,6 +63,7 @@ def run(suite: Suite, sdist: Path, folder: Path, *, is_swapped: bool) -> dict[st
         timeout=RUN_SECONDS,
         check=False,
     )
+    shutil.rmtree(copy)
     assert report.exists(), done.stdout + done.stderr
     found: dict[str, Any] = json.loads(report.read_text())
     lines = done.stderr.splitlines()
