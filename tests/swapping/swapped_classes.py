@@ -89,7 +89,8 @@ class AppSwapper(importlib.abc.MetaPathFinder):
 
     def __init__(self, originals: dict[str, type]) -> None:
         self.originals = originals
-        self.waiting = {*APP_MODULES}
+        # Ours too: one of them may be what imports Django's.
+        self.waiting = {*APP_MODULES, *APP_MODULES.values()}
         self.depth = 0
         self.executed: list[str] = []
 
@@ -107,8 +108,9 @@ class AppSwapper(importlib.abc.MetaPathFinder):
                 execute(module)
             finally:
                 self.depth -= 1
-            self.executed.append(name)
-            # One of these modules imports another; ours need both of them whole.
+            if name in APP_MODULES:
+                self.executed.append(name)
+            # One of these modules imports another; a swap needs all of them whole.
             if not self.depth:
                 while self.executed:
                     swap_app_classes(self.originals, self.executed.pop())
