@@ -13,7 +13,14 @@ from django.urls import URLPattern, URLResolver, get_resolver
 
 from .hooks import Twins
 from .refusals import Problem, overlooked, problems, waits
-from .unguarded import not_atomic, sync_middleware, unasked, unguarded
+from .unguarded import (
+    not_atomic,
+    sync_middleware,
+    unasked,
+    unguarded,
+    unvalidated,
+    unvalidated_by_admin,
+)
 from .views import AsyncView
 
 __all__ = ["check_views"]
@@ -32,7 +39,8 @@ def check_views(
     async methods, of Django's own generic views too, that nothing calls.
 
     Of views that are not ours it reports those that let everyone in, or fail,
-    as an access mixin or a transaction around them knows no await; and, where
+    as an access mixin or a transaction around them knows no await, or that skip the
+    async validation of a form, as the admin does too; and, where
     there are async views, the middleware that holds a thread for each request.
     """
     found: list[checks.CheckMessage] = []
@@ -45,10 +53,17 @@ def check_views(
         doubtful = [*(waits(cls) if is_ours else ()), *overlooked(cls)]
         found += [_as_message(checks.Error, cls, problem) for problem in wrong]
         found += [_as_message(checks.Warning, cls, problem) for problem in doubtful]
+    found += [
+        _as_message(checks.Warning, None, problem) for problem in unvalidated_by_admin()
+    ]
+    skipped = [(one.view_class, each) for one in callbacks for each in unvalidated(one)]
+    # The same class may be routed twice.
+    for cls, problem in dict.fromkeys(skipped):
+        found.append(_as_message(checks.Error, cls, problem))
     for callback in callbacks:
-        problem = not_atomic(callback)
-        if problem is not None:
-            found.append(_as_message(checks.Error, callback, problem))
+        refused = not_atomic(callback)
+        if refused is not None:
+            found.append(_as_message(checks.Error, callback, refused))
     if any(map(iscoroutinefunction, callbacks)):
         found += [
             _as_message(checks.Warning, None, problem) for problem in sync_middleware()

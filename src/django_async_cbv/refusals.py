@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from django.contrib.messages.views import SuccessMessageMixin
 from django.core.exceptions import ImproperlyConfigured
 from django.views.generic.base import View
+from django.views.generic.edit import FormMixin
 
 from .hooks import Twins, plan_of
 from .plan import Plan
@@ -85,6 +87,7 @@ def problems(cls: type) -> Iterator[Problem]:
             yield from _handler_under_a_sync_decorator(plan, name)
             yield from _unlike_handlers(plan, name)
         yield from _access_behind(plan)
+        yield from _message_behind(plan)
 
 
 def overlooked(cls: type) -> Iterator[Problem]:
@@ -369,6 +372,47 @@ def _access_behind(plan: Plan) -> Iterator[Problem]:
                 (where(klass, "dispatch"),),
             )
             return
+
+
+def _message_behind(plan: Plan) -> Iterator[Problem]:
+    """A success message mixin whose form_valid() nothing calls: it has no say."""
+    if SuccessMessageMixin not in plan.mro:
+        return
+    place = plan.mro.index(SuccessMessageMixin)
+    above = plan.mro[:place]
+    name = plan.cls.__name__
+    mixin = next(
+        one
+        for one in plan.mro
+        if issubclass(one, SuccessMessageMixin) and not issubclass(one, View)
+    ).__name__
+    # Where Django's form_valid() ends, without a super().
+    levels = (plan.level(vars(klass).get("form_valid")) for klass in above)
+    if any(made and SUPER not in (made.calls or ()) for made in levels):
+        view = next(
+            base.__name__
+            for one in plan.mro
+            if not is_library(one)
+            for base in one.__bases__
+            if issubclass(base, View)
+        )
+        yield Problem(
+            "async_cbv.E011",
+            f"{mixin} stands behind {view} in the MRO of {name}, where nothing calls "
+            "its form_valid(): no message is shown",
+            f"put {mixin} before {view}: `class {name}({mixin}, {view})`.",
+            (f"module {plan.cls.__module__}",),
+        )
+    elif hasattr(plan.cls, "formset_valid") and not issubclass(plan.cls, FormMixin):
+        yield Problem(
+            "async_cbv.E011",
+            f"{mixin} queues its message in form_valid(), which {name} does not call, "
+            "as it is a view of a formset: no message is shown",
+            f"leave {mixin} out, and call `messages.success(self.request, ...)` in "
+            "`async def aformset_valid(self, formset)`, after `await "
+            "super().aformset_valid(formset)`.",
+            (f"module {plan.cls.__module__}",),
+        )
 
 
 def _attributes(cls: type, attributes: dict[str, Any]) -> Iterator[Problem]:
