@@ -11,7 +11,7 @@ import contextlib
 import inspect
 import threading
 from collections.abc import Callable, Generator
-from types import CoroutineType
+from types import CoroutineType, MethodType
 from typing import Any, TypeAlias, TypeVar
 
 from asgiref.sync import iscoroutinefunction
@@ -19,7 +19,7 @@ from asgiref.sync import iscoroutinefunction
 from .sync import loop_is_running, run_sync, run_to_the_end, wait_for
 from .tail import only_passed_on
 
-__all__ = ["Body", "Call", "Flow", "call", "finish"]
+__all__ = ["Body", "Call", "Flow", "Mark", "call", "finish"]
 
 _R = TypeVar("_R")
 
@@ -55,6 +55,22 @@ class Call:
         self.response = response
         # Known to be sync: to ask takes a microsecond, and a plan has asked before.
         self.is_sync = is_sync
+
+
+class Mark:
+    """What our functions carry as `_twin`, to be known by, and known again."""
+
+    entry: Callable[..., Any]
+    # What it stands for: Django's, or the user's.
+    function: Any
+
+    def step(self, view: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """What a call of the function comes to: a call, or a body."""
+        raise NotImplementedError
+
+    def around(self, method: Any, step: Call) -> Call:
+        """What a call comes to of something that is wrapped around the function."""
+        return step
 
 
 # What a lifted body is: it yields calls, is sent their results, returns an _R.
@@ -230,6 +246,10 @@ class Flow:
                         return
                 else:
                     value = target.func(*target.args, **target.kwargs)
+                    if isinstance(value, CoroutineType) and not target.is_sync:
+                        # A sync wrapper, around a twin say, that does not tell.
+                        self.awaiting = Call(_given, (value,))
+                        return
                 self._value = value
             except BaseException as raised:  # noqa: BLE001 - for the body to handle
                 self._error = raised
@@ -293,13 +313,18 @@ async def _run(awaiting: Call | Flow) -> Any:
 
 def _resolve(step: Call) -> Call | Body[Any]:
     """What a call comes to: itself, or what the twin that it calls says."""
-    function = getattr(step.func, "__func__", step.func)
-    twin = getattr(function, "_twin", None)
-    # functools.wraps() copies attributes, so a decorated twin carries the mark
-    # as well; only the function that it was made for is the twin.
-    if twin is None or twin.entry is not function:
-        return step
     method: Any = step.func
+    # Asked of Python's own methods alone: a proxy has those of what it stands before.
+    function = method.__func__ if type(method) is MethodType else method
+    twin = getattr(function, "_twin", None)
+    if twin is None:
+        return step
+    if twin.entry is not function:
+        # functools.wraps() copies attributes, so what is wrapped around a twin
+        # carries the mark as well.
+        if isinstance(twin, Mark) and not iscoroutinefunction(method):
+            return twin.around(method, step)
+        return step
     target: Call | Body[Any] = twin.step(method.__self__, step.args, step.kwargs)
     return target
 

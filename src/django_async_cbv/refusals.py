@@ -20,6 +20,7 @@ from .registry import (
     handler_names,
     is_async_function,
     is_library,
+    mark_at,
     mark_of,
 )
 
@@ -202,7 +203,7 @@ def _under_a_sync_decorator(klass: type, name: str) -> Problem:
 def _handler_under_a_sync_decorator(plan: Plan, name: str) -> Iterator[Problem]:
     for klass in plan.mro:
         value = vars(klass).get(name)
-        mark = mark_of(value)
+        mark = mark_at(klass, name)
         if isinstance(mark, Override):
             value = mark.function
         elif mark is not None:
@@ -240,7 +241,7 @@ def _out_of_reach(plan: Plan, name: str, aname: str) -> Iterator[Problem]:
     for klass in plan.async_overrides(name):
         place = plan.mro.index(klass)
         for owner, made in _levels(plan, name):
-            level = _place(plan, name, made)
+            level = plan.place(made)
             ends = SUPER not in (made.calls or ())
             if plan.mro.index(owner) < place and (place < level or ends):
                 named = _as_the_user_knows_it(plan, owner)
@@ -268,11 +269,11 @@ def _unlike_handlers(plan: Plan, name: str) -> Iterator[Problem]:
         value = vars(klass).get(name)
         if value is None:
             continue
-        mark = mark_of(value)
+        mark = mark_at(klass, name)
         if isinstance(mark, Hook):
             ours = klass
             continue
-        made = plan.level(value)
+        made = plan.level_at(klass, name)
         if made is not None:
             ours = None
             if SUPER not in (made.calls or ()):
@@ -348,7 +349,7 @@ def _attribute(cls: type, name: str) -> Problem:
 def _levels(plan: Plan, name: str) -> Iterator[tuple[type, Hook]]:
     """The twins of a hook, each with the class of ours that defines it."""
     for klass in plan.mro:
-        mark = mark_of(vars(klass).get(HOOKS[name]))
+        mark = mark_at(klass, HOOKS[name])
         if isinstance(mark, Hook):
             yield klass, mark
 
@@ -356,7 +357,7 @@ def _levels(plan: Plan, name: str) -> Iterator[tuple[type, Hook]]:
 def _level_behind(plan: Plan, name: str, klass: type) -> Hook | None:
     """The first of Django's own definitions that a sync override's super() meets."""
     for below in plan.mro[plan.mro.index(klass) + 1 :]:
-        made = plan.level(vars(below).get(name))
+        made = plan.level_at(below, name)
         if made is not None:
             return made
     return None
@@ -369,13 +370,6 @@ def _as_the_user_knows_it(plan: Plan, owner: type) -> str:
             if is_library(base) and issubclass(base, owner):
                 return base.__name__
     return owner.__name__
-
-
-def _place(plan: Plan, name: str, made: Hook) -> int:
-    for place, klass in enumerate(plan.mro):
-        if vars(klass).get(name) is made.function:
-            return place
-    return len(plan.mro)
 
 
 def _is_async(value: Any) -> bool:

@@ -24,7 +24,7 @@ from ..db import WorkerBlock, end_request, request_blocks
 from ..flow import Body, Call, Flow, call, respond
 from ..hooks import Twins, plan_of, twin
 from ..refusals import refuse, refuse_attributes
-from ..registry import mark_of
+from ..registry import mark_of, pristine
 from ..sync import run_to_the_end
 from . import _handlers as handler
 from ._generic import _R, _TemplateR, subscriptable
@@ -77,13 +77,13 @@ __all__ = [
 
 # Django's own, whatever a subclass makes of them.
 _INIT = base.View.__init__
-_SETUP = base.View.setup
-_METHOD_NOT_ALLOWED = base.View.http_method_not_allowed
-_OPTIONS = base.View.options
+_SETUP = pristine(base.View.setup)
+_METHOD_NOT_ALLOWED = pristine(base.View.http_method_not_allowed)
+_OPTIONS = pristine(base.View.options)
 
 # What marks a sync function as a coroutine function (inspect's mark, asgiref's for
 # Python 3.11): functools.wraps() around the view must not copy it.
-_MARKS = {"_is_coroutine_marker", "_is_coroutine"}
+_MARKS = {"_is_coroutine_marker", "_is_coroutine", "_twin"}
 
 
 class AsyncContextMixin(base.ContextMixin, Twins):
