@@ -216,10 +216,16 @@ def make_rows() -> None:
         Book.objects.create(title=title, slug=title.lower(), published=day, author=ann)
 
 
-def answer(cls: type, visit: Visit, **initkwargs: Any) -> dict[str, Any]:
-    """What a view answers to a visit, as far as two views can be compared by it."""
+def answer(
+    cls: type, visit: Visit, *, by_hand: bool = False, **initkwargs: Any
+) -> dict[str, Any]:
+    """
+    What a view answers to a visit, as far as two views can be compared by it.
+
+    `by_hand`: sync code calls the view, as a test with RequestFactory does.
+    """
     view: Callable[..., Any] = cls.as_view(**initkwargs)
-    if issubclass(cls, views.AsyncView):
+    if issubclass(cls, views.AsyncView) and not by_hand:
         view = async_to_sync(view)
     try:
         response: HttpResponseBase = view(visit.request(), **(visit.kwargs or {}))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from inspect import iscoroutine
 
 import pytest
 from django.contrib.auth.mixins import UserPassesTestMixin
@@ -158,6 +159,36 @@ class SyncOverPlainAsync(PlainSync, PlainAsync, AsyncView):
     pass
 
 
+class PlainHeader:
+    def dispatch(self, request, *args, **kwargs):
+        response = super().dispatch(request, *args, **kwargs)
+        response["X-By"] = "header"
+        return response
+
+
+class HeaderOverPlainAsync(PlainHeader, PlainAsync, AsyncView):
+    pass
+
+
+class PlainAware:
+    """As django-guardian's mixins: it asks what it has been given."""
+
+    def dispatch(self, request, *args, **kwargs):
+        response = super().dispatch(request, *args, **kwargs)
+        return self.arefuse(response) if iscoroutine(response) else response
+
+    async def arefuse(self, response):
+        return await response
+
+
+class AwareOverPlainAsync(PlainAware, PlainAsync, AsyncView):
+    pass
+
+
+class PlainAsyncOverAware(PlainAsync, PlainAware, AsyncView):
+    pass
+
+
 class AsyncOverPlainSync(PlainSync, AsyncView):
     async def dispatch(self, request, *args, **kwargs):
         return await super().dispatch(request, *args, **kwargs)
@@ -273,7 +304,7 @@ REFUSED = [
         [UnderDjangos.aget_context_data],
     ),
     (
-        SyncOverPlainAsync,
+        HeaderOverPlainAsync,
         "async_cbv.E005",
         "super() meets PlainAsync.dispatch(), which is async and can't answer in both "
         "ways; give PlainAsync to a base of",
@@ -289,7 +320,16 @@ REFUSED = [
         [inspect.unwrap(AsyncOverPlainSync.dispatch), PlainSync.dispatch],
     ),
 ]
-ACCEPTED = [AsyncFirst, BothColours, Right, AsyncOverABase, SyncOverABase]
+ACCEPTED = [
+    AsyncFirst,
+    AsyncOverABase,
+    AwareOverPlainAsync,
+    BothColours,
+    PlainAsyncOverAware,
+    Right,
+    SyncOverABase,
+    SyncOverPlainAsync,
+]
 
 
 @pytest.mark.parametrize(

@@ -8,18 +8,29 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import inspect
 import threading
 from collections.abc import Callable, Generator
 from types import CoroutineType, MethodType
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, ClassVar, NoReturn, TypeAlias, TypeVar
 
 from asgiref.sync import iscoroutinefunction
 
 from .sync import loop_is_running, run_sync, run_to_the_end, wait_for
 from .tail import only_passed_on
 
-__all__ = ["Body", "Call", "Flow", "Mark", "call", "finish"]
+__all__ = [
+    "Body",
+    "Call",
+    "Flow",
+    "Mark",
+    "call",
+    "finish",
+    "in_worker",
+    "refuse_coroutine",
+    "respond",
+]
 
 _R = TypeVar("_R")
 
@@ -60,6 +71,10 @@ class Call:
 class Mark:
     """What our functions carry as `_twin`, to be known by, and known again."""
 
+    # The classes and names that twins are defined under, and the functions of
+    # Django's that they are of: what stands there later, and is neither, is a wrapper.
+    slots: ClassVar[dict[tuple[type, str], Any]] = {}
+
     entry: Callable[..., Any]
     # What it stands for: Django's, or the user's.
     function: Any
@@ -82,9 +97,42 @@ def call(func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Call:
     return Call(func, args, kwargs)
 
 
+def in_worker(body: Body[_R]) -> Body[_R]:
+    """
+    Run a body whose own lines belong in a worker, as well as the calls it asks for.
+
+    That is a body that reads an attribute which a view's class gives as a property.
+    """
+    send: Callable[[], Call] = functools.partial(next, body)
+    try:
+        while True:
+            # A flow goes to the worker for this call, and comes back from there.
+            yield _HERE
+            try:
+                step = send()
+            except StopIteration as stop:
+                result: _R = stop.value
+                return result
+            try:
+                send = functools.partial(body.send, (yield step))
+            except GeneratorExit:
+                raise
+            except BaseException as error:  # noqa: BLE001 - for the body to handle
+                send = functools.partial(body.throw, error)
+    finally:
+        body.close()
+
+
 def respond(func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Call:
     """As call(), for a handler or dispatch(), which may end on the loop."""
     return Call(func, args, kwargs, response=True)
+
+
+def _nothing() -> None:
+    pass
+
+
+_HERE = Call(_nothing, is_sync=True)
 
 
 class _Worker(threading.local):
@@ -151,7 +199,7 @@ class Flow:
                 return self._result()
             awaiting, self.awaiting = self.awaiting, None
             try:
-                self._value = await _run(awaiting)
+                self._value = _settled(awaiting, await _run(awaiting))
             except BaseException as error:  # noqa: BLE001 - for the body to handle
                 self._error = error
 
@@ -194,7 +242,7 @@ class Flow:
         finally:
             _worker.depth -= 1
 
-    def _advance(self, *, on_loop: bool) -> None:  # noqa: PLR0912 - a table of cases
+    def _advance(self, *, on_loop: bool) -> None:  # noqa: PLR0912, PLR0915 - a table
         """Go on until the end, or a call that this side can't make."""
         stack = self._stack
         step = self._job
@@ -246,10 +294,10 @@ class Flow:
                         return
                 else:
                     value = target.func(*target.args, **target.kwargs)
-                    if isinstance(value, CoroutineType) and not target.is_sync:
-                        # A sync wrapper, around a twin say, that does not tell.
+                    if isinstance(value, CoroutineType) and _is_wrapper(target.func):
                         self.awaiting = Call(_given, (value,))
                         return
+                    _settled(target, value)
                 self._value = value
             except BaseException as raised:  # noqa: BLE001 - for the body to handle
                 self._error = raised
@@ -289,6 +337,33 @@ def _as_runtime_error(error: GeneratorExit) -> RuntimeError:
     return raised
 
 
+def _settled(target: Call | Flow, value: _R) -> _R:
+    """Return the result of a call; raise TypeError for one that nobody has awaited."""
+    if isinstance(value, CoroutineType) and isinstance(target, Call):
+        refuse_coroutine(target.func, value)
+    return value
+
+
+def refuse_coroutine(func: Any, coroutine: CoroutineType[Any, Any, Any]) -> NoReturn:
+    """Raise TypeError for a coroutine that a function gave in the place of a value."""
+    given = f"{coroutine.__qualname__}()"
+    coroutine.close()
+    function = inspect.unwrap(getattr(func, "__func__", func))
+    code = getattr(function, "__code__", None)
+    name = getattr(function, "__qualname__", None) or repr(func)
+    if (view := getattr(func, "__self__", None)) is not None:
+        name = f"{type(view).__name__}.{getattr(function, '__name__', name)}"
+    if iscoroutinefunction(function):
+        fix = f"Await it: `return await {coroutine.__name__}(...)`"
+    else:
+        fix = "Await it in an `async def` method"
+    place = "" if code is None else f" ({code.co_filename}:{code.co_firstlineno})"
+    raise TypeError(
+        f"{name}() returned a coroutine of {given}, which nobody awaits. The request "
+        f"fails, because there is no result to go on with. {fix}.{place}"
+    )
+
+
 async def _given(coroutine: CoroutineType[Any, Any, Any]) -> Any:
     return await coroutine
 
@@ -299,10 +374,6 @@ def _make_response(target: Call) -> Any:
 
 # The frame below which a flow may come back in a response's place.
 _JOB = _make_response.__code__
-
-
-def _nothing() -> None:
-    pass
 
 
 async def _run(awaiting: Call | Flow) -> Any:
@@ -327,6 +398,12 @@ def _resolve(step: Call) -> Call | Body[Any]:
         return step
     target: Call | Body[Any] = twin.step(method.__self__, step.args, step.kwargs)
     return target
+
+
+def _is_wrapper(function: Any) -> bool:
+    """Whether a function stands in a twin's place, and so gives a coroutine."""
+    function = getattr(function, "__func__", function)
+    return any(vars(cls).get(name) is function for cls, name in Mark.slots)
 
 
 def finish(first: Call, *, as_coroutine: bool = False) -> Any:

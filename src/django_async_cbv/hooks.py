@@ -26,20 +26,23 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Sequence
-from types import FunctionType, MethodType
+from types import CoroutineType, FunctionType, MethodType
 from typing import TYPE_CHECKING, Any
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 
-from .flow import Call, finish
+from .flow import Call, finish, in_worker, refuse_coroutine
 from .plan import Plan, Sources
 from .registry import (
+    ANAMES,
     HOOKS,
     TWINS,
     Bridge,
     Hook,
     Override,
     handler_names,
+    is_bridge,
+    is_descriptor,
     is_library,
     mark_at,
     pristine,
@@ -55,6 +58,7 @@ __all__ = [
     "Entry",
     "Twin",
     "Twins",
+    "adopt",
     "after",
     "bind",
     "handler",
@@ -64,8 +68,7 @@ __all__ = [
     "twin_or_hook",
 ]
 
-# The names of all twins, to find them among the attributes of a view.
-_ANAMES: set[str] = set()
+_NONE: frozenset[str] = frozenset()
 
 
 class Twin(Hook):
@@ -73,15 +76,22 @@ class Twin(Hook):
 
     def step(self, view: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """A body where the call has to be lifted, else the sync call."""
-        if awaited := vars(view).keys() & _ANAMES:
-            _adopt(view, awaited)
+        names = adopt(view)
         if not self.is_handler:
             own = vars(view).get(self.name)
-            if own is not None:
+            if own is not None and not is_bridge(own):
                 return Call(own, args, kwargs)
-        choice = plan_of(type(view)).choice(self)
+        choice = plan_of(type(view)).with_own(names).choice(self)
         if choice.lifted:
-            return self.body(view, *args, **kwargs)
+            body = self.body(view, *args, **kwargs)
+            return in_worker(body) if choice.in_worker else body
+        if is_descriptor(choice.function):
+            return Call(
+                _call_attribute,
+                (choice.function, view, args, kwargs),
+                response=self.is_handler,
+                is_sync=True,
+            )
         made = Call(
             bind(choice.function, view),
             args,
@@ -142,6 +152,13 @@ def bind(function: Any, view: Any) -> Any:
     """What `view.name` would be, were `function` its class's attribute."""
     get = getattr(type(function), "__get__", None)
     return function if get is None else get(function, view, type(view))
+
+
+def _call_attribute(
+    descriptor: Any, view: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
+    """Call what a property gives: to ask for it may be work as well."""
+    return bind(descriptor, view)(*args, **kwargs)
 
 
 def twin_or_hook(view: Any, name: str) -> Any:
@@ -246,27 +263,31 @@ def handler(
 
 
 def _register(made: Twin) -> None:
+    # What a caller gets, not how the body is run.
+    annotations = made.entry.__annotations__ = dict(made.entry.__annotations__)
+    if (returns := str(annotations.get("return"))).startswith("Body["):
+        annotations["return"] = returns.removeprefix("Body[").removesuffix("]")
     made.entry._twin = made  # type: ignore[attr-defined]  # our mark
     TWINS[made.function] = made
     if not made.is_handler:
         HOOKS[made.name] = made.aname
-        _ANAMES.add(made.aname)
+        ANAMES[made.aname] = made.name
 
 
-def _adopt(view: Any, names: set[str]) -> None:
+def adopt(view: Any) -> frozenset[str]:
     """
-    Give a view with async hooks of its own a class that has them.
+    Give a view with async hooks of its own the bridges to them; their names.
 
-    as_view(aget_queryset=...), setup() or a mock may have put them there. With
-    a class they are in the plan and have bridges, as any override.
+    as_view(aget_queryset=...), setup() or a mock may have put them there.
     """
-    cls = type(view)
-    hooks = {name: vars(view)[name] for name in names}
-    has = {name: getattr(vars(cls).get(name), "__func__", None) for name in names}
-    if has != hooks:
-        namespace = {name: staticmethod(hook) for name, hook in hooks.items()}
-        made = type(cls.__name__, (cls,), {"__module__": cls.__module__, **namespace})
-        view.__class__ = made
+    names = vars(view).keys() & ANAMES.keys()
+    if not names:
+        return _NONE
+    for aname in names:
+        name = ANAMES[aname]
+        if name not in vars(view) and hasattr(type(view), name):
+            setattr(view, name, MethodType(_bridge(name, aname), view))
+    return frozenset(names)
 
 
 def plan_of(cls: type, *, verify: bool = False) -> Plan:
@@ -341,7 +362,10 @@ def _bridge(name: str, aname: str) -> Callable[..., Any]:
                 f"{view}.{name}() was called on the event loop, and its override "
                 f"{aname}() is async; await self.{aname}() instead."
             )
-        result = wait_for(getattr(self, aname), *args, **kwargs)
+        hook = getattr(self, aname)
+        result = wait_for(hook, *args, **kwargs)
+        if isinstance(result, CoroutineType):
+            refuse_coroutine(hook, result)
         if iscoroutinefunction(result):
             # Sync code, which calls what it is given, is to get the value.
             return functools.partial(wait_for, result)
@@ -401,6 +425,7 @@ class Twins:
             settle(cls)
         prepare(cls)
 
-    def __class_getitem__(cls, item: Any) -> type:
-        """Allow `AsyncListView[Book]` at run time, where it means nothing."""
-        return cls
+    def __class_getitem__(cls, item: Any) -> Any:
+        """Allow `AsyncListView[Book]` at run time; a user's Generic keeps `item`."""
+        generic: Any = getattr(super(), "__class_getitem__", None)
+        return cls if generic is None else generic(item)

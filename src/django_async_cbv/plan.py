@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cached_property
 from types import FunctionType, MappingProxyType
 from typing import Any
 
@@ -15,6 +16,9 @@ from .registry import (
     Hook,
     handler_names,
     is_async_function,
+    is_bridge,
+    is_descriptor,
+    is_library,
     mark_at,
     mark_of,
     slot,
@@ -26,7 +30,14 @@ __all__ = ["Choice", "Plan", "Sources"]
 class Choice:
     """What calls of one twin come to in one class."""
 
-    __slots__ = ("_checks", "function", "is_sync", "is_wrapper", "lifted")
+    __slots__ = (
+        "_checks",
+        "function",
+        "in_worker",
+        "is_sync",
+        "is_wrapper",
+        "lifted",
+    )
 
     def __init__(
         self,
@@ -34,9 +45,12 @@ class Choice:
         *,
         lifted: bool,
         is_wrapper: bool,
+        in_worker: bool,
         checks: Sequence[Callable[[Any], bool]] | None,
     ) -> None:
         self.function = function
+        # Whether the body reads what the class gives as a property, or the like.
+        self.in_worker = in_worker
         # A function for certain; of any other callable it is asked at each call.
         self.is_sync = type(function) is FunctionType and not is_async_function(
             function
@@ -50,23 +64,54 @@ class Choice:
         """Whether the call does no I/O on this very view."""
         return (
             self._checks is not None
-            and not (vars(view).keys() & HOOKS.keys())
+            and all(is_bridge(vars(view)[name]) for name in vars(view).keys() & HOOKS)
             and all(check(view) for check in self._checks)
         )
 
 
 class Plan:
-    """What the twins of one class come to, and where its overrides stand."""
+    """
+    What the twins of one class come to, and where its overrides stand.
 
-    def __init__(self, cls: type) -> None:
+    `own`: the names of twins that a view of this class has as attributes, nearer
+    than any class.
+    """
+
+    def __init__(self, cls: type, own: frozenset[str] = frozenset()) -> None:
         self.cls = cls
         self.mro = cls.__mro__
+        self.own = own
+        self._by_own: dict[frozenset[str], Plan] = {}
+        # What the class gives as a property, or another descriptor: to read it may
+        # be work, as to call an override may be.
+        self.descriptors = frozenset(_descriptors(self.mro))
         self._choices: dict[Hook, Choice] = {}
         self._is_async: dict[tuple[str, int], bool] = {}
         # Hooks with an async override: no sync one may be put on an instance.
         self.async_hooks = frozenset(
             name for name in HOOKS if self.async_overrides(name)
         )
+
+    def with_own(self, names: frozenset[str]) -> Plan:
+        """The plan for views that have twins of their own, as attributes."""
+        if not names:
+            return self
+        if names not in self._by_own:
+            self._by_own[names] = Plan(self.cls, names)
+        return self._by_own[names]
+
+    @cached_property
+    def has_async_handler(self) -> bool:
+        """Whether sync code gets a coroutine of the view, as of Django's: see View."""
+        methods = {*getattr(self.cls, "http_method_names", ()), "dispatch"}
+        return any(
+            is_async_function(getattr(self.cls, name, None))
+            for name in methods - {"options"}
+        )
+
+    def reads_descriptors(self, names: Iterable[str]) -> bool:
+        """Whether any of these attributes is one that the class gives as a property."""
+        return not self.descriptors.isdisjoint(names)
 
     def choice(self, made: Hook) -> Choice:
         """What a call of a twin of this class comes to."""
@@ -83,9 +128,17 @@ class Plan:
                 function,
                 lifted=ours and (made.always or on_loop or self._below_is_async(made)),
                 is_wrapper=is_djangos and not ours,
+                in_worker=self._reads_descriptors(made),
                 checks=checks,
             )
         return found
+
+    def _reads_descriptors(self, made: Hook) -> bool:
+        names = made.reads
+        if made.calls is None:
+            # A handler, by a name that is known at run time.
+            names = names.union(handler_names(self.cls))
+        return self.reads_descriptors(names)
 
     def level(self, value: Any) -> Hook | None:
         """The twin of a Django function that this class has the twin of."""
@@ -174,7 +227,9 @@ class Plan:
         key = (name, start)
         if key not in self._is_async:
             self._is_async[key] = False  # for a call graph that comes round
-            self._is_async[key] = self._finds_async(name, start)
+            self._is_async[key] = (
+                not start and HOOKS.get(name) in self.own
+            ) or self._finds_async(name, start)
         return self._is_async[key]
 
     def _finds_async(self, name: str, start: int) -> bool:
@@ -209,7 +264,7 @@ class Plan:
             if one in seen:
                 continue
             seen.add(one)
-            if one.pure is False:
+            if one.pure is False or self._reads_descriptors(one):
                 return None
             if callable(one.pure):
                 checks.append(one.pure)
@@ -225,6 +280,8 @@ class Plan:
 
     def _first(self, name: str, start: int) -> Hook | None:
         """The twin of the definition that a call meets, if that is Django's own."""
+        if not start and HOOKS.get(name) in self.own:
+            return None
         for klass in self.mro[start:]:
             own = vars(klass)
             aname = HOOKS.get(name)
@@ -235,6 +292,29 @@ class Plan:
                 continue
             return self.level(value)
         return None
+
+
+def _descriptors(mro: tuple[type, ...]) -> Iterator[str]:
+    """The names of attributes that users' classes give as descriptors."""
+    for place, klass in enumerate(mro):
+        if _is_ours_or_djangos(klass):
+            continue
+        for name, value in vars(klass).items():
+            if (
+                is_descriptor(value)
+                and mark_of(value) is None
+                and name not in {"__dict__", "__weakref__"}
+                and not any(name in vars(nearer) for nearer in mro[:place])
+            ):
+                yield name
+
+
+def _is_ours_or_djangos(cls: type) -> bool:
+    return is_library(cls) or cls.__module__.partition(".")[0] in {
+        "builtins",
+        "django",
+        "typing",
+    }
 
 
 def _calls_handlers(made: Hook) -> bool:
@@ -250,6 +330,14 @@ class Sources:
         self._spaces = [vars(klass) for klass in self._mro]
         found = [
             (space, name) for space in self._spaces for name in names & space.keys()
+        ]
+        # A mock may put a property in the place of any attribute.
+        found += [
+            (space, name)
+            for klass, space in zip(self._mro, self._spaces, strict=True)
+            if not _is_ours_or_djangos(klass)
+            for name, value in space.items()
+            if name not in names and not name.startswith("__") and not callable(value)
         ]
         # Apart, for map(): this is asked for each request.
         self._places = [space for space, _ in found]

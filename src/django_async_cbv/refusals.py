@@ -13,16 +13,19 @@ from django.views.generic.base import View
 from .hooks import Twins, plan_of
 from .plan import Plan
 from .registry import (
+    ANAMES,
     HOOKS,
     SUPER,
     Hook,
     Override,
     handler_names,
     is_async_function,
+    is_bridge,
     is_library,
     mark_at,
     mark_of,
 )
+from .tail import passes_on
 
 __all__ = [
     "Problem",
@@ -32,6 +35,7 @@ __all__ = [
     "refuse_attributes",
     "waits",
     "where",
+    "where_written",
 ]
 
 
@@ -52,16 +56,19 @@ class Problem:
 
 def refuse(cls: type, initkwargs: dict[str, Any] | None = None) -> None:
     """Raise ImproperlyConfigured if an override of the class would be skipped."""
-    found = list(problems(cls))
-    hidden = plan_of(cls).async_hooks & (initkwargs or {}).keys()
-    found += [_attribute(cls, name) for name in sorted(hidden)]
+    found = [*problems(cls), *_attributes(cls, initkwargs or {})]
     if found:
         raise ImproperlyConfigured("\n".join(map(str, found)))
 
 
-def refuse_attributes(cls: type, names: list[str]) -> None:
+def refuse_attributes(view: Any) -> None:
     """Raise ImproperlyConfigured for hooks that were set on a view, not its class."""
-    raise ImproperlyConfigured("\n".join(str(_attribute(cls, name)) for name in names))
+    own = vars(view)
+    if own.keys().isdisjoint(HOOKS) and own.keys().isdisjoint(ANAMES):
+        return
+    found = [*_attributes(type(view), own)]
+    if found:
+        raise ImproperlyConfigured("\n".join(map(str, found)))
 
 
 def problems(cls: type) -> Iterator[Problem]:
@@ -289,8 +296,11 @@ def _unlike_handlers(plan: Plan, name: str) -> Iterator[Problem]:
             )
             continue
         if above is not None and not isinstance(mark, Override):
-            upper_is_async = is_async_function(vars(above)[name])
-            if upper_is_async != is_async_function(value):
+            upper = vars(above)[name]
+            upper_is_async = is_async_function(upper)
+            if upper_is_async != is_async_function(value) and not (
+                name == "dispatch" and _knows_coroutines(upper, value)
+            ):
                 yield Problem(
                     "async_cbv.E005",
                     f"{_label(above, name)} is {_colour(upper_is_async)} and its "
@@ -302,6 +312,34 @@ def _unlike_handlers(plan: Plan, name: str) -> Iterator[Problem]:
                     (where(above, name), where(klass, name)),
                 )
         above = klass
+
+
+# What code looks at that takes coroutines for what they are.
+_OF_COROUTINES = {
+    "async_to_sync",
+    "isawaitable",
+    "iscoroutine",
+    "iscoroutinefunction",
+    "view_is_async",
+}
+
+
+def _knows_coroutines(upper: Any, lower: Any) -> bool:
+    """
+    Whether the sync one of two dispatch() methods can handle a coroutine.
+
+    Either it asks whether it has one, as django-guardian's does. Or it only returns
+    what its super() gives, and the view awaits that.
+    """
+    upper, lower = (
+        mark.function if isinstance(mark := mark_of(one), Override) else one
+        for one in (upper, lower)
+    )
+    sync = lower if is_async_function(upper) else upper
+    code = getattr(inspect.unwrap(sync), "__code__", None)
+    if code is not None and not _OF_COROUTINES.isdisjoint(code.co_names):
+        return True
+    return sync is upper and passes_on(sync, "dispatch")
 
 
 def _access_behind(plan: Plan) -> Iterator[Problem]:
@@ -334,16 +372,38 @@ def _access_behind(plan: Plan) -> Iterator[Problem]:
             return
 
 
-def _attribute(cls: type, name: str) -> Problem:
-    aname = HOOKS[name]
-    klass = plan_of(cls).async_overrides(name)[0]
-    return Problem(
-        "async_cbv.E003",
-        f"{name}() was set on a {cls.__name__} instance, and "
-        f"{_label(klass, aname)} is async: on the event loop it would be skipped",
-        f"set {aname} to a coroutine function instead.",
-        (where(klass, aname),),
-    )
+def _attributes(cls: type, attributes: dict[str, Any]) -> Iterator[Problem]:
+    """What is wrong with hooks that a view is to have as attributes of its own."""
+    plan = plan_of(cls)
+    for name, aname in HOOKS.items():
+        value = attributes.get(name)
+        if name in attributes and not is_bridge(value):
+            if _is_async(value):
+                yield Problem(
+                    "async_cbv.E001",
+                    f"{name}() was set on a {cls.__name__} instance, and is async. "
+                    "Nothing would await it, so the page would go without its result",
+                    f"set {aname} instead: `{cls.__name__}.as_view({aname}=...)`.",
+                    (where_written(value),),
+                )
+            elif name in plan.async_hooks:
+                klass = plan.async_overrides(name)[0]
+                yield Problem(
+                    "async_cbv.E003",
+                    f"{name}() was set on a {cls.__name__} instance, and "
+                    f"{_label(klass, aname)} is async: on the event loop it would be "
+                    "skipped",
+                    f"set {aname} to a coroutine function instead.",
+                    (where(klass, aname),),
+                )
+        if aname in attributes and not is_async_function(attributes[aname]):
+            yield Problem(
+                "async_cbv.E002",
+                f"{aname}() was set on a {cls.__name__} instance, and is not a "
+                "coroutine function. The view awaits it, so each request fails",
+                f"set {name} instead: `{cls.__name__}.as_view({name}=...)`.",
+                (where_written(attributes[aname]),),
+            )
 
 
 def _levels(plan: Plan, name: str) -> Iterator[tuple[type, Hook]]:
@@ -387,9 +447,13 @@ def _label(klass: type, name: str) -> str:
 
 def where(klass: type, name: str) -> str:
     """The file and line where a method is written; its module if that is all."""
-    function = vars(klass)[name]
+    return where_written(vars(klass)[name], klass.__module__)
+
+
+def where_written(function: Any, module: str | None = None) -> str:
+    """The file and line where a function is written; its module if that is all."""
     function = inspect.unwrap(getattr(function, "__func__", function))
     code = getattr(function, "__code__", None)
     if code is None:
-        return f"module {klass.__module__}"
+        return f"module {module or getattr(function, '__module__', None)}"
     return f"{code.co_filename}:{code.co_firstlineno}"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from types import FunctionType
+from functools import cached_property, partialmethod
+from types import CodeType, FunctionType
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction
@@ -12,6 +13,7 @@ from asgiref.sync import iscoroutinefunction
 from .flow import Call, Mark
 
 __all__ = [
+    "ANAMES",
     "HOOKS",
     "SUPER",
     "TWINS",
@@ -21,9 +23,12 @@ __all__ = [
     "Override",
     "handler_names",
     "is_async_function",
+    "is_bridge",
+    "is_descriptor",
     "is_library",
     "mark_at",
     "mark_of",
+    "names_read",
     "pristine",
     "settle",
     "slot",
@@ -36,10 +41,8 @@ SUPER = "super()"
 # with its twin's (handlers are not among the names: they have one for both).
 TWINS: dict[Any, Hook] = {}
 HOOKS: dict[str, str] = {}
-
-# Where each twin is defined, and where the function of Django's that it is of: what is
-# found there later, and is neither, is a wrapper that an agent or a spy has put there.
-_SLOTS: dict[tuple[type, str], Hook] = {}
+# The names of all twins, each with its hook's.
+ANAMES: dict[str, str] = {}
 
 
 def mark_of(function: Any) -> Mark | None:
@@ -47,6 +50,50 @@ def mark_of(function: Any) -> Mark | None:
     mark = getattr(function, "_twin", None)
     # functools.wraps() copies attributes: a decorated twin is not a twin.
     return mark if isinstance(mark, Mark) and mark.entry is function else None
+
+
+def is_bridge(value: Any) -> bool:
+    """Whether an attribute of a class or of a view is a bridge of ours."""
+    return isinstance(mark_of(getattr(value, "__func__", value)), Bridge)
+
+
+def is_descriptor(value: Any) -> bool:
+    """Whether to read a class attribute runs code: a property, and its like."""
+    return hasattr(type(value), "__get__") and not isinstance(
+        value, FunctionType | classmethod | staticmethod | partialmethod | type
+    )
+
+
+def names_read(function: Any) -> set[str]:
+    """The attributes that a function reads, with all that it calls of its module."""
+    names: set[str] = set()
+    todo = [getattr(function, "__code__", None)]
+    space = getattr(function, "__globals__", {})
+    module = getattr(function, "__module__", None)
+    seen = set()
+    while todo:
+        code = todo.pop()
+        if not isinstance(code, CodeType) or code in seen:
+            continue
+        seen.add(code)
+        names.update(code.co_names)
+        todo += code.co_consts
+        for name in code.co_names:
+            helpers = [space.get(name)]
+            # Private methods, which are no hooks.
+            helpers += [
+                vars(one).get(name)
+                for one in space.values()
+                if isinstance(one, type) and one.__module__ == module
+            ]
+            todo += [
+                one.__code__
+                for one in helpers
+                if isinstance(one, FunctionType)
+                and one.__module__ == module
+                and one not in TWINS
+            ]
+    return names
 
 
 @dataclass(eq=False)
@@ -74,6 +121,13 @@ class Hook(Mark):
         # package was imported may have any.
         private, _, rest = self.aname.partition("a")
         self.name = self.aname if self.is_handler else private + rest
+
+    @cached_property
+    def reads(self) -> frozenset[str]:
+        """The attributes that Django's function reads, or the body, or `pure`."""
+        return frozenset().union(
+            *map(names_read, (self.function, self.body, self.pure))
+        )
 
     def standing(self) -> Any:
         """What stands in the place of Django's function: that itself, or a wrapper."""
@@ -128,14 +182,14 @@ def settle(cls: type) -> None:
             made.owner = next(
                 (base for base in cls.__mro__[1:] if made.name in vars(base)), None
             )
-            _SLOTS[cls, made.aname] = made
+            Mark.slots[cls, made.aname] = made
             if made.owner is not None:
-                _SLOTS[made.owner, made.name] = made
+                Mark.slots[made.owner, made.name] = made
 
 
 def slot(klass: type, name: str) -> Hook | None:
     """The twin that a class defines under a name, or the function of which it does."""
-    return _SLOTS.get((klass, name))
+    return Mark.slots.get((klass, name))
 
 
 def mark_at(klass: type, name: str) -> Mark | None:

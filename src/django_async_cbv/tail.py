@@ -9,7 +9,7 @@ import sys
 from types import CodeType, FrameType, FunctionType, MethodType
 from typing import Any
 
-__all__ = ["only_passed_on"]
+__all__ = ["only_passed_on", "passes_on"]
 
 _SUSPENDABLE = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
 
@@ -33,6 +33,37 @@ def only_passed_on(depth: int, *, to: CodeType) -> bool:
             return False
         callee = caller
     return False
+
+
+def passes_on(function: Any, name: str) -> bool:
+    """
+    Whether a function returns what its calls of `super().<name>()` give, as they are.
+
+    Nothing is known of a function without code, and of a method that is handed to
+    others: then the answer is False.
+    """
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    if not isinstance(code, CodeType):
+        return False
+    steps = [*dis.Bytecode(code)]
+    for step in steps:
+        place = step.positions
+        if step.argval != name or not step.opname.startswith("LOAD_") or place is None:
+            continue
+        if step.opname == "LOAD_CONST":
+            continue
+        calls = [
+            other
+            for other in steps
+            if other.opname.startswith("CALL")
+            and other.positions is not None
+            and (other.positions.lineno, other.positions.col_offset)
+            == (place.lineno, place.col_offset)
+            and other.offset > step.offset
+        ]
+        if not calls or _tail_call(code, calls[-1].offset) is None:
+            return False
+    return True
 
 
 @functools.lru_cache(maxsize=1024)

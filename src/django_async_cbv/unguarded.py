@@ -6,16 +6,17 @@ import inspect
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from asgiref.sync import iscoroutinefunction
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
+from django.core.handlers.base import BaseHandler
 from django.db import connections
 from django.utils.module_loading import import_string
 from django.views.generic.base import View
 
 from .hooks import Twins
-from .refusals import Problem, where
+from .refusals import Problem, where, where_written
 from .registry import is_async_function, is_library
+from .views import AsyncView
 
 __all__ = ["VERDICTS", "not_atomic", "sync_middleware", "unasked", "unguarded"]
 
@@ -125,23 +126,45 @@ def _sync_guards(cls: type) -> Iterator[Problem]:
 
 def not_atomic(callback: Callable[..., Any]) -> Problem | None:
     """What Django refuses at each request of an async view under ATOMIC_REQUESTS."""
-    opted_out = getattr(callback, "_non_atomic_requests", ())
+    try:
+        BaseHandler().make_view_atomic(callback)
+    except RuntimeError:
+        pass
+    else:
+        return None
     aliases = [
         alias
         for alias, options in connections.settings.items()
-        if options["ATOMIC_REQUESTS"] and alias not in opted_out
+        if options["ATOMIC_REQUESTS"]
     ]
-    if not (aliases and iscoroutinefunction(callback)):
-        return None
     named = getattr(callback, "view_class", callback)
     name = getattr(named, "__qualname__", repr(callback))
+    if _wraps_ours(callback):
+        hint = (
+            f"put `@functools.wraps(view)` on {name}: then Django finds what the view "
+            "says of transactions."
+        )
+    else:
+        hint = (
+            "make it an AsyncView, or put transaction.non_atomic_requests on it, and "
+            "aatomic() around what it writes."
+        )
     return Problem(
         "async_cbv.E009",
         f"{name} is async, and ATOMIC_REQUESTS is on for {', '.join(aliases)}: "
         "Django refuses each request",
-        "make it an AsyncView, or put transaction.non_atomic_requests on it, and "
-        "aatomic() around what it writes.",
-        (f"module {callback.__module__}",),
+        hint,
+        (where_written(callback),),
+    )
+
+
+def _wraps_ours(callback: Any) -> bool:
+    """Whether a function view has a view of ours in its closure."""
+    cells = getattr(callback, "__closure__", None) or ()
+    return any(
+        isinstance(getattr(view, "view_class", None), type)
+        and issubclass(view.view_class, AsyncView)
+        for view in (cell.cell_contents for cell in cells)
     )
 
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Generic
 
-from django.db import connections
 from django.http import (
     HttpRequest,
     HttpResponse,
@@ -20,13 +18,12 @@ from django.utils.decorators import classonlymethod
 from django.utils.log import log_response
 from django.views.generic import base
 
-from ..db import WorkerBlock, end_request, request_blocks
-from ..flow import Body, Call, Flow, call, respond
+from ..flow import Body, Call, call, respond
 from ..hooks import Twins, plan_of, twin
-from ..refusals import refuse, refuse_attributes
-from ..registry import mark_of, pristine
-from ..sync import run_to_the_end
+from ..refusals import refuse
+from ..registry import pristine
 from . import _handlers as handler
+from ._function import ViewFunction, around
 from ._generic import _R, _TemplateR, subscriptable
 
 if TYPE_CHECKING:
@@ -76,14 +73,8 @@ __all__ = [
 ]
 
 # Django's own, whatever a subclass makes of them.
-_INIT = base.View.__init__
-_SETUP = pristine(base.View.setup)
 _METHOD_NOT_ALLOWED = pristine(base.View.http_method_not_allowed)
 _OPTIONS = pristine(base.View.options)
-
-# What marks a sync function as a coroutine function (inspect's mark, asgiref's for
-# Python 3.11): functools.wraps() around the view must not copy it.
-_MARKS = {"_is_coroutine_marker", "_is_coroutine", "_twin"}
 
 
 class AsyncContextMixin(base.ContextMixin, Twins):
@@ -118,37 +109,19 @@ class AsyncView(DjangoView[_R], Twins):
     @classonlymethod
     def as_view(cls, **initkwargs: Any) -> Callable[..., Coroutine[Any, Any, _R]]:
         """
-        Return the view: a coroutine function, with the attributes of Django's.
+        Return the view for your URLconf, with the attributes of Django's.
+
+        Async code gets a coroutine from it, sync code the response. Of a class with
+        an `async def` handler, sync code gets a coroutine too, as of Django's views.
 
         Raise ImproperlyConfigured for a class in which an override would be
-        skipped; the message names it and says how to mend it.
+        skipped. The message names the override and contains the fix.
         """
         plan_of(cls, verify=True)
         refuse(cls, initkwargs)
         django_view: Any = super().as_view(**initkwargs)
 
-        async def view(request: HttpRequest, *args: Any, **kwargs: Any) -> _R:
-            body = _serve(cls, initkwargs, request, args, kwargs)
-            if aliases := opt_outs.atomic_aliases():
-                body = _atomically(aliases, body)
-            flow = Flow(body, unwinds=bool(aliases))
-            response: _R = await flow.run()
-            return response
-
-        view.__doc__ = django_view.__doc__
-        view.__module__ = django_view.__module__
-        view.__annotations__ = django_view.__annotations__
-        view.view_class = cls  # type: ignore[attr-defined]  # as Django
-        view.view_initkwargs = initkwargs  # type: ignore[attr-defined]  # as Django
-        # What decorators put on dispatch(), csrf_exempt say; not our own marks.
-        mark = mark_of(cls.dispatch)
-        dispatch = cls.dispatch if mark is None else mark.function
-        view.__dict__.update(
-            {name: vars(dispatch)[name] for name in vars(dispatch).keys() - _MARKS}
-        )
-        opt_outs = _OptOuts(getattr(dispatch, "_non_atomic_requests", ()))
-        view._non_atomic_requests = opt_outs  # type: ignore[attr-defined]  # as Django
-        return view
+        return around(django_view, ViewFunction(django_view, cls, initkwargs))
 
     @handler.dispatch(base.View.dispatch, calls=None)
     def dispatch(
@@ -190,90 +163,6 @@ def _answer(method: Any, view: Any, request: HttpRequest) -> Any:
     except StopIteration as done:
         return done.value
     raise AssertionError(f"{method!r} awaits")
-
-
-class _OptOuts(set[str]):
-    """
-    What the user has put transaction.non_atomic_requests() on a view for.
-
-    Django looks here for the databases whose ATOMIC_REQUESTS an async view has
-    opted out of, and refuses the view where there is one that it has not. It is
-    told that it has, always: the transaction is the view's own to make.
-    """
-
-    def __contains__(self, alias: object) -> bool:
-        return True
-
-    def atomic_aliases(self) -> list[str]:
-        """The databases to make the request atomic in, the outermost first."""
-        opted_out = list(self)
-        return [
-            alias
-            for alias, options in reversed(connections.settings.items())
-            if options["ATOMIC_REQUESTS"] and alias not in opted_out
-        ]
-
-
-def _atomically(
-    aliases: list[str], body: Body[HttpResponseBase]
-) -> Body[HttpResponseBase]:
-    """Run a body in a transaction of each database; an exception rolls back."""
-    blocks = request_blocks(aliases)
-    try:
-        for block in blocks:
-            yield call(block.enter)
-        response = yield from body
-        for block in reversed(blocks):
-            yield call(block.leave, None, None, None)
-    except GeneratorExit:
-        # Dropped together with its loop: there is nothing to run a rollback on.
-        raise
-    except BaseException as error:
-        yield call(_roll_back, blocks, error)
-        raise
-    finally:
-        end_request(blocks)
-    return response
-
-
-async def _roll_back(blocks: list[WorkerBlock], error: BaseException) -> None:
-    """Leave what is still open, even when cancelled."""
-    details = type(error), error, error.__traceback__
-
-    def leave() -> None:
-        with contextlib.ExitStack() as rest:
-            for block in blocks:
-                if block.is_open:
-                    rest.callback(block.leave, *details)
-
-    await run_to_the_end(leave)
-
-
-def _serve(
-    cls: Any,
-    initkwargs: dict[str, Any],
-    request: HttpRequest,
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
-) -> Body[HttpResponseBase]:
-    """Make the view and answer one request; what is overridden goes to the worker."""
-    plan = plan_of(cls, verify=True)
-    if cls.__init__ is _INIT:
-        view = cls(**initkwargs)
-    else:
-        view = yield call(cls, **initkwargs)
-    if cls.setup is _SETUP:
-        view.setup(request, *args, **kwargs)
-    else:
-        yield call(view.setup, request, *args, **kwargs)
-    if not hasattr(view, "request"):
-        raise AttributeError(
-            f"{cls.__name__} instance has no 'request' attribute. Did you override "
-            "setup() and forget to call super()?"
-        )
-    if hidden := vars(view).keys() & plan.async_hooks:
-        refuse_attributes(cls, sorted(hidden))
-    return (yield respond(view.dispatch, request, *args, **kwargs))
 
 
 def _has_plain_response(view: Any) -> bool:

@@ -27,7 +27,7 @@ from ..flow import Body, call, respond
 from ..forms import validate
 from ..hooks import Twins, after, twin, twin_or_hook
 from ..refusals import refuse
-from ..registry import SUPER
+from ..registry import SUPER, is_descriptor
 from . import _formsets as formsets
 from . import _handlers as handler
 from ._generic import _M, _ModelF, subscriptable
@@ -586,7 +586,9 @@ class AsyncProcessFormWithInlinesView(ProcessFormWithInlinesView, AsyncView):
         Raise ImproperlyConfigured for a class among its `inlines`, too, in which an
         override would be skipped.
         """
-        for inline_class in initkwargs.get("inlines", getattr(cls, "inlines", ())):
+        inlines = initkwargs.get("inlines", getattr(cls, "inlines", ()))
+        # What a property gives is known of a view, not of its class.
+        for inline_class in () if is_descriptor(inlines) else inlines:
             if issubclass(inline_class, Twins):
                 refuse(inline_class)
         return super().as_view(**initkwargs)

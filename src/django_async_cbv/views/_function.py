@@ -1,0 +1,262 @@
+"""The callable that `as_view()` returns: it answers async callers and sync ones."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import sys
+import typing
+from types import FrameType, FunctionType
+from typing import Any
+
+from asgiref.current_thread_executor import CurrentThreadExecutor
+from asgiref.sync import AsyncToSync, iscoroutinefunction, markcoroutinefunction
+from django.core.handlers.base import BaseHandler
+from django.db import connections, transaction
+from django.http import HttpRequest, HttpResponseBase
+from django.views.generic import base
+
+from ..db import WorkerBlock, end_request, request_blocks
+from ..flow import Body, Flow, call, respond
+from ..hooks import adopt, plan_of
+from ..refusals import refuse_attributes
+from ..registry import mark_of, names_read, pristine
+from ..sync import loop_is_running, run_to_the_end
+
+__all__ = ["ViewFunction", "around"]
+
+# Django's own, whatever a subclass makes of them.
+_INIT = base.View.__init__
+_SETUP = pristine(base.View.setup)
+_SET_UP = names_read(_SETUP)
+
+# Code that a call may be on the way from: see ViewFunction.__call__().
+_ASYNC_TO_SYNC = AsyncToSync.__call__.__code__
+_RUN_UNTIL_FUTURE = CurrentThreadExecutor.run_until_future.__code__
+_IN_TRANSACTION = transaction.atomic(lambda: None).__code__
+_MAKE_VIEW_ATOMIC = BaseHandler.make_view_atomic.__code__
+
+# What marks a function as a coroutine function: inspect's mark, or on Python 3.11
+# asgiref's.
+_MARKS: dict[str, Any] = dict(vars(markcoroutinefunction(lambda: None)))
+
+
+class _Mark:
+    """
+    What marks each view as a coroutine function.
+
+    The mark is on the class. A mark in the `__dict__` of a view would be copied by
+    functools.wraps(), and would make sync decorators look async.
+    """
+
+    def __init__(self, mark: Any) -> None:
+        self.mark = mark
+
+    def __get__(self, view: Any, owner: Any = None) -> Any:
+        # Python sees through functools.partial(), which takes no attributes from the
+        # view. Django would refuse it under ATOMIC_REQUESTS as async. As sync, it is
+        # called in a worker thread, in Django's own transaction.
+        wrapped = _in_make_view_atomic()
+        return self.mark if wrapped is None or wrapped is view else None
+
+
+def _in_make_view_atomic() -> Any:
+    """What Django asks about in make_view_atomic(), None if Django does not ask."""
+    frame = sys._getframe(2)
+    # A few calls of inspect's or asgiref's stand between.
+    for _ in range(6):
+        if frame.f_code is _MAKE_VIEW_ATOMIC:
+            return frame.f_locals["view"]
+        if frame.f_back is None:
+            break
+        frame = frame.f_back
+    return None
+
+
+class ViewFunction:
+    """
+    A view for the URLconf: in async code a coroutine function, in sync code a sync one.
+
+    It has the attributes of the function that Django's `as_view()` returns.
+    """
+
+    __slots__ = ("__dict__", "__weakref__", "_cls", "_initkwargs", "_opt_outs")
+
+    def __init__(self, django_view: Any, cls: Any, initkwargs: dict[str, Any]) -> None:
+        self._cls = cls
+        self._initkwargs = initkwargs
+        # What decorators put on dispatch(), csrf_exempt for example, but not what
+        # marks dispatch() as async.
+        mark = mark_of(cls.dispatch)
+        dispatch = cls.dispatch if mark is None else mark.function
+        attributes = vars(self)
+        for name in functools.WRAPPER_ASSIGNMENTS:
+            if hasattr(django_view, name):
+                attributes[name] = getattr(django_view, name)
+        attributes["__annotations__"] = _annotations(cls.dispatch)
+        attributes.update(view_class=cls, view_initkwargs=initkwargs)
+        attributes.update(
+            {
+                name: vars(dispatch)[name]
+                for name in vars(dispatch).keys() - _MARKS.keys() - {"_twin"}
+            }
+        )
+        self._opt_outs = _OptOuts(getattr(dispatch, "_non_atomic_requests", ()))
+        attributes["_non_atomic_requests"] = self._opt_outs
+
+    def __call__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        """
+        Answer a request: with a coroutine in async code, with a response in sync code.
+
+        A coroutine is what callers get on an event loop, what `async_to_sync()` gets
+        on the way to one, and what all get of a class with an `async def` handler, as
+        of Django's views. All others get the response. Their thread waits for async
+        hooks, and any transaction is theirs: Django makes the one of ATOMIC_REQUESTS
+        around a sync wrapper.
+        """
+        if not loop_is_running() and (
+            sys._getframe(1).f_code is _IN_TRANSACTION
+            or not (plan_of(self._cls).has_async_handler or _goes_to_a_loop())
+        ):
+            return Flow(self._serve(request, args, kwargs)).enter()
+        return self._answer(request, args, kwargs)
+
+    async def _answer(
+        self, request: HttpRequest, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> HttpResponseBase:
+        body = self._serve(request, args, kwargs)
+        if aliases := self._opt_outs.atomic_aliases():
+            body = _atomically(aliases, body)
+        response: HttpResponseBase = await Flow(body, unwinds=bool(aliases)).run()
+        return response
+
+    def _serve(
+        self, request: HttpRequest, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Body[HttpResponseBase]:
+        """Make the view and answer one request; overrides run in the worker thread."""
+        cls = self._cls
+        plan = plan_of(cls, verify=True)
+        if cls.__init__ is _INIT and not plan.reads_descriptors(self._initkwargs):
+            view = cls(**self._initkwargs)
+        else:
+            view = yield call(cls, **self._initkwargs)
+        if cls.setup is _SETUP and not plan.reads_descriptors(_SET_UP):
+            view.setup(request, *args, **kwargs)
+        else:
+            yield call(view.setup, request, *args, **kwargs)
+        if "request" not in vars(view) and not (yield call(hasattr, view, "request")):
+            raise AttributeError(
+                f"{cls.__name__} instance has no 'request' attribute. Did you override "
+                "setup() and forget to call super()?"
+            )
+        adopt(view)
+        refuse_attributes(view)
+        return (yield respond(view.dispatch, request, *args, **kwargs))
+
+    def __copy__(self) -> ViewFunction:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> ViewFunction:
+        return self
+
+    def __repr__(self) -> str:
+        return f"<view {self._cls.__module__}.{self._cls.__qualname__}>"
+
+
+for _name, _value in _MARKS.items():
+    setattr(ViewFunction, _name, _Mark(_value))
+
+
+def around(django_view: Any, view: ViewFunction) -> Any:
+    """
+    The view, in the proxy that an agent's `View.as_view()` gave Django's view.
+
+    A proxy of wrapt's tells what it calls, and can be told another.
+    """
+    if type(django_view) is FunctionType or not hasattr(django_view, "__wrapped__"):
+        return view
+    innermost = django_view
+    while type(innermost.__wrapped__) is not FunctionType:
+        innermost = innermost.__wrapped__
+    innermost.__wrapped__ = view
+    return django_view
+
+
+def _goes_to_a_loop() -> bool:
+    """Whether asgiref's async_to_sync() calls, and so will await what it is given."""
+    frame: FrameType | None = sys._getframe(2)
+    # async_to_sync() may also wait, and meanwhile run sync code in its thread.
+    while frame is not None and frame.f_code is not _RUN_UNTIL_FUTURE:
+        if frame.f_code is _ASYNC_TO_SYNC:
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _annotations(dispatch: Any) -> dict[str, Any]:
+    """What a caller gives and gets, as Django's as_view() reads it from dispatch()."""
+    try:
+        return typing.get_type_hints(dispatch)
+    except Exception:  # noqa: BLE001 - names that only type checkers import
+        return dict(getattr(dispatch, "__annotations__", {}))
+
+
+class _OptOuts(set[str]):
+    """
+    The databases for which the user put transaction.non_atomic_requests() on a view.
+
+    Django reads this attribute under ATOMIC_REQUESTS, and refuses an async view that
+    has not opted out. Such a view is told to have opted out of all: it makes the
+    transactions itself. A sync wrapper, to which functools.wraps() has copied this
+    attribute, opts out of what the user said, and no more.
+    """
+
+    def __contains__(self, alias: object) -> bool:
+        wrapped = _in_make_view_atomic()
+        if wrapped is None or iscoroutinefunction(wrapped):
+            return True
+        return super().__contains__(alias)
+
+    def atomic_aliases(self) -> list[str]:
+        """The databases to make the request atomic in, the outermost first."""
+        opted_out = list(self)
+        return [
+            alias
+            for alias, options in reversed(connections.settings.items())
+            if options["ATOMIC_REQUESTS"] and alias not in opted_out
+        ]
+
+
+def _atomically(
+    aliases: list[str], body: Body[HttpResponseBase]
+) -> Body[HttpResponseBase]:
+    """Run a body in a transaction of each database; an exception rolls back."""
+    blocks = request_blocks(aliases)
+    try:
+        for block in blocks:
+            yield call(block.enter)
+        response = yield from body
+        for block in reversed(blocks):
+            yield call(block.leave, None, None, None)
+    except GeneratorExit:
+        # Dropped together with its loop: there is nothing to run a rollback on.
+        raise
+    except BaseException as error:
+        yield call(_roll_back, blocks, error)
+        raise
+    finally:
+        end_request(blocks)
+    return response
+
+
+async def _roll_back(blocks: list[WorkerBlock], error: BaseException) -> None:
+    """Leave what is still open, even when cancelled."""
+    details = type(error), error, error.__traceback__
+
+    def leave() -> None:
+        with contextlib.ExitStack() as rest:
+            for block in blocks:
+                if block.is_open:
+                    rest.callback(block.leave, *details)
+
+    await run_to_the_end(leave)
