@@ -28,6 +28,7 @@ __all__ = [
     "call",
     "finish",
     "in_worker",
+    "is_bound",
     "refuse_coroutine",
     "respond",
 ]
@@ -400,10 +401,21 @@ def _resolve(step: Call) -> Call | Body[Any]:
     return target
 
 
-def _is_wrapper(function: Any) -> bool:
-    """Whether a function stands in a twin's place, and so gives a coroutine."""
-    function = getattr(function, "__func__", function)
-    return any(vars(cls).get(name) is function for cls, name in Mark.slots)
+def is_bound(value: Any, method: Any) -> bool:
+    """Whether a method of a view is what a class has in its `__dict__`, bound."""
+    if isinstance(value, functools.partialmethod) and isinstance(
+        method, functools.partial
+    ):
+        value, method = value.func, method.func
+    if type(method) is MethodType:
+        return method.__func__ is value
+    # wrapt binds a proxy to a view by another, and tells of which.
+    return value is method or value is getattr(method, "_self_parent", method)
+
+
+def _is_wrapper(method: Any) -> bool:
+    """Whether a method stands in a twin's place, and so gives a coroutine."""
+    return any(is_bound(vars(cls).get(name), method) for cls, name in Mark.slots)
 
 
 def finish(first: Call, *, as_coroutine: bool = False) -> Any:

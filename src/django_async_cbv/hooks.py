@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING, Any
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 
-from .flow import Call, finish, in_worker, refuse_coroutine
+from .flow import Call, finish, in_worker, is_bound, refuse_coroutine
 from .plan import Plan, Sources
 from .registry import (
     ANAMES,
@@ -106,10 +106,7 @@ class Twin(Hook):
 
     def around(self, method: Any, step: Call) -> Call:
         """A wrapper's call, if it stands where this twin was; else the user's call."""
-        standing = vars(self.home).get(self.aname)
-        function = method.__func__ if type(method) is MethodType else method
-        # wrapt binds a proxy to a view by another, and tells of which.
-        if standing is function or standing is getattr(method, "_self_parent", None):
+        if is_bound(vars(self.home).get(self.aname), method):
             return self._by_wrapper(getattr(method, "__self__", None), step)
         return step
 

@@ -159,6 +159,8 @@ def _async_under_a_sync_name(plan: Plan) -> Iterator[Problem]:
             )
             if below is None or _is_async(vars(below)[name]):
                 continue
+            if isinstance(mark_at(below, name), Hook):
+                continue  # a sync wrapper in the place of a twin
             if not callable(getattr(below, name, None)):
                 continue
             if hasattr(plan.cls, HOOKS.get(name, "")):
