@@ -9,29 +9,16 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from typing import Any
-from unittest import mock
 
-from asgiref.sync import async_to_sync, iscoroutinefunction
-from django.contrib.auth.mixins import LoginRequiredMixin, UserPassesTestMixin
-from django.core.exceptions import ImproperlyConfigured
+from asgiref.sync import iscoroutinefunction
 from django.db import transaction
-from django.http import HttpResponse
-from django.test import RequestFactory, SimpleTestCase, TestCase
-from django.views.generic import base
-from django.views.generic import list as django_list
+from django.test import TestCase
 
-from django_async_cbv import views
-from django_async_cbv.auth import mixins
-from django_async_cbv.hooks import plan_of
 from django_async_cbv.refusals import problems
 from django_async_cbv.registry import HOOKS, TWINS, Hook
 from tests.catalogue import CATALOGUE, Entry, Visit, answer, make_rows
-from tests.hops import count_hops
 
 
 class Spy:

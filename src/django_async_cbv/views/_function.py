@@ -34,7 +34,8 @@ _SET_UP = names_read(_SETUP)
 _ASYNC_TO_SYNC = AsyncToSync.__call__.__code__
 _RUN_UNTIL_FUTURE = CurrentThreadExecutor.run_until_future.__code__
 _IN_TRANSACTION = transaction.atomic(lambda: None).__code__
-_MAKE_VIEW_ATOMIC = BaseHandler.make_view_atomic.__code__
+# Sentry's SDK replaces this method.
+_MAKE_VIEW_ATOMIC = pristine(BaseHandler.make_view_atomic).__code__
 
 # What marks a function as a coroutine function: inspect's mark, or on Python 3.11
 # asgiref's.
