@@ -12,6 +12,7 @@ import threading
 from unittest import mock, skipUnless
 
 from asgiref.sync import ThreadSensitiveContext, async_to_sync, sync_to_async
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management import BaseCommand, call_command
 from django.db import (
     DatabaseError,
@@ -24,13 +25,16 @@ from django.db import (
 from django.db.transaction import TransactionManagementError
 from django.http import HttpResponse
 from django.test import TestCase, TransactionTestCase, override_settings
+from django.test.utils import CaptureQueriesContext
 from django.urls import path
 
+import tests.tenants.base  # noqa: F401 - of the ENGINE that is configured now
 from django_async_cbv import db
 from django_async_cbv.db import aatomic, agather
 from django_async_cbv.sync import run_sync, wait_for
+from django_async_cbv.views import AsyncListView
 from tests.app.models import Loan, Tag
-from tests.concurrency import ServedTestCase, forget_connections
+from tests.concurrency import ServedTestCase, browser, forget_connections
 from tests.hops import count_hops
 
 PATIENCE = 10  # seconds, until a deadlock is called one
@@ -857,7 +861,7 @@ class TestGather(ServedTestCase):
                 await agather(job, limit=1)
                 self.assertEqual(wrappers[0].connection is None, closed, age)
                 await agather(forget_connections, limit=1)
-                await asyncio.to_thread(db._pools[1].shutdown)
+                await asyncio.to_thread(db._pools[1, False].shutdown)
 
     async def test_the_first_error_is_raised_and_what_has_not_begun_never_does(self):
         begun, let_go = threading.Event(), threading.Event()
@@ -880,7 +884,7 @@ class TestGather(ServedTestCase):
                     limit=2,
                 )
             let_go.set()
-            await asyncio.to_thread(db._pools[2].shutdown)
+            await asyncio.to_thread(db._pools[2, False].shutdown)
         self.assertLessEqual(len(calls), 1)
 
     async def test_errors_among_the_results(self):
@@ -908,7 +912,7 @@ class TestGather(ServedTestCase):
                 await task
             let_go.set()
             self.assertEqual(await agather(Tag.objects.count, limit=1), [3])
-            await asyncio.to_thread(db._pools[1].shutdown)
+            await asyncio.to_thread(db._pools[1, False].shutdown)
         self.assertEqual(calls, [])
 
     async def test_what_it_refuses(self):
@@ -952,6 +956,367 @@ class TestGather(ServedTestCase):
         os.close(write_end)
         self.assertEqual(os.read(read, 100), b"[7]")
         os.close(read)
+
+
+class TestGatherTenants(ServedTestCase):
+    """Connections that lack what the request's has must not read in its place."""
+
+    def setUp(self):
+        Tag.objects.bulk_create(Tag(name=name) for name in "abc")
+        self.enterContext(mock.patch.dict(db._pools, clear=True))
+        self.addCleanup(self.shut_down)
+
+    def shut_down(self):
+        for pool in db._pools.values():
+            for _ in range(pool._max_workers):
+                pool.submit(forget_connections)
+            pool.shutdown()
+
+    def queries(self):
+        return (
+            Tag.objects.all(),
+            Tag.objects.count,
+            lambda: Tag.objects.filter(name="a"),
+            lambda: Tag.objects.update(name="b"),
+            self.catches,
+        )
+
+    def catches(self):
+        with contextlib.suppress(Exception):
+            return Tag.objects.count()
+
+    async def expect_refused(self, lacks):
+        for query in self.queries():
+            for options in ({}, {"return_exceptions": True}):
+                with self.assertRaisesMessage(ImproperlyConfigured, lacks):
+                    await agather(query, **options)
+        await run_sync(self.assertEqual, set("abc"), await run_sync(self.names))
+
+    def names(self):
+        return {tag.name for tag in Tag.objects.all()}
+
+    def engine(self, name):
+        settings = {**connections.settings["default"], "ENGINE": name}
+        return mock.patch.dict(connections.settings, {"default": settings})
+
+    async def test_an_engine_that_is_not_djangos(self):
+        with self.engine("tests.tenants"):
+            await self.expect_refused("lacks what the ENGINE 'tests.tenants' keeps")
+            # What does not query needs no database.
+            self.assertEqual(await agather(int), [0])
+            tenants = []
+
+            def set_tenant(connection):
+                if connection.alias == "default":
+                    connection.set_tenant("acme")
+
+            def tenant():
+                tenants.append(connections["default"].tenant)
+                return Tag.objects.count()
+
+            found = await agather(tenant, Tag.objects.count, prepare=set_tenant)
+            self.assertEqual((found, tenants), ([3, 3], ["acme"]))
+
+    async def test_execute_wrappers_of_the_request(self):
+        def wrapper(execute, sql, params, many, context):
+            return execute(sql, params, many, context)
+
+        def install():
+            connections["default"].execute_wrappers.append(wrapper)
+
+        def remove():
+            connections["default"].execute_wrappers.remove(wrapper)
+
+        await run_sync(install)
+        try:
+            await self.expect_refused("lacks the execute_wrappers of the request's")
+            found = await agather(Tag.objects.count, prepare=lambda connection: None)
+        finally:
+            await run_sync(remove)
+        self.assertEqual(found, [3])
+        self.assertEqual(await agather(Tag.objects.count), [3])
+
+    async def test_blocks_that_are_over_do_not_count(self):
+        async with aatomic():
+            await Tag.objects.acount()
+        with contextlib.suppress(Failed):
+            async with aatomic():
+                raise Failed
+        self.assertEqual(await agather(Tag.objects.count), [3])
+
+    async def test_prepare_is_called_before_each_query(self):
+        calls = []
+
+        def prepare(connection):
+            calls.append((connection.alias, threading.get_ident()))
+
+        with mock.patch.dict(connections.settings["default"], CONN_MAX_AGE=None):
+            with count_hops() as hops:
+                threads = await agather(
+                    *[threading.get_ident] * 3, prepare=prepare, limit=1
+                )
+            self.assertEqual(hops.count, 4)
+            expected = [(alias, threads[0]) for _ in range(3) for alias in connections]
+            self.assertEqual(calls, expected)
+            # No other query comes to the connections that it has prepared.
+            (other,) = await agather(threading.get_ident, limit=1)
+            self.assertNotIn(other, threads)
+            self.assertEqual(len(calls), len(expected))
+
+    async def test_an_error_of_prepare(self):
+        calls = []
+
+        def prepare(connection):
+            raise Failed
+
+        with self.assertRaises(Failed):
+            await agather(lambda: calls.append(1), prepare=prepare)
+        (error,) = await agather(
+            lambda: calls.append(1), prepare=prepare, return_exceptions=True
+        )
+        self.assertIsInstance(error, Failed)
+        self.assertEqual(calls, [])
+
+    async def test_an_async_prepare_is_refused(self):
+        async def prepare(connection):
+            pass
+
+        def gives_a_coroutine(connection):
+            return prepare(connection)
+
+        for function in (prepare, gives_a_coroutine):
+            with self.assertRaisesMessage(TypeError, "Pass a sync function"):
+                await agather(int, prepare=function)
+
+
+class Reports(AsyncListView):
+    """Begins a count behind a generated sync method, and awaits it in the handler."""
+
+    model = Tag
+
+    async def aget_queryset(self):
+        self.sign = asyncio.Event()
+        self.task = asyncio.create_task(self.count())
+        return Tag.objects.all()
+
+    async def count(self):
+        await self.sign.wait()
+        return (
+            await Tag.objects.acount(),
+            await run_sync(threading.get_ident),
+            await run_sync(lambda: connection.in_atomic_block),
+        )
+
+    def get_context_data(self, **kwargs):
+        self.thread = threading.get_ident()
+        self.object_list = self.get_queryset()
+        return super().get_context_data(**kwargs)
+
+    async def get(self, request):
+        await run_sync(self.get_context_data)
+        self.sign.set()
+        return self.answer(*await self.task)
+
+    def answer(self, count, thread, in_block):
+        return HttpResponse(f"{count} {thread == self.thread} {in_block}")
+
+
+class BlockedReports(Reports):
+    """Opens a block of which the task does not know, and waits inside of it."""
+
+    def get_context_data(self, **kwargs):
+        context = super().get_context_data(**kwargs)
+        with transaction.atomic():
+            wait_for(self.give_it_time)
+        return context
+
+    async def give_it_time(self):
+        self.sign.set()
+        # It submits its work in its next step, so before this one goes on.
+        for _ in range(3):
+            await asyncio.sleep(0)
+        assert not self.task.done()
+
+
+urlpatterns = [
+    path("reports/", Reports.as_view()),
+    path("blocked/", BlockedReports.as_view()),
+    *urlpatterns,
+]
+
+
+@override_settings(ROOT_URLCONF=__name__, MIDDLEWARE=[])
+class TestWhatOutlivesAHook(ServedTestCase):
+    """A task that an async hook begins, behind a sync override of a sync method."""
+
+    def setUp(self):
+        Tag.objects.bulk_create(Tag(name=name) for name in "abc")
+
+    async def test_under_asgi(self):
+        async with asyncio.timeout(PATIENCE), browser() as client:
+            for url in ("/reports/", "/blocked/"):
+                response = await client.get(url)
+                self.assertEqual(response.text, "3 True False")
+
+    def test_under_wsgi(self):
+        self.assertEqual(self.client.get("/reports/").content, b"3 True False")
+        self.assertEqual(self.client.get("/blocked/").content, b"3 True False")
+
+    async def test_a_transaction_without_a_request(self):
+        """Its block brings a thread of its own, as that of any other task."""
+
+        async def begin():
+            return asyncio.create_task(waits())
+
+        async def waits():
+            await sign.wait()
+            async with aatomic():
+                return await run_sync(threading.get_ident)
+
+        sign = asyncio.Event()
+        task = await run_sync(wait_for, begin)
+        sign.set()
+        self.assertNotEqual(await task, await run_sync(threading.get_ident))
+
+
+@override_settings(ROOT_URLCONF=__name__, MIDDLEWARE=[])
+class TestWhatOutlivesAHookInATestCase(TestCase):
+    async def test_it_sees_the_tests_transaction(self):
+        await Tag.objects.acreate(name="a")
+        response = await self.async_client.get("/reports/")
+        self.assertEqual(response.content, b"1 True True")
+
+    def test_with_the_sync_client(self):
+        Tag.objects.create(name="a")
+        response = self.client.get("/reports/")
+        self.assertEqual(response.content, b"1 True True")
+
+
+@skipUnless(connection.vendor == "postgresql", "SQLite: has no such state")
+class TestGatherSessions(ServedTestCase):
+    """Tenants that are a search_path, a role or a row-level policy of PostgreSQL."""
+
+    setUp = TestGatherTenants.setUp
+    shut_down = TestGatherTenants.shut_down
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        # Here, since roles and schemas outlive the rows of a test.
+        cls.execute(
+            "CREATE SCHEMA tenant",
+            "CREATE TABLE tenant.app_tag (LIKE public.app_tag INCLUDING ALL)",
+            "INSERT INTO tenant.app_tag (id, name) VALUES (1, 'theirs')",
+            "CREATE ROLE tenant_role",
+            "GRANT SELECT ON public.app_tag TO tenant_role",
+        )
+        cls.addClassCleanup(
+            cls.execute,
+            "DROP SCHEMA tenant CASCADE",
+            "DROP OWNED BY tenant_role",
+            "DROP ROLE tenant_role",
+        )
+
+    @staticmethod
+    def execute(*statements):
+        with connection.cursor() as cursor:
+            for statement in statements:
+                cursor.execute(statement)
+
+    async def test_a_search_path(self):
+        await run_sync(self.execute, "SET search_path TO tenant")
+        self.assertEqual(await run_sync(Tag.objects.count), 1)
+        for query in (Tag.objects.all(), Tag.objects.count):
+            with self.assertRaisesMessage(
+                ImproperlyConfigured, "lacks the search_path"
+            ):
+                await agather(query)
+
+        def prepare(connection):
+            if connection.alias == "default":
+                with connection.cursor() as cursor:
+                    cursor.execute("SET search_path TO tenant")
+
+        self.assertEqual(await agather(Tag.objects.count, prepare=prepare), [1])
+        await run_sync(self.execute, "RESET search_path")
+        self.assertEqual(await agather(Tag.objects.count), [3])
+
+    async def test_what_a_query_left_on_a_kept_connection(self):
+        with mock.patch.dict(connections.settings["default"], CONN_MAX_AGE=None):
+            await run_sync(Tag.objects.count)
+
+            def leaves():
+                self.execute("SET search_path TO tenant")
+
+            await agather(leaves, limit=1)
+            with self.assertRaisesMessage(
+                ImproperlyConfigured, "lacks the search_path"
+            ):
+                await agather(Tag.objects.count, limit=1)
+
+    async def test_a_role(self):
+        await run_sync(self.execute, "SET ROLE tenant_role")
+        with self.assertRaisesMessage(ImproperlyConfigured, "lacks the search_path or"):
+            await agather(Tag.objects.count)
+        await run_sync(self.execute, "RESET ROLE")
+        self.assertEqual(await agather(Tag.objects.count), [3])
+
+    async def test_row_level_security(self):
+        """What a policy asks for (a setting of one's own) can't be listed."""
+        await run_sync(
+            self.execute,
+            "ALTER TABLE public.app_tag ENABLE ROW LEVEL SECURITY",
+            "CREATE POLICY own ON public.app_tag"
+            " USING (name = current_setting('app.tenant', true))",
+        )
+        try:
+            # The policies are not for those who may see all.
+            self.assertEqual(await agather(Tag.objects.count), [3])
+            await run_sync(
+                self.execute, "SET ROLE tenant_role", "SET app.tenant TO 'a'"
+            )
+            self.assertEqual(await run_sync(Tag.objects.count), 1)
+            with self.assertRaisesMessage(ImproperlyConfigured, "row-level security"):
+                await agather(Tag.objects.count)
+
+            def prepare(connection):
+                if connection.alias == "default":
+                    self.execute("SET ROLE tenant_role", "SET app.tenant TO 'b'")
+                    self.execute("SET app.tenant TO 'a'")
+
+            found = await agather(
+                lambda: list(Tag.objects.values_list("name", flat=True)),
+                prepare=prepare,
+            )
+            self.assertEqual(found, [["a"]])
+        finally:
+            await run_sync(
+                self.execute,
+                "RESET ROLE",
+                "DROP POLICY own ON public.app_tag",
+                "ALTER TABLE public.app_tag DISABLE ROW LEVEL SECURITY",
+            )
+
+    async def test_a_connection_that_the_server_has_closed(self):
+        await run_sync(Tag.objects.count)
+        pid = await run_sync(lambda: connection.connection.info.backend_pid)
+        await agather(
+            lambda: self.execute(f"SELECT pg_terminate_backend({pid})"),
+            prepare=lambda connection: None,
+        )
+        self.assertEqual(await agather(Tag.objects.count), [3])
+
+    async def test_what_it_asks_is_none_of_the_users_queries(self):
+        def captured(function):
+            with CaptureQueriesContext(connection) as queries:
+                function()
+            return len(queries)
+
+        await run_sync(Tag.objects.count)
+        self.assertEqual(await run_sync(captured, async_to_sync(self.count_two)), 0)
+
+    async def count_two(self):
+        await agather(Tag.objects.count, Tag.objects.count)
 
 
 class TestGatherInATransaction(TestCase):

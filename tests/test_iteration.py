@@ -407,7 +407,7 @@ class ConnectionTests(ServedTestCase):
             mock.patch.object(BaseDatabaseWrapper, "close", closing),
         ):
             await self.ask(Tag.objects.count)
-            await asyncio.to_thread(db._pools[LIMIT].shutdown)
+            await asyncio.to_thread(db._pools[LIMIT, False].shutdown)
         self.assertEqual(opened, set())
         self.assertLessEqual(most, LIMIT)
         self.assertGreater(most, 1)
@@ -435,6 +435,6 @@ class ConnectionTests(ServedTestCase):
             counts = await self.ask(count)
             after = await run_sync(count)
             await agather(*[disconnect] * LIMIT, limit=LIMIT)
-        await asyncio.to_thread(db._pools[LIMIT].shutdown)
+        await asyncio.to_thread(db._pools[LIMIT, False].shutdown)
         self.assertLessEqual(max(counts) - others, LIMIT)
         self.assertEqual(after - others, LIMIT)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+import datetime
 import functools
 import inspect
 import tempfile
@@ -13,6 +14,8 @@ import traceback
 
 from asgiref.sync import ThreadSensitiveContext, async_to_sync, sync_to_async
 from django.test import SimpleTestCase
+from django.utils import timezone, translation
+from django.utils.translation import get_language
 
 from django_async_cbv.sync import (
     iterate,
@@ -324,6 +327,223 @@ class TestWaitFor(SimpleTestCase):
         self.assertEqual(thread, await run_sync(threading.get_ident))
 
 
+class TestWhatOutlivesAWait(SimpleTestCase):
+    """A task that is begun behind a wait_for() and goes on when that is over."""
+
+    def setUp(self):
+        self.tasks = []
+
+    async def begin(self, work):
+        """Begin a task that waits for a sign, then does sync work."""
+        sign = asyncio.Event()
+
+        async def waits():
+            await sign.wait()
+            return await work()
+
+        self.tasks.append((sign, asyncio.create_task(waits())))
+
+    async def finish(self, number=-1):
+        sign, task = self.tasks[number]
+        sign.set()
+        return await task
+
+    async def run_sync_says(self):
+        return await run_sync(threading.get_ident)
+
+    async def asgiref_says(self):
+        return await sync_to_async(threading.get_ident)()
+
+    async def a_bridge_says(self):
+        return await run_sync(wait_for, self.asgiref_says)
+
+    async def asgirefs_bridge_says(self):
+        return await run_sync(async_to_sync(self.asgiref_says))
+
+    async def the_end_says(self):
+        return await run_to_the_end(threading.get_ident)
+
+    @property
+    def works(self):
+        return (
+            self.run_sync_says,
+            self.asgiref_says,
+            self.a_bridge_says,
+            self.asgirefs_bridge_says,
+            self.the_end_says,
+        )
+
+    async def awaited_by_the_loop(self, work):
+        await run_sync(wait_for, self.begin, work)
+        return await self.finish()
+
+    async def awaited_by_the_wait_around_it(self, work):
+        async def outer():
+            await run_sync(wait_for, self.begin, work)
+            return await self.finish()
+
+        return await run_sync(wait_for, outer)
+
+    async def awaited_behind_the_next_wait(self, work):
+        def sync_code():
+            wait_for(self.begin, work)
+            return wait_for(self.finish)
+
+        return await run_sync(sync_code)
+
+    async def awaited_behind_a_deeper_wait(self, work):
+        def deeper():
+            return wait_for(self.finish)
+
+        def sync_code():
+            wait_for(self.begin, work)
+            return wait_for(run_sync, deeper)
+
+        return await run_sync(sync_code)
+
+    async def begun_outside_and_awaited_inside(self, work):
+        async def outer():
+            await self.begin(work)
+            return await run_sync(wait_for, self.finish)
+
+        return await run_sync(wait_for, outer)
+
+    async def begun_behind_two(self, work):
+        await run_sync(
+            wait_for, run_sync, functools.partial(wait_for, self.begin, work)
+        )
+        return await self.finish()
+
+    async def submitted_while_the_thread_is_between(self, work):
+        """The work waits for the thread, which then waits for the work."""
+        queued = asyncio.Event()
+        loop = asyncio.get_running_loop()
+
+        async def queues():
+            sign = asyncio.get_running_loop().call_soon
+            sign(queued.set)
+            return await work()
+
+        def sync_code():
+            wait_for(self.begin, queues)
+            loop.call_soon_threadsafe(self.tasks[-1][0].set)
+            asyncio.run_coroutine_threadsafe(queued.wait(), loop).result(PATIENCE)
+            return wait_for(self.finish)
+
+        return await run_sync(sync_code)
+
+    @property
+    def ways(self):
+        return (
+            self.awaited_by_the_loop,
+            self.awaited_by_the_wait_around_it,
+            self.awaited_behind_the_next_wait,
+            self.awaited_behind_a_deeper_wait,
+            self.begun_outside_and_awaited_inside,
+            self.begun_behind_two,
+            self.submitted_while_the_thread_is_between,
+        )
+
+    async def check(self):
+        async with asyncio.timeout(PATIENCE):
+            worker = await run_sync(threading.get_ident)
+            for way in self.ways:
+                for work in self.works:
+                    with self.subTest(way=way.__name__, work=work.__name__):
+                        self.assertEqual(await way(work), worker)
+
+    async def test_in_a_test(self):
+        await self.check()
+
+    def test_without_a_request(self):
+        asyncio.run(self.check())
+
+    def test_in_a_request(self):
+        async def request():
+            async with ThreadSensitiveContext():
+                await self.check()
+
+        asyncio.run(request())
+
+    def test_under_sync_code(self):
+        """As a sync test client or a WSGI server calls an async view."""
+        async_to_sync(self.check)()
+
+    def test_the_wait_has_a_loop_of_its_own(self):
+        """Which ends with it, and cancels its tasks: they still get the thread."""
+        cleaned = []
+
+        async def waits():
+            try:
+                await asyncio.Event().wait()
+            finally:
+                cleaned.append(await sync_to_async(threading.get_ident)())
+
+        async def begin():
+            self.task = asyncio.create_task(waits())
+            await asyncio.sleep(0)
+
+        wait_for(begin)
+        self.assertEqual(cleaned, [threading.get_ident()])
+
+    @on_own_loop
+    async def test_errors_and_cancellations(self):
+        async def fails():
+            await run_sync(lambda: 1 / 0)
+
+        held = Held()
+        with self.assertRaises(ZeroDivisionError):
+            await self.awaited_by_the_loop(fails)
+        await run_sync(wait_for, self.begin, functools.partial(run_sync, held))
+        sign, task = self.tasks[-1]
+        sign.set()
+        await held.has_begun()
+        calls = []
+        await_queued = functools.partial(run_sync, calls.append, 1)
+        other = asyncio.create_task(await_queued())
+        await asyncio.sleep(0)
+        task.cancel()
+        other.cancel()
+        with self.assertRaises(asyncio.CancelledError):
+            await task
+        held.let_go.set()
+        await run_sync(int)
+        self.assertEqual((held.calls, calls), (1, []))
+
+    @on_own_loop
+    async def test_cancelled_in_the_queue_it_is_never_called(self):
+        calls = []
+        await run_sync(
+            wait_for, self.begin, functools.partial(run_sync, calls.append, 1)
+        )
+        sign, task = self.tasks[-1]
+        held = Held()
+        ahead = asyncio.create_task(run_sync(held))
+        await held.has_begun()
+        sign.set()
+        for _ in range(3):
+            await asyncio.sleep(0)
+        task.cancel()
+        with self.assertRaises(asyncio.CancelledError):
+            await task
+        held.let_go.set()
+        await ahead
+        await run_sync(wait_for, self.run_sync_says)
+        self.assertEqual(calls, [])
+
+    @on_own_loop
+    async def test_a_loop_in_the_worker_is_refused_after_it_too(self):
+        async def begins_a_loop():
+            def sync_code():
+                with self.assertRaisesMessage(RuntimeError, "wait for the thread"):
+                    asyncio.run(self.run_sync_says())
+                return True
+
+            return await run_sync(sync_code)
+
+        self.assertTrue(await self.awaited_by_the_loop(begins_a_loop))
+
+
 class Service:
     """Sync methods of every kind."""
 
@@ -554,6 +774,382 @@ class TestToAsyncContextManager(SimpleTestCase):
         """A file's folder, a language: context managers that people do use."""
         async with to_async(tempfile.TemporaryDirectory)() as folder:
             self.assertTrue(await run_sync(lambda: bool(folder)))
+
+
+tenant: contextvars.ContextVar[str] = contextvars.ContextVar("tenant", default="none")
+nameless: contextvars.ContextVar[str] = contextvars.ContextVar("nameless")
+
+
+class TestOneContext(SimpleTestCase):
+    """What sets a context variable resets it by its token, some hops later."""
+
+    @contextlib.contextmanager
+    def scope(self, name, variable=tenant):
+        token = variable.set(name)
+        try:
+            yield name
+        finally:
+            self.left.append(variable.get())
+            variable.reset(token)
+
+    def rows(self, count, name="acme"):
+        with self.scope(name):
+            for number in range(count):
+                yield f"{tenant.get()}{number}"
+
+    def setUp(self):
+        self.left = []
+
+    def tearDown(self):
+        self.assertEqual((tenant.get(), nameless.get("unset")), ("none", "unset"))
+
+    @on_own_loop
+    async def test_a_context_manager(self):
+        for scope in (
+            to_async(self.scope)("acme"),
+            to_async(self.scope("acme")),
+            to_async(functools.partial(self.scope, "acme"))(),
+        ):
+            with count_hops() as hops:
+                async with scope as value:
+                    seen = tenant.get(), await run_sync(tenant.get)
+                    bridged = await run_sync(wait_for, asyncio.sleep, 0, tenant.get())
+            self.assertEqual((value, *seen, bridged), ("acme",) * 4)
+            self.assertEqual((tenant.get(), hops.count), ("none", 4))
+        self.assertEqual(self.left, ["acme"] * 3)
+
+    @on_own_loop
+    async def test_a_class(self):
+        class Scope:
+            def __enter__(self):
+                self.token = tenant.set("acme")
+
+            def __exit__(self, *args):
+                tenant.reset(self.token)
+
+        for scope in (to_async(Scope)(), to_async(Scope())):
+            async with scope:
+                self.assertEqual(tenant.get(), "acme")
+            self.assertEqual(tenant.get(), "none")
+
+    @on_own_loop
+    async def test_what_was_not_set_is_not_set_afterwards(self):
+        async with to_async(self.scope)("acme", nameless):
+            self.assertEqual(nameless.get(), "acme")
+        self.assertNotIn(nameless, contextvars.copy_context())
+
+        def items():
+            with self.scope("acme", nameless):
+                yield from range(25)
+            yield
+
+        seen = [nameless.get("unset") async for _ in iterate(items(), 10)]
+        self.assertEqual(seen, ["acme"] * 20 + ["unset"] * 6)
+        self.assertNotIn(nameless, contextvars.copy_context())
+
+    @on_own_loop
+    async def test_what_the_caller_changes_is_seen_inside(self):
+        def items():
+            while True:
+                yield tenant.get(), nameless.get("unset")
+
+        async with contextlib.aclosing(iterate(items(), 1)) as found:
+            self.assertEqual(await anext(found), ("none", "unset"))
+            first, second = tenant.set("acme"), nameless.set("a")
+            self.assertEqual(await anext(found), ("acme", "a"))
+            tenant.reset(first)
+            nameless.reset(second)
+            self.assertEqual(await anext(found), ("none", "unset"))
+
+    @on_own_loop
+    async def test_an_error_in_the_body(self):
+        with self.assertRaises(LookupError):
+            async with to_async(self.scope)("acme"):
+                raise LookupError
+        self.assertEqual((self.left, tenant.get()), (["acme"], "none"))
+
+    @on_own_loop
+    async def test_an_error_in_a_step(self):
+        def fails():
+            tenant.set("kept")
+            yield 1
+            raise LookupError
+
+        @contextlib.contextmanager
+        def fails_to_enter():
+            tenant.set("kept")
+            raise LookupError
+            yield
+
+        before = tenant.set("none")
+        with self.assertRaises(LookupError):
+            async for _ in iterate(fails(), 1):
+                pass
+        self.assertEqual(tenant.get(), "kept")
+        tenant.set("none")
+        with self.assertRaises(LookupError):
+            async with to_async(fails_to_enter)():
+                self.fail()
+        self.assertEqual(tenant.get(), "kept")
+        tenant.reset(before)
+
+    @on_own_loop
+    async def test_generators(self):
+        for items in (
+            iterate(self.rows(250)),
+            to_async(self.rows)(250),
+            to_async(chunk_size=10)(self.rows)(250),
+            iterate(map(str, self.rows(250))),
+        ):
+            found = [item async for item in items]
+            self.assertEqual((len(found), found[-1]), (250, "acme249"))
+            self.assertEqual(tenant.get(), "none")
+        # A map() ends its generator, and one that ends resets.
+        self.assertEqual(self.left, ["acme"] * 4)
+
+    @on_own_loop
+    async def test_closed_early(self):
+        for items in (iterate(self.rows(250), 10), to_async(self.rows)(250)):
+            async with contextlib.aclosing(items):
+                self.assertEqual(await anext(items), "acme0")
+                self.assertEqual(tenant.get(), "acme")
+            self.assertEqual(tenant.get(), "none")
+        self.assertEqual(self.left, ["acme"] * 2)
+
+    @on_own_loop
+    async def test_abandoned(self):
+        closed = threading.Event()
+
+        def watched():
+            try:
+                yield from self.rows(250)
+            finally:
+                closed.set()
+
+        def elsewhere():
+            tenant.set("of another request")
+            held.clear()
+
+        async def begin():
+            held.append(iterate(watched(), 10))
+            await anext(held[0])
+
+        held = []
+        await asyncio.create_task(begin())
+        with self.assertNoLogs("asyncio"):
+            contextvars.Context().run(elsewhere)
+            await asyncio.to_thread(closed.wait, PATIENCE)
+        self.assertEqual(self.left, ["acme"])
+
+    @on_own_loop
+    async def test_an_abandoned_generator_leaves_its_context_managers(self):
+        left = asyncio.Event()
+
+        async def generator():
+            try:
+                async with to_async(self.scope)("acme"):
+                    yield tenant.get()
+            finally:
+                left.set()
+
+        async def begin():
+            held.append(generator())
+            self.assertEqual(await anext(held[0]), "acme")
+
+        held = []
+        async with ThreadSensitiveContext():
+            await asyncio.create_task(begin())
+            contextvars.Context().run(held.clear)
+            await left.wait()
+        self.assertEqual(self.left, ["acme"])
+
+    @on_own_loop
+    async def test_cancelled_in_a_step(self):
+        held = Held()
+
+        def slow():
+            with self.scope("acme"):
+                yield 1
+                held()
+                tenant.set("changed")
+                yield 2
+
+        async def consume():
+            try:
+                async for _ in iterate(slow(), 2):
+                    self.fail()
+            finally:
+                seen.append(tenant.get())
+
+        seen = []
+        task = asyncio.create_task(consume())
+        await held.has_begun()
+        task.cancel()
+        held.let_go.set()
+        with self.assertRaises(asyncio.CancelledError):
+            await task
+        self.assertEqual((self.left, seen), (["changed"], ["none"]))
+
+    @on_own_loop
+    async def test_cancelled_in_the_body(self):
+        async def body():
+            try:
+                async with to_async(self.scope)("acme"):
+                    async for _ in to_async(self.rows)(250, "inner"):
+                        begun.set()
+                        await asyncio.Event().wait()
+            finally:
+                seen.append(tenant.get())
+
+        begun, seen = asyncio.Event(), []
+        task = asyncio.create_task(body())
+        await begun.wait()
+        task.cancel()
+        with self.assertRaises(asyncio.CancelledError):
+            await task
+        self.assertEqual((self.left[0], seen), ("inner", ["none"]))
+
+    @on_own_loop
+    async def test_cancelled_while_it_is_entered(self):
+        held = Held()
+
+        @contextlib.contextmanager
+        def slow():
+            with self.scope("acme"):
+                held()
+                yield
+
+        async def body():
+            try:
+                async with to_async(slow)():
+                    self.fail()
+            finally:
+                seen.append(tenant.get())
+
+        seen = []
+        task = asyncio.create_task(body())
+        await held.has_begun()
+        task.cancel()
+        held.let_go.set()
+        with self.assertRaises(asyncio.CancelledError):
+            await task
+        self.assertEqual((self.left, seen), (["acme"], ["none"]))
+
+    @on_own_loop
+    async def test_nested_in_the_worker_and_out_of_it(self):
+        async def inner():
+            async with to_async(self.scope)("inner"):
+                return await run_sync(tenant.get)
+
+        def items():
+            with self.scope("outer"):
+                yield tenant.get()
+                yield wait_for(inner)
+                yield tenant.get()
+
+        found = [item async for item in iterate(items(), 1)]
+        self.assertEqual(found, ["outer", "inner", "outer"])
+
+    @on_own_loop
+    async def test_two_that_overlap(self):
+        first, second = to_async(self.scope)("first"), to_async(self.scope)("second")
+        await first.__aenter__()
+        await second.__aenter__()
+        await first.__aexit__(None, None, None)
+        self.assertEqual(tenant.get(), "none")
+        await second.__aexit__(None, None, None)
+        # As in sync code: it resets to what it found.
+        self.assertEqual(tenant.get(), "first")
+        tenant.set("none")
+
+    @on_own_loop
+    async def test_one_object_in_two_tasks(self):
+        tokens: contextvars.ContextVar[tuple] = contextvars.ContextVar("tokens")
+        names = ["b", "a"]
+
+        class Scope:
+            """A manager that may be entered by several at once."""
+
+            def __enter__(self):
+                token = tenant.set(names.pop())
+                tokens.set((*tokens.get(()), token))
+
+            def __exit__(self, *args):
+                *others, token = tokens.get()
+                tokens.set(tuple(others))
+                tenant.reset(token)
+
+        async def body():
+            async with scope:
+                mine = tenant.get()
+                await both.wait()
+                self.assertEqual(await run_sync(tenant.get), mine)
+            self.assertEqual(tenant.get(), "none")
+            return mine
+
+        scope, both = to_async(Scope()), asyncio.Barrier(2)
+        self.assertEqual(await asyncio.gather(body(), body()), ["a", "b"])
+
+    @on_own_loop
+    async def test_each_step_in_a_task_of_its_own(self):
+        """Each task has the changes of its step; the generator keeps its token."""
+        items = iterate(self.rows(3), 1)
+        found = [await asyncio.create_task(anext(items)) for _ in range(3)]
+        self.assertEqual(found[0], "acme0")
+        self.assertEqual(tenant.get(), "none")
+        await asyncio.create_task(items.aclose())
+        self.assertEqual(tenant.get(), "none")
+        self.assertEqual(len(self.left), 1)
+
+    @on_own_loop
+    async def test_what_django_has(self):
+        def items():
+            with translation.override("de"), timezone.override(two_hours):
+                yield translation.get_language(), timezone.get_current_timezone()
+                yield translation.get_language(), timezone.get_current_timezone()
+
+        two_hours = datetime.timezone(datetime.timedelta(hours=2))
+        await run_sync(timezone.get_default_timezone)  # reads a file, once
+        before = translation.get_language(), timezone.get_current_timezone()
+        async with (
+            to_async(translation.override)("de"),
+            to_async(timezone.override(two_hours)),
+        ):
+            for seen in (translation.get_language(), await run_sync(get_language)):
+                self.assertEqual(seen, "de")
+            self.assertIs(timezone.get_current_timezone(), two_hours)
+        after = translation.get_language(), timezone.get_current_timezone()
+        self.assertEqual(after, before)
+        async with contextlib.aclosing(iterate(items(), 1)) as found:
+            self.assertEqual(await anext(found), ("de", two_hours))
+            self.assertEqual(translation.get_language(), "de")
+        after = translation.get_language(), timezone.get_current_timezone()
+        self.assertEqual(after, before)
+
+    @on_own_loop
+    async def test_asgirefs_own(self):
+        """The worker of the step, though the step before had another one."""
+
+        def items():
+            while True:
+                yield threading.get_ident(), wait_for(run_sync, threading.get_ident)
+
+        found = iterate(items(), 1)
+        outside = await anext(found)
+        inside = await run_sync(wait_for, found.__anext__)
+        self.assertEqual({*outside, *inside}, {await run_sync(threading.get_ident)})
+        await found.aclose()
+
+    @on_own_loop
+    async def test_closed_behind_a_bridge(self):
+        """Its thread waits for the close, so the close must not wait for the thread."""
+        items, scope = iterate(self.rows(250)), to_async(self.scope)("outer")
+        await anext(items)
+        await scope.__aenter__()
+        await run_sync(wait_for, scope.__aexit__, None, None, None)
+        await run_sync(wait_for, items.aclose)
+        self.assertEqual(len(self.left), 2)
+        tenant.set("none")
 
 
 class Source:

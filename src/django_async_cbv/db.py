@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+import dataclasses
 import functools
 import os
 import threading
@@ -20,6 +21,7 @@ from asgiref.sync import (
     ThreadSensitiveContext,
     iscoroutinefunction,
 )
+from django.core.exceptions import ImproperlyConfigured
 from django.db import DEFAULT_DB_ALIAS, close_old_connections, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
@@ -29,7 +31,13 @@ from django.db.transaction import TransactionManagementError
 from django.dispatch import receiver
 
 from .async_backend import AsyncTransaction, has_async_connection
-from .sync import run_apart, run_sync, run_to_the_end, works_for
+from .sync import (
+    executor_in_use,
+    run_apart,
+    run_sync,
+    run_to_the_end,
+    works_for,
+)
 
 __all__ = [
     "Atomic",
@@ -432,11 +440,15 @@ def _watch(connection: Any, **_: Any) -> None:
 def _has_a_thread() -> bool:
     """Whether sync work has a thread of its own: a request's, a test's, a command's."""
     context = SyncToAsync.thread_sensitive_context.get(None)
-    return (
-        getattr(AsyncToSync.executors, "current", None) is not None
+    has_one = (
+        executor_in_use() is not None
         or (context is not None and context not in _OwnThread.ended)
         or asyncio.get_running_loop() in AsyncToSync.loop_thread_executors
     )
+    if not has_one:
+        # Of a wait_for() that is over. asgiref would prefer it to a thread of our own.
+        AsyncToSync.executors.current = None
+    return has_one
 
 
 @overload
@@ -471,7 +483,8 @@ def aatomic(using: Any = None, savepoint: bool = True, durable: bool = False) ->
 
 
 # One pool for each limit that is asked for. Its threads stay, as those of any pool.
-_pools: dict[int, ThreadPoolExecutor] = {}
+# Prepared connections are in threads of their own: they have state of a request.
+_pools: dict[tuple[int, bool], ThreadPoolExecutor] = {}
 
 if hasattr(os, "register_at_fork"):
     # A child process has the pools, and none of their threads.
@@ -483,6 +496,7 @@ async def agather(
     limit: int = 8,
     return_exceptions: bool = False,
     in_transaction: Literal["error", "serial"] = "error",
+    prepare: Callable[[BaseDatabaseWrapper], object] | None = None,
 ) -> list[Any]:
     """
     Run sync queries really at once, and return their results in order.
@@ -497,6 +511,14 @@ async def agather(
     the results, as with asyncio.gather(). After an error, and when cancelled,
     what has not begun never does; what has ends in its worker, unheard.
 
+    `prepare` is called in the query's thread before each query, with the
+    connection of each database there, to set what the request's connection has:
+    the tenant, the search path, the role. Its connections serve no query without
+    `prepare`. Without it raise ImproperlyConfigured for a query on a database
+    whose ENGINE is not Django's, or whose connection in the request has state
+    that the query's lacks: execute_wrappers, and on PostgreSQL another
+    search_path or role, or row-level security.
+
     The queries can't see the caller's open transaction. Inside of one
     (aatomic(), ATOMIC_REQUESTS, a TestCase) raise TransactionManagementError,
     or, with `in_transaction="serial"`, run them one after the other in it, all
@@ -509,8 +531,13 @@ async def agather(
         raise ValueError(
             f'in_transaction must be "error" or "serial", not {in_transaction!r}.'
         )
+    if iscoroutinefunction(prepare):
+        raise _is_async_prepare(prepare)
     jobs = [_job(query) for query in queries]
-    if _is_in_block() or await run_sync(_is_in_transaction):
+    states: dict[str, _State] | None = None
+    if not _is_in_block():
+        states = await run_sync(_states, prepare is None)
+    if states is None:
         if in_transaction == "error":
             raise TransactionManagementError(
                 "agather() runs its queries on connections of their own, which can't "
@@ -518,16 +545,25 @@ async def agather(
                 'block, or with in_transaction="serial".'
             )
         return await run_sync(_one_by_one, jobs, return_exceptions)
-    if limit not in _pools:
-        _pools[limit] = ThreadPoolExecutor(limit, thread_name_prefix="agather")
+    refused: list[ImproperlyConfigured] = []
+    key = limit, prepare is not None
+    if key not in _pools:
+        _pools[key] = ThreadPoolExecutor(limit, thread_name_prefix="agather")
     tasks = [
         asyncio.ensure_future(
-            run_apart(_pools[limit], functools.partial(_on_own_connections, job))
+            run_apart(
+                _pools[key],
+                functools.partial(_on_own_connections, job, prepare, states, refused),
+            )
         )
         for job in jobs
     ]
     try:
-        return await asyncio.gather(*tasks, return_exceptions=return_exceptions)
+        results = await asyncio.gather(*tasks, return_exceptions=return_exceptions)
+        if refused:
+            # Among the results, or caught by the query, it could be overlooked.
+            raise refused[0]
+        return results
     finally:
         for task in tasks:
             task.cancel()
@@ -552,12 +588,153 @@ def _is_async(query: Any) -> TypeError:
     )
 
 
-def _on_own_connections(job: Callable[[], Any]) -> Any:
-    close_old_connections()
+def _is_async_prepare(prepare: Any) -> TypeError:
+    return TypeError(
+        f"agather() calls prepare= in the thread of the query, and {prepare!r} is "
+        "async. Pass a sync function."
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class _State:
+    """What a connection has that a new one to the same database may lack."""
+
+    has_wrappers: bool = False
+    # What PostgreSQL says, if it was asked.
+    session: tuple[str, ...] | None = None
+
+
+_ENGINES = (
+    "django.db.backends.",
+    "django.contrib.gis.db.backends.",
+    "django_async_backend.db.backends.",
+)
+_SESSION = """
+SELECT current_setting('search_path'), current_user::text, session_user::text,
+    EXISTS (SELECT FROM pg_catalog.pg_class
+            WHERE relrowsecurity AND row_security_active(oid))::text
+"""
+
+
+def _states(ask: bool) -> dict[str, _State] | None:
+    """The states of the request's connections, if no transaction is open on one."""
+    opened = connections.all(initialized_only=True)
+    if any(connection.in_atomic_block for connection in opened):
+        return None
+    return {one.alias: _state_of(one) for one in opened} if ask else {}
+
+
+def _state_of(connection: BaseDatabaseWrapper) -> _State:
+    own = _Guard, _RolledBack
+    return _State(
+        any(
+            not (isinstance(wrapper, own) or wrapper is _refuse_beside)
+            for wrapper in connection.execute_wrappers
+        ),
+        _session_of(connection),
+    )
+
+
+def _session_of(connection: BaseDatabaseWrapper) -> tuple[str, ...] | None:
+    # One that is not open has no state, and nor has one that the server has closed.
+    raw: Any = connection.connection
+    if connection.vendor != "postgresql" or raw is None:
+        return None
     try:
+        # The driver's cursor: no query of the user's, who may count them.
+        with raw.cursor() as cursor:
+            cursor.execute(_SESSION)
+            return tuple(cursor.fetchone())
+    except connection.Database.Error:  # type: ignore[attr-defined]
+        if connection.is_usable():
+            raise
+        return None
+
+
+class _OwnConnection:
+    """Refuses queries on a connection that lacks what the request's one may have."""
+
+    def __init__(
+        self,
+        connection: BaseDatabaseWrapper,
+        state: _State,
+        refused: list[ImproperlyConfigured],
+    ) -> None:
+        self.connection = connection
+        self.state = state
+        self.refused = refused
+        self.is_known = False
+
+    def __call__(
+        self, execute: Any, sql: Any, params: Any, many: bool, context: Any
+    ) -> Any:
+        if not self.is_known:
+            self.refuse()
+            self.is_known = True
+        return execute(sql, params, many, context)
+
+    def refuse(self) -> None:
+        connection = self.connection
+        if not type(connection).__module__.startswith(_ENGINES):
+            engine = connection.settings_dict["ENGINE"]
+            raise self.error(
+                f"what the ENGINE {engine!r} keeps on the request's connection"
+            )
+        if self.state.has_wrappers:
+            raise self.error("the execute_wrappers of the request's connection")
+        session = self.state.session
+        if session is None:
+            return
+        if session[-1] == "true":
+            raise self.error("what row-level security asks the request's connection")
+        if session != _session_of(connection):
+            raise self.error("the search_path or role of the request's connection")
+
+    def error(self, reason: str) -> ImproperlyConfigured:
+        error = ImproperlyConfigured(
+            "agather() could read rows of another tenant, so it did not run the query: "
+            f"its own connection to {self.connection.alias!r} lacks {reason}. Set that "
+            "up on each connection: agather(..., prepare=function), which calls "
+            "function(connection) before each query."
+        )
+        self.refused.append(error)
+        return error
+
+
+def _on_own_connections(
+    job: Callable[[], Any],
+    prepare: Callable[[BaseDatabaseWrapper], object] | None,
+    states: dict[str, _State],
+    refused: list[ImproperlyConfigured],
+) -> Any:
+    close_old_connections()
+    guards = []
+    try:
+        for connection in connections.all():
+            if prepare is None:
+                state = states.get(connection.alias, _State())
+                guard = _OwnConnection(connection, state, refused)
+                connection.execute_wrappers.insert(0, guard)
+                guards.append(guard)
+            elif isinstance(result := prepare(connection), CoroutineType):
+                result.close()
+                raise _is_async_prepare(prepare)
         return _result_of(job)
     finally:
+        for guard in guards:
+            guard.connection.execute_wrappers.remove(guard)
+        if prepare is not None:
+            _forget_pooled()
         close_old_connections()
+
+
+def _forget_pooled() -> None:
+    """End connections of Django's pool: the next request must not get their state."""
+    for connection in connections.all(initialized_only=True):
+        raw: Any = connection.connection
+        if raw is not None and getattr(connection, "pool", None) is not None:
+            # The pool replaces what comes back closed.
+            raw.close()
 
 
 def _result_of(job: Callable[[], Any]) -> Any:
@@ -568,10 +745,6 @@ def _result_of(job: Callable[[], Any]) -> Any:
         raise _is_async(job)
     # To be read where it may be: later it would be on the event loop.
     return list(result) if isinstance(result, QuerySet) else result
-
-
-def _is_in_transaction() -> bool:
-    return any(one.in_atomic_block for one in connections.all(initialized_only=True))
 
 
 def _is_in_block() -> bool:

@@ -27,7 +27,7 @@ import functools
 import inspect
 from collections.abc import Callable, Sequence
 from types import CoroutineType, FunctionType, MethodType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_type_hints
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 
@@ -264,6 +264,9 @@ def _register(made: Twin) -> None:
     annotations = made.entry.__annotations__ = dict(made.entry.__annotations__)
     if (returns := str(annotations.get("return"))).startswith("Body["):
         annotations["return"] = returns.removeprefix("Body[").removesuffix("]")
+    if made.is_handler:
+        # as_view() hands them on, to where their names mean nothing.
+        made.entry.__annotations__ = get_type_hints(made.entry)
     made.entry._twin = made  # type: ignore[attr-defined]  # our mark
     TWINS[made.function] = made
     if not made.is_handler:

@@ -337,7 +337,7 @@ class Sources:
             for klass, space in zip(self._mro, self._spaces, strict=True)
             if not _is_ours_or_djangos(klass)
             for name, value in space.items()
-            if name not in names and not name.startswith("__") and not callable(value)
+            if name not in names and not name.startswith("_") and not callable(value)
         ]
         # Apart, for map(): this is asked for each request.
         self._places = [space for space, _ in found]

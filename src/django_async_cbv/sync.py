@@ -23,7 +23,7 @@ from collections.abc import (
     Iterable,
     Iterator,
 )
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from types import CoroutineType, TracebackType
 from typing import Any, Generic, ParamSpec, TypeVar, overload
@@ -31,16 +31,19 @@ from typing import Any, Generic, ParamSpec, TypeVar, overload
 from asgiref.sync import (
     AsyncToSync,
     SyncToAsync,
+    ThreadSensitiveContext,
     async_to_sync,
     iscoroutinefunction,
     sync_to_async,
 )
+from django.db import connections
 from django.db.models import QuerySet
 from django.db.models.manager import BaseManager
 from django.db.models.query import RawQuerySet
 
 __all__ = [
     "await_to_the_end",
+    "executor_in_use",
     "iterate",
     "loop_is_running",
     "run_apart",
@@ -78,6 +81,210 @@ class _Worker(threading.local):
 
     def __init__(self) -> None:
         self.hops: list[_Hop] = []
+        self.desk = _Desk()
+
+
+class _Item:
+    """Sync work for a thread: done once, by whichever queue of it comes first."""
+
+    __slots__ = ("future", "relay", "work")
+
+    def __init__(self, relay: _Relay, work: Callable[[], Any]) -> None:
+        self.relay = relay
+        self.work = work
+        self.future: Future[Any] = Future()
+
+    def run(self) -> None:
+        desk = self.relay.desk
+        with desk.lock:
+            if self not in desk.items:
+                return
+            desk.items.remove(self)
+        if not self.future.set_running_or_notify_cancel():
+            return
+        try:
+            result = self.work()
+        except BaseException as error:  # noqa: BLE001 - for the caller
+            self.future.set_exception(error)
+            # The error's traceback holds this frame, which holds the error.
+            self = None  # type: ignore[assignment]  # noqa: PLW0642
+        else:
+            self.future.set_result(result)
+
+
+class _Desk:
+    """The waits that a thread is in, and the sync work that is to be done there."""
+
+    def __init__(self) -> None:
+        self.thread = threading.current_thread()
+        self.lock = threading.Lock()
+        # Those of wait_for() that go on, the innermost last.
+        self.waits: list[_Relay] = []
+        # What nobody has begun to do.
+        self.items: list[_Item] = []
+
+
+class _Relay(Executor):
+    """
+    The executor of a wait_for(): asgiref's own, and when that ends the request's.
+
+    A task that is begun in a wait_for() keeps the executor that it found there. The
+    one of asgiref refuses all work once the wait is over; then this one hands the work
+    to the same thread by another way: to a wait that the thread is in, or to the
+    executor around it.
+    """
+
+    def __init__(self, desk: _Desk) -> None:
+        self.desk = desk
+        self.outer = executor_in_use()
+        self.thread_context = SyncToAsync.thread_sensitive_context.get(None)
+        # A task from outside of them must not take part in them.
+        self.blocks = _open_blocks()
+        self.executor: Executor | None = None
+        self.shared: list[tuple[contextvars.ContextVar[Any], Any]] = []
+        # asgiref looks for these, and goes from an executor that has ended to the one
+        # around it: it appends to the items of this one what it is to submit.
+        self._work_thread = desk.thread
+        self._work_ready = threading.Condition()
+        self._work_items = self
+        self._broken = False
+        self._old_executor = None
+
+    @property
+    def has_ended(self) -> bool:
+        return self.executor is None
+
+    def begin(self) -> None:
+        """Take over from asgiref's executor; called on the loop, in the wait."""
+        desk = self.desk
+        with desk.lock:
+            self.executor = AsyncToSync.executors.current
+            desk.waits.append(self)
+            waiting = [item for item in desk.items if self.serves(item.relay)]
+        self.shared = _share_no_more(self.executor)
+        AsyncToSync.executors.current = self
+        # The thread would come to it only after this wait, which may wait for it.
+        for item in waiting:
+            self.executor.submit(item.run)
+
+    def end(self) -> None:
+        """Pass on what comes later; called on the loop, before asgiref's has ended."""
+        loop = asyncio.get_running_loop()
+        with self.desk.lock:
+            # One that was made for the loop of this wait serves that to its end.
+            if AsyncToSync.loop_thread_executors.get(loop) is self.executor:
+                self.outer = self.executor
+            self.executor = None
+            self.desk.waits.remove(self)
+        for variable, value in self.shared:
+            variable.set(value)
+
+    def serves(self, other: _Relay) -> bool:
+        """Whether work of `other` may be done by the thread in this wait."""
+        return self is other or all(
+            any(block is known for known in other.blocks) for block in self.blocks
+        )
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        """Have the thread do it, whatever it is waiting for."""
+        return self._put(functools.partial(fn, *args, **kwargs)).future
+
+    def append(self, item: Any) -> None:
+        """Have the thread do an item of asgiref's, which has a future of its own."""
+        self._put(item.run)
+
+    def _put(self, work: Callable[[], Any]) -> _Item:
+        desk = self.desk
+        if threading.current_thread() is desk.thread:
+            raise RuntimeError(
+                "Async code would wait for the thread that it runs in: sync code has "
+                "begun an event loop there. Call async code from sync code with "
+                "async_to_sync(), not with asyncio.run()."
+            )
+        item = _Item(self, work)
+        with desk.lock:
+            # Those that were cancelled are never begun.
+            desk.items[:] = [one for one in desk.items if not one.future.cancelled()]
+            desk.items.append(item)
+            for wait in reversed(desk.waits):
+                if wait.executor is not None and wait.serves(self):
+                    wait.executor.submit(item.run)
+                    return item
+        try:
+            self._submit_outside(item.run)
+        except BaseException:
+            with desk.lock:
+                desk.items.remove(item)
+            raise
+        return item
+
+    def _submit_outside(self, work: Callable[[], Any]) -> None:
+        """Submit to the executor that this thread works for without any wait."""
+        if self.outer is not None:
+            try:
+                self.outer.submit(work)
+            except RuntimeError:
+                # One that has ended, and around which the thread works for a request.
+                if self.thread_context is None:
+                    raise
+            else:
+                return
+        _executor_around(self.thread_context).submit(work)
+
+
+def _share_no_more(
+    current: Executor | None,
+) -> list[tuple[contextvars.ContextVar[Any], Any]]:
+    """
+    Give this context an AsyncToSync.executors of its own; return what was shared.
+
+    In old versions of asgiref, 3.8.1 for one, all contexts have one dictionary, which
+    each of them changes for all.
+    """
+    shared = [
+        (variable, value)
+        for variable, value in contextvars.copy_context().items()
+        if variable.name == _LOCAL
+        and isinstance(value, dict)
+        and value.get("current") is current
+    ]
+    for variable, value in shared:
+        variable.set(dict(value))
+    return shared
+
+
+def _executor_around(context: ThreadSensitiveContext | None) -> Executor:
+    """The executor that asgiref uses where no sync code waits."""
+    executors = SyncToAsync.context_to_thread_executor
+    if context is None:
+        loop = asyncio.get_running_loop()
+        return AsyncToSync.loop_thread_executors.get(
+            loop, SyncToAsync.single_thread_executor
+        )
+    if context not in executors:
+        if getattr(context, "_exited", False):
+            raise RuntimeError(
+                "The task outlived the ThreadSensitiveContext(executor=...) that it "
+                "was begun in. Await it inside of that block."
+            )
+        executors[context] = ThreadPoolExecutor(1)
+    return executors[context]
+
+
+def _open_blocks() -> list[Any]:
+    return [
+        block
+        for connection in connections.all(initialized_only=True)
+        for block in connection.atomic_blocks
+    ]
+
+
+def executor_in_use() -> Executor | None:
+    """The executor of the sync code that waits for this task, if any does."""
+    executor: Executor | None = getattr(AsyncToSync.executors, "current", None)
+    while isinstance(executor, _Relay) and executor.has_ended:
+        executor = executor.outer
+    return executor
 
 
 _worker = _Worker()
@@ -247,6 +454,170 @@ async def _insist(func: Callable[[], _R]) -> _R:
     return outcome.pop()
 
 
+class _Driven:
+    """
+    Something that is run in steps, each in a hop: all of them in one context.
+
+    What sets a context variable in one step can reset it by its token in another.
+    Before a step its context gets the variables of the caller, and after it the caller
+    gets those that it changed, so both see what they would see in sync code.
+    """
+
+    def __init__(self) -> None:
+        # Empty: so there is a token for each variable that is brought into it, which
+        # alone can take it out again.
+        self._context = contextvars.Context()
+        self._tokens: _Tokens = {}
+        self._callers_tokens: _Tokens = {}
+        # What the last steps have changed, and the caller has not got yet.
+        self._changed: dict[contextvars.ContextVar[Any], Any] = {}
+        # The task that has got all of it.
+        self._task: asyncio.Task[Any] | None = None
+        self._thread: threading.Thread | None = None
+        self._executor: Executor | None = None
+        self._thread_context: ThreadSensitiveContext | None = None
+
+    @property
+    def is_at_home(self) -> bool:
+        """Whether this is the thread that its first step was run in."""
+        return self._thread is threading.current_thread()
+
+    async def run(self, step: Callable[[], _R]) -> _R:
+        """Run a step in the request's worker, one hop."""
+        self._begin()
+        try:
+            result = await run_sync(self._work, step, True)
+        except asyncio.CancelledError:
+            # The worker may be in the step yet.
+            self._task = None
+            raise
+        except BaseException:
+            self._hand_over()
+            raise
+        self._hand_over()
+        return result
+
+    async def run_first_to_the_end(self, step: Callable[[], _R]) -> _R:
+        """Run the first step whole, though cancelled."""
+        self._begin()
+        try:
+            return await run_to_the_end(functools.partial(self._work, step, True))
+        finally:
+            self._hand_over()
+
+    async def run_last_to_the_end(self, step: Callable[[], _R]) -> _R:
+        """Run the last step whole, though cancelled, in the thread of the first one."""
+        # The loop closes an abandoned generator in a task of its own: the variables
+        # there are of who knows what.
+        known = self._task is not None and self._task is asyncio.current_task()
+        with self._at_home():
+            try:
+                return await run_to_the_end(functools.partial(self._work, step, known))
+            finally:
+                self._hand_over()
+
+    def _begin(self) -> None:
+        if self._thread is None:
+            self._executor = getattr(AsyncToSync.executors, "current", None)
+            self._thread_context = SyncToAsync.thread_sensitive_context.get(None)
+
+    @contextlib.contextmanager
+    def _at_home(self) -> Generator[None]:
+        """Have this task's hops lead to the thread of the first step."""
+        executor = getattr(AsyncToSync.executors, "current", None)
+        # If it waits for this very task, it is to be found by its present executor.
+        if getattr(executor, "_work_thread", None) is self._thread:
+            yield
+            return
+        variable: contextvars.ContextVar[Any] = SyncToAsync.thread_sensitive_context
+        token = variable.set(self._thread_context)
+        AsyncToSync.executors.current = self._executor
+        try:
+            yield
+        finally:
+            AsyncToSync.executors.current = executor
+            variable.reset(token)
+
+    def _work(self, step: Callable[[], _R], bring: bool) -> _R:
+        if self._thread is None:
+            self._thread = threading.current_thread()
+        caller = contextvars.copy_context()
+        executor = getattr(AsyncToSync.executors, "current", None)
+        try:
+            return self._context.run(
+                self._step, step, caller if bring else None, executor
+            )
+        finally:
+            # What asgiref keeps for a thread it hands over itself, and to another one.
+            for variable in [*self._changed]:
+                if variable.name == _LOCAL:
+                    variable.set(self._changed.pop(variable))
+
+    def _step(
+        self,
+        step: Callable[[], _R],
+        caller: contextvars.Context | None,
+        executor: Executor | None,
+    ) -> _R:
+        if caller is None:
+            AsyncToSync.executors.current = executor
+        else:
+            self._bring(caller)
+        before = contextvars.copy_context()
+        try:
+            return step()
+        finally:
+            after = contextvars.copy_context()
+            for variable, value in after.items():
+                if before.get(variable, _MISSING) is not value:
+                    self._changed[variable] = value
+            for variable in before:
+                if variable not in after:
+                    self._changed[variable] = _MISSING
+
+    def _bring(self, caller: contextvars.Context) -> None:
+        for variable, value in caller.items():
+            if variable.get(_MISSING) is not value:
+                _set(variable, value, self._tokens)
+        for variable in [*self._context]:
+            if variable not in caller:
+                _unset(variable, self._tokens)
+
+    def _hand_over(self) -> None:
+        changed, self._changed = self._changed, {}
+        for variable, value in changed.items():
+            if value is _MISSING:
+                _unset(variable, self._callers_tokens)
+            else:
+                _set(variable, value, self._callers_tokens)
+        self._task = asyncio.current_task()
+
+
+_Tokens = dict[contextvars.ContextVar[Any], contextvars.Token[Any]]
+# The name of all variables of asgiref's Local.
+_LOCAL = "asgiref.local"
+
+
+def _set(variable: contextvars.ContextVar[Any], value: Any, tokens: _Tokens) -> None:
+    token = variable.set(value)
+    if token.old_value is contextvars.Token.MISSING:
+        tokens[variable] = token
+
+
+def _unset(variable: contextvars.ContextVar[Any], tokens: _Tokens) -> None:
+    """Take a variable out of the context, by the token that has put it in."""
+    token = tokens.pop(variable, None)
+    try:
+        if token is not None:
+            variable.reset(token)
+            return
+    except (ValueError, RuntimeError):
+        pass  # It was put in elsewhere, or is out already.
+    # No variable can be taken out without its token.
+    with contextlib.suppress(LookupError):
+        variable.set(contextvars.Context().run(variable.get))
+
+
 async def run_apart(executor: ThreadPoolExecutor, func: Callable[[], _R]) -> _R:
     """Call `func` in a thread of `executor`, whatever else the request is doing."""
     return await sync_to_async(func, thread_sensitive=False, executor=executor)()
@@ -264,11 +635,18 @@ def wait_for(
     a thread whose own event loop is running: there `func` is to be awaited.
     Raise CancelledError, without a call, where the task that this thread works
     for was cancelled meanwhile.
+
+    The sync work of a task that `func` begins, and that goes on when the wait
+    is over, is done by this same thread.
     """
-    return async_to_sync(_unless_cancelled)(tuple(_worker.hops), func, *args, **kwargs)
+    relay = _Relay(_worker.desk)
+    return async_to_sync(_unless_cancelled)(
+        relay, tuple(_worker.hops), func, *args, **kwargs
+    )
 
 
 async def _unless_cancelled(
+    relay: _Relay,
     hops: tuple[_Hop, ...],
     func: Callable[_P, Awaitable[_R]],
     /,
@@ -279,7 +657,11 @@ async def _unless_cancelled(
     # later finds this task running, and asgiref passes it on.
     if any(hop.cancelled for hop in hops):
         raise asyncio.CancelledError
-    return await func(*args, **kwargs)
+    relay.begin()
+    try:
+        return await func(*args, **kwargs)
+    finally:
+        relay.end()
 
 
 def loop_is_running() -> bool:
@@ -354,17 +736,13 @@ async def _batches(
     begin: Callable[[], Iterator[_T]], size: int
 ) -> AsyncGenerator[_T, None]:
     iterator: Iterator[_T] | None = None
-    thread: threading.Thread | None = None
-    # The loop closes an abandoned generator from a task of its own, which may
-    # know nothing of this request's worker.
-    context = contextvars.copy_context()
+    driven = _Driven()
 
     def take() -> tuple[list[_T], Exception | None]:
-        nonlocal iterator, thread
+        nonlocal iterator
         batch: list[_T] = []
         try:
             if iterator is None:
-                thread = threading.current_thread()
                 iterator = begin()
             # Not list(): what came before an error is to be kept.
             batch.extend(itertools.islice(iterator, size))
@@ -374,13 +752,13 @@ async def _batches(
 
     def close() -> None:
         # A request's thread that is gone took its connections with it.
-        if thread is threading.current_thread():
+        if driven.is_at_home:
             getattr(iterator, "close", _nothing)()
 
     ended = False
     try:
         while not ended:
-            batch, error = await run_sync(take)
+            batch, error = await driven.run(take)
             ended = error is not None or len(batch) < size
             for item in batch:
                 yield item
@@ -393,7 +771,7 @@ async def _batches(
                     del error
     finally:
         if not ended:
-            await run_to_the_end(close, context=context)
+            await driven.run_last_to_the_end(close)
 
 
 def _nothing() -> None:
@@ -533,22 +911,17 @@ class _AsyncContext(AbstractAsyncContextManager[_T], Generic[_T]):
 
     def __init__(self, make: Callable[[], AbstractContextManager[_T]]) -> None:
         self._make = make
-        # Each with the thread that it was entered in.
-        self._entered: list[tuple[AbstractContextManager[_T], threading.Thread]] = []
+        self._entered: list[_Entered[_T]] = []
 
     async def __aenter__(self) -> _T:
-        count = len(self._entered)
+        entered: _Entered[_T] = _Entered(self._make)
         try:
-            return await run_to_the_end(self._enter)
+            value = await entered.driven.run_first_to_the_end(entered.enter)
         except asyncio.CancelledError as cancelled:
-            if len(self._entered) > count:
-                await self.__aexit__(type(cancelled), cancelled, None)
+            if entered.is_entered:
+                await entered.leave(type(cancelled), cancelled, None)
             raise
-
-    def _enter(self) -> _T:
-        manager = self._make()
-        value = manager.__enter__()
-        self._entered.append((manager, threading.current_thread()))
+        self._entered.append(entered)
         return value
 
     async def __aexit__(
@@ -557,14 +930,45 @@ class _AsyncContext(AbstractAsyncContextManager[_T], Generic[_T]):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> bool | None:
-        manager, thread = self._entered.pop()
+        # One object may be entered by several tasks.
+        task = asyncio.current_task()
+        own = [entered for entered in self._entered if entered.task is task]
+        entered = (own or self._entered)[-1]
+        self._entered.remove(entered)
+        return await entered.leave(kind, error, traceback)
+
+
+class _Entered(Generic[_T]):
+    """A context manager between its two steps."""
+
+    def __init__(self, make: Callable[[], AbstractContextManager[_T]]) -> None:
+        self._make = make
+        self._manager: AbstractContextManager[_T] | None = None
+        self.driven = _Driven()
+        self.task = asyncio.current_task()
+        self.is_entered = False
+
+    def enter(self) -> _T:
+        self._manager = self._make()
+        value = self._manager.__enter__()
+        self.is_entered = True
+        return value
+
+    async def leave(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool | None:
+        manager: Any = self._manager
 
         def leave() -> bool | None:
-            if threading.current_thread() is not thread:
+            if not self.driven.is_at_home:
                 raise RuntimeError(
                     f"{manager!r} outlived the request that it was entered in, whose "
                     "thread is gone: it can't be left in another one."
                 )
-            return manager.__exit__(kind, error, traceback)
+            left: bool | None = manager.__exit__(kind, error, traceback)
+            return left
 
-        return await run_to_the_end(leave)
+        return await self.driven.run_last_to_the_end(leave)

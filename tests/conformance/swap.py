@@ -392,51 +392,48 @@ def list_twins(originals: dict[str, type]) -> None:
 
 def make_views_callable(overrider: Overrider | None) -> None:
     """
-    Let a test call `View.as_view()(request)` and get a response.
+    Let a test call `View.as_view()(request)` and get a response, and count the calls.
 
-    For Django's handlers and decorators a view is what it always is, a coroutine
-    function. Only where a test calls it by its own hand is it waited for.
+    A view answers sync code by itself, but for one with an `async def` handler, as
+    the lifted ones have: that gives a coroutine, as Django's does, and is waited for.
     """
-    from asgiref.sync import async_to_sync, markcoroutinefunction
+    from asgiref.sync import async_to_sync
     from django.core.handlers.asgi import ASGIRequest
     from django.utils.decorators import classonlymethod
 
     from django_async_cbv.views import AsyncView
+    from django_async_cbv.views._function import ViewFunction
 
     as_view = AsyncView.__dict__["as_view"].__func__
+    answer = ViewFunction.__call__
 
     def swapped_as_view(cls, **initkwargs):
         made = cls if overrider is None else overrider.of(cls)
         view = as_view(made, **initkwargs)
         view.view_class = cls
+        view.__qualname__ = f"{cls.as_view.__qualname__}.<locals>.view"
+        # Of the overrides, by functools. Django's tests look for what a view has not.
+        vars(view).pop("__wrapped__", None)
+        return view
 
-        @functools.wraps(view)
-        def of_either_colour(request, *args, **kwargs):
-            if called_by_a_test():
-                report.requests["view called by hand"] += 1
-                return async_to_sync(view)(request, *args, **kwargs)
+    def counted(self, request, *args, **kwargs):
+        if not called_by_a_test():
             asgi = isinstance(request, ASGIRequest)
             report.requests[f"view called with {'A' if asgi else 'W'}SGIRequest"] += 1
-            return view(request, *args, **kwargs)
-
-        # Not by functools: Django's tests look for what a view has, or has not.
-        del of_either_colour.__wrapped__
-        of_either_colour.__qualname__ = f"{cls.as_view.__qualname__}.<locals>.view"
-        return markcoroutinefunction(of_either_colour)
+            return answer(self, request, *args, **kwargs)
+        report.requests["view called by hand"] += 1
+        if self.is_async:
+            return async_to_sync(answer)(self, request, *args, **kwargs)
+        return answer(self, request, *args, **kwargs)
 
     AsyncView.as_view = classonlymethod(swapped_as_view)
+    ViewFunction.__call__ = counted
 
 
 def called_by_a_test() -> bool:
-    """
-    Whether the caller's caller can't await: sync code, not made to call async views.
-
-    Some of Django's is such code too: `logout_then_login()` calls a view by hand.
-    """
+    """Whether the caller's caller is sync code that does not call async views."""
     caller = sys._getframe(2).f_globals["__name__"]
-    if caller.startswith(("asgiref.", "django.core.handlers.", "django.utils.")):
-        return False
-    if caller.startswith("django.") and caller.rpartition(".")[2] == "decorators":
+    if caller.startswith(("asgiref.", "django.core.handlers.")):
         return False
     try:
         asyncio.get_running_loop()

@@ -40,10 +40,6 @@ EXCEPTIONS = {
     "async.tests.ViewTests.test_http_method_not_allowed_responds_correctly": (
         "asserts that View.http_method_not_allowed() wraps its response likewise"
     ),
-    "auth_tests.test_views.LoginTest.test_login_csrf_rotate": (
-        "calls CsrfViewMiddleware(view)(request) without await: on any async view "
-        "MiddlewareMixin.__call__() gives a coroutine"
-    ),
 }
 
 

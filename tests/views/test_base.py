@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import inspect
 import threading
 from contextlib import suppress
 from typing import Any
 from unittest import mock
 
-from asgiref.sync import SyncToAsync, async_to_sync, sync_to_async
+from asgiref.sync import (
+    SyncToAsync,
+    async_to_sync,
+    iscoroutinefunction,
+    sync_to_async,
+)
 from django.contrib.auth.decorators import login_required, permission_required
 from django.contrib.auth.mixins import (
     LoginRequiredMixin,
@@ -103,7 +107,7 @@ def mixed(mixin: type, rest: type) -> type:
 class TestAsView(SimpleTestCase):
     def test_it_is_a_coroutine_function_with_djangos_attributes(self):
         view = Both.as_view()
-        self.assertTrue(inspect.iscoroutinefunction(view))
+        self.assertTrue(iscoroutinefunction(view))
         self.assertIs(view.view_class, Both)
         self.assertEqual(view.view_initkwargs, {})
         self.assertEqual(view.__doc__, Both.__doc__)
@@ -130,7 +134,7 @@ class TestAsView(SimpleTestCase):
         def wrapper(request):
             return None
 
-        self.assertFalse(inspect.iscoroutinefunction(wrapper))
+        self.assertFalse(iscoroutinefunction(wrapper))
 
     def test_wrong_arguments_are_refused_as_by_django(self):
         with self.assertRaisesMessage(TypeError, "The method name get is not accepted"):

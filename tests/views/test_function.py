@@ -6,11 +6,17 @@ import asyncio
 import copy
 import functools
 import inspect
+import sys
 import threading
 import typing
 from typing import Any
 
-from asgiref.sync import async_to_sync, markcoroutinefunction, sync_to_async
+from asgiref.sync import (
+    async_to_sync,
+    iscoroutinefunction,
+    markcoroutinefunction,
+    sync_to_async,
+)
 from django.contrib import admin
 from django.core.exceptions import BadRequest
 from django.db import connection, connections, transaction
@@ -138,12 +144,11 @@ class TestWhatItGives(SimpleTestCase):
         def marked(request):
             return handing_over(request)
 
-        for view in (
-            Awaiting.as_view(),
-            never_cache(Awaiting.as_view()),
-            functools.partial(Awaiting.as_view()),
-            marked,
-        ):
+        views = [Awaiting.as_view(), never_cache(Awaiting.as_view()), marked]
+        # Older Pythons do not see through a partial, of no view.
+        if sys.version_info >= (3, 12):
+            views.append(functools.partial(Awaiting.as_view()))
+        for view in views:
             response = async_to_sync(view)(factory.get("/"))
             self.assertEqual(response.context_data["by"], "awaited")
 
@@ -245,9 +250,9 @@ class TestLooks(SimpleTestCase):
             def dispatch(self, request: HttpRequest, pk: int) -> HttpResponse:
                 return super().dispatch(request, pk)
 
-        hints = typing.get_type_hints(Annotated.as_view())
-        self.assertEqual(hints["pk"], int)
-        self.assertEqual(hints["return"], HttpResponse)
+        self.assertEqual(
+            Annotated.as_view().__annotations__, Annotated.dispatch.__annotations__
+        )
 
     def test_a_wrapper_takes_what_decorators_set_and_no_mark(self):
         @method_decorator(csrf_exempt, name="dispatch")
@@ -260,13 +265,13 @@ class TestLooks(SimpleTestCase):
 
         self.assertIs(wrapper.csrf_exempt, True)
         self.assertIs(wrapper.view_class, Exempt)
-        self.assertFalse(inspect.iscoroutinefunction(wrapper))
+        self.assertFalse(iscoroutinefunction(wrapper))
 
     def test_a_decorator_of_djangos_around_it_is_async(self):
         """As the docs say: such a decorator belongs on dispatch()."""
         for decorator in (never_cache, csrf_exempt, csrf_protect):
             view = decorator(SyncGet.as_view())
-            self.assertTrue(inspect.iscoroutinefunction(view))
+            self.assertTrue(iscoroutinefunction(view))
             coroutine = view(factory.get("/"))
             self.assertEqual(asyncio.run(coroutine).status_code, 200)
 
@@ -373,8 +378,16 @@ class TestSyncCallers(TestCase):
         """As a test of Django's own does: MiddlewareMixin calls it in sync code."""
         response = sync_decorator(SyncGet.as_view())(factory.get("/"))
         self.assertEqual(response["X-Wrapped"], "yes")
-        middleware = CsrfViewMiddleware(sync_decorator(SyncGet.as_view()))
-        self.assertEqual(middleware(factory.get("/")).status_code, 200)
+        for cls in (SyncGet, Awaiting):
+            middleware = CsrfViewMiddleware(cls.as_view())
+            self.assertEqual(middleware(factory.get("/")).status_code, 200)
+        answered = CsrfViewMiddleware(AsyncGet.as_view())(factory.get("/"))
+        self.assertEqual(asyncio.run(answered).status_code, 200)
+
+    async def test_middleware_around_it_in_async_code(self):
+        for cls in (SyncGet, Awaiting, AsyncGet):
+            middleware = CsrfViewMiddleware(cls.as_view())
+            self.assertEqual((await middleware(factory.get("/"))).status_code, 200)
 
 
 class Writing(AsyncListView):

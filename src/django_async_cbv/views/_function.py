@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import sys
-import typing
 from types import FrameType, FunctionType
 from typing import Any
 
@@ -14,6 +13,7 @@ from asgiref.sync import AsyncToSync, iscoroutinefunction, markcoroutinefunction
 from django.core.handlers.base import BaseHandler
 from django.db import connections, transaction
 from django.http import HttpRequest, HttpResponseBase
+from django.utils.deprecation import MiddlewareMixin
 from django.views.generic import base
 
 from ..db import WorkerBlock, end_request, request_blocks
@@ -36,6 +36,7 @@ _RUN_UNTIL_FUTURE = CurrentThreadExecutor.run_until_future.__code__
 _IN_TRANSACTION = transaction.atomic(lambda: None).__code__
 # Sentry's SDK replaces this method.
 _MAKE_VIEW_ATOMIC = pristine(BaseHandler.make_view_atomic).__code__
+_MIDDLEWARE = MiddlewareMixin.__init__.__code__
 
 # What marks a function as a coroutine function: inspect's mark, or on Python 3.11
 # asgiref's.
@@ -54,22 +55,27 @@ class _Mark:
         self.mark = mark
 
     def __get__(self, view: Any, owner: Any = None) -> Any:
-        # Python sees through functools.partial(), which takes no attributes from the
-        # view. Django would refuse it under ATOMIC_REQUESTS as async. As sync, it is
-        # called in a worker thread, in Django's own transaction.
-        wrapped = _in_make_view_atomic()
-        return self.mark if wrapped is None or wrapped is view else None
+        asking = None if view is None else _asking()
+        if asking is None or (
+            # Python sees through functools.partial(), which takes no attributes from
+            # the view. Django would refuse it under ATOMIC_REQUESTS as async. As sync,
+            # it is called in a worker thread, in Django's own transaction.
+            asking.f_locals["view"] is view
+            if asking.f_code is _MAKE_VIEW_ATOMIC
+            # A test calls middleware around a view where no loop runs, for example.
+            else loop_is_running() or view.is_async
+        ):
+            return self.mark
+        return None
 
 
-def _in_make_view_atomic() -> Any:
-    """What Django asks about in make_view_atomic(), None if Django does not ask."""
-    frame = sys._getframe(2)
+def _asking() -> FrameType | None:
+    """The frame of Django's that asks, if it is one that needs another answer."""
+    frame: FrameType | None = sys._getframe(2)
     # A few calls of inspect's or asgiref's stand between.
     for _ in range(6):
-        if frame.f_code is _MAKE_VIEW_ATOMIC:
-            return frame.f_locals["view"]
-        if frame.f_back is None:
-            break
+        if frame is None or frame.f_code in {_MAKE_VIEW_ATOMIC, _MIDDLEWARE}:
+            return frame
         frame = frame.f_back
     return None
 
@@ -94,7 +100,7 @@ class ViewFunction:
         for name in functools.WRAPPER_ASSIGNMENTS:
             if hasattr(django_view, name):
                 attributes[name] = getattr(django_view, name)
-        attributes["__annotations__"] = _annotations(cls.dispatch)
+        attributes["__annotations__"] = getattr(cls.dispatch, "__annotations__", {})
         attributes.update(view_class=cls, view_initkwargs=initkwargs)
         attributes.update(
             {
@@ -117,10 +123,15 @@ class ViewFunction:
         """
         if not loop_is_running() and (
             sys._getframe(1).f_code is _IN_TRANSACTION
-            or not (plan_of(self._cls).has_async_handler or _goes_to_a_loop())
+            or not (self.is_async or _goes_to_a_loop())
         ):
             return Flow(self._serve(request, args, kwargs)).enter()
         return self._answer(request, args, kwargs)
+
+    @property
+    def is_async(self) -> bool:
+        """Whether sync code gets a coroutine too: a handler is an `async def`."""
+        return plan_of(self._cls, verify=True).has_async_handler
 
     async def _answer(
         self, request: HttpRequest, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -194,14 +205,6 @@ def _goes_to_a_loop() -> bool:
     return False
 
 
-def _annotations(dispatch: Any) -> dict[str, Any]:
-    """What a caller gives and gets, as Django's as_view() reads it from dispatch()."""
-    try:
-        return typing.get_type_hints(dispatch)
-    except Exception:  # noqa: BLE001 - names that only type checkers import
-        return dict(getattr(dispatch, "__annotations__", {}))
-
-
 class _OptOuts(set[str]):
     """
     The databases for which the user put transaction.non_atomic_requests() on a view.
@@ -213,8 +216,8 @@ class _OptOuts(set[str]):
     """
 
     def __contains__(self, alias: object) -> bool:
-        wrapped = _in_make_view_atomic()
-        if wrapped is None or iscoroutinefunction(wrapped):
+        asking = _asking()
+        if asking is None or iscoroutinefunction(asking.f_locals["view"]):
             return True
         return super().__contains__(alias)
 

@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator, Generator, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
 from typing import assert_type
 
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
@@ -87,6 +88,11 @@ async def order(request: HttpRequest) -> HttpResponse:
     return HttpResponse()
 
 
+def set_tenant(connection: BaseDatabaseWrapper) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SET app.tenant TO 'acme'")
+
+
 async def dashboard() -> None:
     results = await agather(
         Book.objects.all(),
@@ -94,5 +100,7 @@ async def dashboard() -> None:
         lambda: count("Tides"),
         limit=4,
         in_transaction="serial",
+        prepare=set_tenant,
     )
     assert_type(len(results), int)
+    await agather(Book.objects.count, prepare=lambda connection: connection.alias)

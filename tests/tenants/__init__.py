@@ -1,0 +1,1 @@
+"""A database ENGINE that is not one of Django's own."""
