@@ -35,8 +35,6 @@ def newrelic() -> Names:
     os.environ["NEW_RELIC_LICENSE_KEY"] = "0" * 40
     os.environ["NEW_RELIC_APP_NAME"] = "agents"
     os.environ["NEW_RELIC_LOG_LEVEL"] = "critical"
-    # It would write a script of its own into each page.
-    os.environ["NEW_RELIC_BROWSER_MONITORING_AUTO_INSTRUMENT"] = "false"
     from newrelic import agent
     from newrelic.core.stats_engine import StatsEngine
 
