@@ -12,8 +12,8 @@ import functools
 import inspect
 import threading
 from collections.abc import Callable, Generator
-from types import CoroutineType
-from typing import Any, NoReturn, TypeAlias, TypeVar
+from types import CoroutineType, MethodType
+from typing import Any, ClassVar, NoReturn, TypeAlias, TypeVar
 
 from asgiref.sync import iscoroutinefunction
 
@@ -24,9 +24,11 @@ __all__ = [
     "Body",
     "Call",
     "Flow",
+    "Mark",
     "call",
     "finish",
     "in_worker",
+    "is_bound",
     "refuse_coroutine",
     "respond",
 ]
@@ -65,6 +67,26 @@ class Call:
         self.response = response
         # Known to be sync: to ask takes a microsecond, and a plan has asked before.
         self.is_sync = is_sync
+
+
+class Mark:
+    """What our functions carry as `_twin`, to be known by, and known again."""
+
+    # The classes and names that twins are defined under, and the functions of
+    # Django's that they are of: what stands there later, and is neither, is a wrapper.
+    slots: ClassVar[dict[tuple[type, str], Any]] = {}
+
+    entry: Callable[..., Any]
+    # What it stands for: Django's, or the user's.
+    function: Any
+
+    def step(self, view: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """What a call of the function comes to: a call, or a body."""
+        raise NotImplementedError
+
+    def around(self, method: Any, step: Call) -> Call:
+        """What a call comes to of something that is wrapped around the function."""
+        return step
 
 
 # What a lifted body is: it yields calls, is sent their results, returns an _R.
@@ -226,7 +248,7 @@ class Flow:
         finally:
             _worker.depth -= 1
 
-    def _advance(self, *, on_loop: bool) -> None:  # noqa: PLR0912 - a table of cases
+    def _advance(self, *, on_loop: bool) -> None:  # noqa: PLR0912, PLR0915 - a table
         """Go on until the end, or a call that this side can't make."""
         stack = self._stack
         step = self._job
@@ -277,7 +299,11 @@ class Flow:
                         self.awaiting = Call(_given, (value,))
                         return
                 else:
-                    value = _settled(target, target.func(*target.args, **target.kwargs))
+                    value = target.func(*target.args, **target.kwargs)
+                    if isinstance(value, CoroutineType) and _is_wrapper(target.func):
+                        self.awaiting = Call(_given, (value,))
+                        return
+                    _settled(target, value)
                 self._value = value
             except BaseException as raised:  # noqa: BLE001 - for the body to handle
                 self._error = raised
@@ -364,15 +390,37 @@ async def _run(awaiting: Call | Flow) -> Any:
 
 def _resolve(step: Call) -> Call | Body[Any]:
     """What a call comes to: itself, or what the twin that it calls says."""
-    function = getattr(step.func, "__func__", step.func)
-    twin = getattr(function, "_twin", None)
-    # functools.wraps() copies attributes, so a decorated twin carries the mark
-    # as well; only the function that it was made for is the twin.
-    if twin is None or twin.entry is not function:
-        return step
     method: Any = step.func
+    # Asked of Python's own methods alone: a proxy has those of what it stands before.
+    function = method.__func__ if type(method) is MethodType else method
+    twin = getattr(function, "_twin", None)
+    if twin is None:
+        return step
+    if twin.entry is not function:
+        # functools.wraps() copies attributes, so what is wrapped around a twin
+        # carries the mark as well.
+        if isinstance(twin, Mark) and not iscoroutinefunction(method):
+            return twin.around(method, step)
+        return step
     target: Call | Body[Any] = twin.step(method.__self__, step.args, step.kwargs)
     return target
+
+
+def is_bound(value: Any, method: Any) -> bool:
+    """Whether a method of a view is what a class has in its `__dict__`, bound."""
+    if isinstance(value, functools.partialmethod) and isinstance(
+        method, functools.partial
+    ):
+        value, method = value.func, method.func
+    if type(method) is MethodType:
+        return method.__func__ is value
+    # wrapt binds a proxy to a view by another, and tells of which.
+    return value is method or value is getattr(method, "_self_parent", method)
+
+
+def _is_wrapper(method: Any) -> bool:
+    """Whether a method stands in a twin's place, and so gives a coroutine."""
+    return any(is_bound(vars(cls).get(name), method) for cls, name in Mark.slots)
 
 
 def finish(first: Call, *, as_coroutine: bool = False) -> Any:

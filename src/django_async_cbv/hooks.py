@@ -24,6 +24,7 @@ in which one override would hide another of the other colour is refused.
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from types import CoroutineType, FunctionType, MethodType
@@ -31,7 +32,7 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 
-from .flow import Call, finish, in_worker, refuse_coroutine
+from .flow import Call, finish, in_worker, is_bound, refuse_coroutine
 from .guards import GUARDED, add_guards, checked, import_auth_hooks, is_passed_on
 from .plan import Plan, Sources
 from .registry import (
@@ -45,7 +46,10 @@ from .registry import (
     is_bridge,
     is_descriptor,
     is_library,
-    mark_of,
+    mark_at,
+    pristine,
+    settle,
+    slot,
 )
 from .sync import loop_is_running, wait_for
 
@@ -94,7 +98,7 @@ class Twin(Hook):
                 response=self.is_handler,
                 is_sync=True,
             )
-        return Call(
+        made = Call(
             bind(choice.function, view),
             args,
             kwargs,
@@ -102,6 +106,29 @@ class Twin(Hook):
             response=self.is_handler,
             is_sync=choice.is_sync,
         )
+        if choice.is_wrapper and self.is_handler:
+            return self._by_wrapper(view, made)
+        return made
+
+    def around(self, method: Any, step: Call) -> Call:
+        """A wrapper's call, if it stands where this twin was; else the user's call."""
+        if is_bound(vars(self.home).get(self.aname), method):
+            return self._by_wrapper(getattr(method, "__self__", None), step)
+        return step
+
+    def _by_wrapper(self, view: Any, step: Call) -> Call:
+        """
+        A wrapper's call, on the loop where it has to be given a coroutine.
+
+        A twin gives one. So does the dispatch() of a view whose handler is async,
+        to a wrapper that was written for Django's views. All others are given
+        a response, in the worker, as by a sync view of Django's.
+        """
+        if self.is_handler and not (
+            self.name == "dispatch" and _is_async_request(view, step)
+        ):
+            return step
+        return Call(_awaited, (step,))
 
 
 class Entry(Override):
@@ -110,6 +137,18 @@ class Entry(Override):
     def step(self, view: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """The call of the user's function, of whichever colour it is."""
         return Call(bind(self.function, view), args, kwargs, response=True)
+
+
+async def _awaited(step: Call) -> Any:
+    value = step.func(*step.args, **step.kwargs)
+    return await value if inspect.isawaitable(value) else value
+
+
+def _is_async_request(view: Any, step: Call) -> bool:
+    """Whether the handler that a call of dispatch() is going to choose is async."""
+    request = step.args[0] if step.args else step.kwargs.get("request")
+    name = (getattr(request, "method", None) or "").lower()
+    return iscoroutinefunction(getattr(view, name, None))
 
 
 def bind(function: Any, view: Any) -> Any:
@@ -172,7 +211,15 @@ def twin(
             return await finish(Call(bind(entry, self), args, kwargs))
 
         _register(
-            Twin(entry, function, method, calls, pure, is_handler=False, always=always)
+            Twin(
+                entry,
+                pristine(function),
+                method,
+                calls,
+                pure,
+                is_handler=False,
+                always=always,
+            )
         )
         return entry
 
@@ -203,7 +250,15 @@ def handler(
             return finish(Call(bind(entry, self), args, kwargs, response=True))
 
         _register(
-            Twin(entry, function, method, calls, pure, is_handler=True, always=always)
+            Twin(
+                entry,
+                pristine(function),
+                method,
+                calls,
+                pure,
+                is_handler=True,
+                always=always,
+            )
         )
         return entry
 
@@ -278,7 +333,7 @@ def _add_bridges(cls: type) -> None:
             own = vars(klass)
             if name in own and not is_passed_on(own[name]):
                 break  # both colours, a bridge already, or sync above async
-            if aname in own and mark_of(own[aname]) is None:
+            if aname in own and mark_at(klass, aname) is None:
                 if hasattr(cls, name):
                     setattr(cls, name, _bridge(name, aname))
                 break
@@ -287,15 +342,25 @@ def _add_bridges(cls: type) -> None:
 def _add_entries(cls: type) -> None:
     for name in handler_names(cls):
         owner = next((base for base in cls.__mro__ if name in vars(base)), None)
-        value = vars(owner).get(name) if owner is not None else None
-        if not isinstance(value, FunctionType) or mark_of(value) is not None:
+        value: Any = vars(owner).get(name) if owner is not None else None
+        # A proxy of wrapt's is a function as well.
+        if owner is None or not isinstance(value, FunctionType):
+            continue
+        if mark_at(owner, name) is not None or _is_proxy_of_entry(value):
             continue
         if owner is cls:
             setattr(cls, name, _override(value))
-        elif value not in TWINS:
+        elif slot(owner, name) is None and value not in TWINS:
             # A plain mixin's: what is derived from `cls` meets it in both
             # colours too.
             setattr(cls, name, _override(_passing_on(cls, name, value)))
+
+
+def _is_proxy_of_entry(value: Any) -> bool:
+    """Whether an agent's proxy stands before an entry, and looks for itself there."""
+    return type(value) is not FunctionType and isinstance(
+        getattr(value, "_twin", None), Override
+    )
 
 
 def _bridge(name: str, aname: str) -> Callable[..., Any]:
@@ -320,6 +385,9 @@ def _bridge(name: str, aname: str) -> Callable[..., Any]:
             return checked(result, self, aname, gives_test=gives_test)
         if isinstance(result, CoroutineType):
             refuse_coroutine(hook, result)
+        if iscoroutinefunction(result):
+            # Sync code, which calls what it is given, is to get the value.
+            return functools.partial(wait_for, result)
         return result
 
     bridge.__name__ = name
@@ -381,6 +449,8 @@ class Twins:
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        if is_library(cls):
+            settle(cls)
         prepare(cls)
 
     def __class_getitem__(cls, item: Any) -> Any:

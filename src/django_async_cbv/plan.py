@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from types import FunctionType, MappingProxyType
@@ -19,7 +20,9 @@ from .registry import (
     is_bridge,
     is_descriptor,
     is_library,
+    mark_at,
     mark_of,
+    slot,
 )
 
 __all__ = ["Choice", "Plan", "Sources"]
@@ -28,13 +31,21 @@ __all__ = ["Choice", "Plan", "Sources"]
 class Choice:
     """What calls of one twin come to in one class."""
 
-    __slots__ = ("_checks", "function", "in_worker", "is_sync", "lifted")
+    __slots__ = (
+        "_checks",
+        "function",
+        "in_worker",
+        "is_sync",
+        "is_wrapper",
+        "lifted",
+    )
 
     def __init__(
         self,
         function: Any,
         *,
         lifted: bool,
+        is_wrapper: bool,
         in_worker: bool,
         checks: Sequence[Callable[[Any], bool]] | None,
     ) -> None:
@@ -42,10 +53,12 @@ class Choice:
         # Whether the body reads what the class gives as a property, or the like.
         self.in_worker = in_worker
         # A function for certain; of any other callable it is asked at each call.
-        self.is_sync = isinstance(function, FunctionType) and not is_async_function(
+        self.is_sync = type(function) is FunctionType and not is_async_function(
             function
         )
         self.lifted = lifted
+        # What stands in the place of Django's function, put there by an agent.
+        self.is_wrapper = is_wrapper
         self._checks = checks
 
     def is_pure(self, view: Any) -> bool:
@@ -106,7 +119,8 @@ class Plan:
         found = self._choices.get(made)
         if found is None:
             function = self._nearest(made)
-            ours = function is made.function
+            is_djangos = function is made.standing()
+            ours = is_djangos and not made.is_wrapped()
             checks = self._purity(made) if ours else None
             # Inline, on the loop, a handler that Django's own calls would give it
             # a coroutine.
@@ -114,6 +128,7 @@ class Plan:
             found = self._choices[made] = Choice(
                 function,
                 lifted=ours and (made.always or on_loop or self._below_is_async(made)),
+                is_wrapper=is_djangos and not ours,
                 in_worker=self._reads_descriptors(made),
                 checks=checks,
             )
@@ -128,11 +143,19 @@ class Plan:
 
     def level(self, value: Any) -> Hook | None:
         """The twin of a Django function that this class has the twin of."""
-        made = TWINS.get(value) if isinstance(value, FunctionType) else None
+        # Not isinstance(): a proxy of wrapt's is a function to that, and equal to
+        # the one that it stands before.
+        made = TWINS.get(value) if type(value) is FunctionType else None
         if made is None or getattr(self.cls, made.aname, None) is None:
             return None
-        has = any(vars(klass).get(made.aname) is made.entry for klass in self.mro)
-        return made if has else None
+        return made if made.home in self.mro else None
+
+    def level_at(self, klass: type, name: str) -> Hook | None:
+        """As level(), of what a class defines, also where that is a wrapper of it."""
+        made = slot(klass, name)
+        if made is not None and made.owner is klass:
+            return made if made.home in self.mro else None
+        return self.level(vars(klass).get(name))
 
     def async_overrides(self, name: str) -> list[type]:
         """The classes that override a hook under its twin's name, nearest first."""
@@ -140,7 +163,7 @@ class Plan:
         return [
             klass
             for klass in self.mro
-            if aname in vars(klass) and mark_of(vars(klass)[aname]) is None
+            if aname in vars(klass) and mark_at(klass, aname) is None
         ]
 
     def sync_overrides(self, name: str) -> list[type]:
@@ -148,9 +171,9 @@ class Plan:
         return [
             klass
             for klass in self.mro
-            if (value := vars(klass).get(name)) is not None
-            and mark_of(value) is None
-            and self.level(value) is None
+            if vars(klass).get(name) is not None
+            and mark_at(klass, name) is None
+            and self.level_at(klass, name) is None
         ]
 
     def _nearest(self, made: Hook) -> Any:
@@ -160,28 +183,28 @@ class Plan:
         Upwards from Django's own function to what has had its turn already:
         the level above, an async override (whose super() the call is), or, of a
         handler, the twin itself (a sync override above called it by super()).
+        What is wrapped around a twin has had its turn, and is none of these.
         """
-        function = made.function
-        for klass in reversed(self.mro[: self._place(made.name, made.function)]):
+        function = made.standing()
+        for klass in reversed(self.mro[: self.place(made)]):
             own = vars(klass)
             if made.is_handler:
-                if own.get(made.name) is made.entry:
+                if klass is made.home or own.get(made.name) is made.entry:
                     break
-            elif made.aname in own and mark_of(own[made.aname]) is None:
+            elif made.aname in own and mark_at(klass, made.aname) is None:
                 break
             value = own.get(made.name)
-            if value is None or mark_of(value) is not None:
+            if value is None or mark_at(klass, made.name) is not None:
                 continue
-            if self.level(value) is not None:
+            if self.level_at(klass, made.name) is not None:
                 break
             function = value
         return function
 
-    def _place(self, name: str, function: Any) -> int:
-        """Where in the MRO a function is defined."""
-        for place, klass in enumerate(self.mro):
-            if vars(klass).get(name) is function:
-                return place
+    def place(self, made: Hook) -> int:
+        """Where in the MRO the function is defined that a twin is of."""
+        if made.owner in self.mro:
+            return self.mro.index(made.owner)
         return len(self.mro)
 
     def _below_is_async(self, made: Hook) -> bool:
@@ -189,7 +212,7 @@ class Plan:
         if made.calls is None:
             return True
         return any(
-            self.is_async(made.name, self._place(made.name, made.function) + 1)
+            self.is_async(made.name, self.place(made) + 1)
             if name == SUPER
             else self.is_async(name)
             for name in made.calls
@@ -217,14 +240,14 @@ class Plan:
             if aname and aname in own and mark_of(own[aname]) is None:
                 return True
             value = own.get(name)
-            mark = mark_of(value)
-            if value is None or isinstance(mark, Hook | Bridge):
+            if aname is None and is_async_function(value):
+                return True
+            if value is None or isinstance(mark_at(klass, name), Hook | Bridge):
                 continue
             made = self.level(value)
-            if made is None:
-                return aname is None and is_async_function(value)
-            if made.calls is None:
-                return True  # any handler: which one is known at run time
+            # Without `calls` any handler: which one is known at run time.
+            if made is None or made.calls is None:
+                return made is not None
             calls = made.calls
             if any(self.is_async(called) for called in calls if called != SUPER):
                 return True
@@ -248,8 +271,7 @@ class Plan:
                 checks.append(one.pure)
             for name in one.calls or ():
                 if name == SUPER:
-                    start = self._place(one.name, one.function) + 1
-                    below = self._first(one.name, start)
+                    below = self._first(one.name, self.place(one) + 1)
                 else:
                     below = self._first(name, 0)
                 if below is None:
@@ -267,7 +289,7 @@ class Plan:
             if aname and aname in own and mark_of(own[aname]) is None:
                 return None
             value = own.get(name)
-            if value is None or isinstance(mark_of(value), Hook | Bridge):
+            if value is None or isinstance(mark_at(klass, name), Hook | Bridge):
                 continue
             return self.level(value)
         return None
@@ -321,14 +343,17 @@ class Sources:
         # Apart, for map(): this is asked for each request.
         self._places = [space for space, _ in found]
         self._names = [name for _, name in found]
-        self._state = self._look()
+        self._sizes = list(map(len, self._spaces))
+        self._values = self._look()
 
-    def _look(self) -> tuple[list[int], list[Any]]:
-        return (
-            list(map(len, self._spaces)),
-            list(map(MappingProxyType.get, self._places, self._names)),
-        )
+    def _look(self) -> list[Any]:
+        return list(map(MappingProxyType.get, self._places, self._names))
 
     def changed(self, cls: type) -> bool:
         """Whether an attribute has been put on a class, taken off or replaced."""
-        return cls.__mro__ is not self._mro or self._look() != self._state
+        return (
+            cls.__mro__ is not self._mro
+            or list(map(len, self._spaces)) != self._sizes
+            # Not `==`: a proxy is equal to what it stands before.
+            or not all(map(operator.is_, self._look(), self._values))
+        )

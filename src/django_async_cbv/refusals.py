@@ -27,6 +27,7 @@ from .registry import (
     is_async_function,
     is_bridge,
     is_library,
+    mark_at,
     mark_of,
 )
 from .tail import passes_on
@@ -190,7 +191,9 @@ def waits(cls: type) -> Iterator[Problem]:
                 )
 
 
-def _async_under_a_sync_name(plan: Plan) -> Iterator[Problem]:
+def _async_under_a_sync_name(  # noqa: PLR0912 - a table of cases
+    plan: Plan,
+) -> Iterator[Problem]:
     """An `async def` in the place of a sync method, which nobody would await."""
     both = {*handler_names(plan.cls)}
     for place, klass in enumerate(plan.mro):
@@ -209,6 +212,8 @@ def _async_under_a_sync_name(plan: Plan) -> Iterator[Problem]:
             )
             if below is None or _is_async(vars(below)[name]):
                 continue
+            if isinstance(mark_at(below, name), Hook):
+                continue  # a sync wrapper in the place of a twin
             if not callable(getattr(below, name, None)):
                 continue
             if name == "setup":
@@ -299,7 +304,7 @@ def _under_a_sync_decorator(klass: type, name: str) -> Problem:
 def _handler_under_a_sync_decorator(plan: Plan, name: str) -> Iterator[Problem]:
     for klass in plan.mro:
         value = vars(klass).get(name)
-        mark = mark_of(value)
+        mark = mark_at(klass, name)
         if isinstance(mark, Override):
             value = mark.function
         elif mark is not None:
@@ -339,7 +344,7 @@ def _out_of_reach(plan: Plan, name: str, aname: str) -> Iterator[Problem]:
     for klass in plan.async_overrides(name):
         place = plan.mro.index(klass)
         for owner, made in _levels(plan, name):
-            level = _place(plan, name, made)
+            level = plan.place(made)
             ends = SUPER not in (made.calls or ())
             if plan.mro.index(owner) < place and (place < level or ends):
                 named = _as_the_user_knows_it(plan, owner)
@@ -367,11 +372,11 @@ def _unlike_handlers(plan: Plan, name: str) -> Iterator[Problem]:
         value = vars(klass).get(name)
         if value is None:
             continue
-        mark = mark_of(value)
+        mark = mark_at(klass, name)
         if isinstance(mark, Hook):
             ours = klass
             continue
-        made = plan.level(value)
+        made = plan.level_at(klass, name)
         if made is not None:
             ours = None
             if SUPER not in (made.calls or ()):
@@ -544,7 +549,7 @@ def _attributes(cls: type, attributes: dict[str, Any]) -> Iterator[Problem]:
 def _levels(plan: Plan, name: str) -> Iterator[tuple[type, Hook]]:
     """The twins of a hook, each with the class of ours that defines it."""
     for klass in plan.mro:
-        mark = mark_of(vars(klass).get(HOOKS[name]))
+        mark = mark_at(klass, HOOKS[name])
         if isinstance(mark, Hook):
             yield klass, mark
 
@@ -552,7 +557,7 @@ def _levels(plan: Plan, name: str) -> Iterator[tuple[type, Hook]]:
 def _level_behind(plan: Plan, name: str, klass: type) -> Hook | None:
     """The first of Django's own definitions that a sync override's super() meets."""
     for below in plan.mro[plan.mro.index(klass) + 1 :]:
-        made = plan.level(vars(below).get(name))
+        made = plan.level_at(below, name)
         if made is not None:
             return made
     return None
@@ -565,13 +570,6 @@ def _as_the_user_knows_it(plan: Plan, owner: type) -> str:
             if is_library(base) and issubclass(base, owner):
                 return base.__name__
     return owner.__name__
-
-
-def _place(plan: Plan, name: str, made: Hook) -> int:
-    for place, klass in enumerate(plan.mro):
-        if vars(klass).get(name) is made.function:
-            return place
-    return len(plan.mro)
 
 
 def _is_async(value: Any) -> bool:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, partialmethod
 from types import CodeType, FunctionType
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction
 
-from .flow import Call
+from .flow import Call, Mark
 
 __all__ = [
     "ANAMES",
@@ -27,8 +27,12 @@ __all__ = [
     "is_bridge",
     "is_descriptor",
     "is_library",
+    "mark_at",
     "mark_of",
     "names_read",
+    "pristine",
+    "settle",
+    "slot",
 ]
 
 # In `calls`: that Django's function goes on to the next definition in the MRO.
@@ -40,14 +44,6 @@ TWINS: dict[Any, Hook] = {}
 HOOKS: dict[str, str] = {}
 # The names of all twins, each with its hook's.
 ANAMES: dict[str, str] = {}
-
-
-class Mark:
-    """What our functions carry as `_twin`, to be known by, and known again."""
-
-    entry: Callable[..., Any]
-    # What it stands for: Django's, or the user's.
-    function: Any
 
 
 def mark_of(function: Any) -> Mark | None:
@@ -121,6 +117,19 @@ class Hook(Mark):
     is_handler: bool
     # Whether the body runs even where nothing that it calls is async.
     always: bool = False
+    # The classes that define the twin and the function, once they are made.
+    home: type | None = None
+    owner: type | None = None
+    # Of a handler, both are Django's.
+    name: str = field(init=False)
+    aname: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.aname = self.entry.__name__
+        # Not the function's own: a wrapper that stood in its place before this
+        # package was imported may have any.
+        private, _, rest = self.aname.partition("a")
+        self.name = self.aname if self.is_handler else private + rest
 
     @cached_property
     def reads(self) -> frozenset[str]:
@@ -129,15 +138,17 @@ class Hook(Mark):
             *map(names_read, (self.function, self.body, self.pure))
         )
 
-    @property
-    def name(self) -> str:
-        """Django's name of the hook."""
-        return str(self.function.__name__)
+    def standing(self) -> Any:
+        """What stands in the place of Django's function: that itself, or a wrapper."""
+        return vars(self.owner).get(self.name, self.function)
 
-    @property
-    def aname(self) -> str:
-        """The twin's own name; a handler's is Django's."""
-        return self.name if self.is_handler else self.entry.__name__
+    def is_wrapped(self) -> bool:
+        """Whether a wrapper stands in the place of Django's function."""
+        # One that hid the function before this package was imported is known by
+        # the module that it is from.
+        return self.standing() is not self.function or (
+            self.owner is not None and self.function.__module__ != self.owner.__module__
+        )
 
 
 @dataclass(eq=False)
@@ -159,6 +170,45 @@ class Bridge(Mark):
     def step(self, view: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
         """In a body nothing has to wait: the call of the twin, which is awaited."""
         return Call(getattr(view, self.aname), args, kwargs)
+
+
+def pristine(function: Any) -> Any:
+    """The function that Django wrote, under what was wrapped around it."""
+    while (
+        type(function) is not FunctionType
+        or function.__globals__.get("__name__") != function.__module__
+    ) and hasattr(function, "__wrapped__"):
+        function = function.__wrapped__
+    return function
+
+
+def settle(cls: type) -> None:
+    """Note where the twins of a class of this package are, and what they are of."""
+    for value in vars(cls).values():
+        made = mark_of(value)
+        if isinstance(made, Hook):
+            made.home = cls
+            made.owner = next(
+                (base for base in cls.__mro__[1:] if made.name in vars(base)), None
+            )
+            Mark.slots[cls, made.aname] = made
+            if made.owner is not None:
+                Mark.slots[made.owner, made.name] = made
+
+
+def slot(klass: type, name: str) -> Hook | None:
+    """The twin that a class defines under a name, or the function of which it does."""
+    return Mark.slots.get((klass, name))
+
+
+def mark_at(klass: type, name: str) -> Mark | None:
+    """The mark of what a class defines, also where that is a wrapper of a twin."""
+    value = vars(klass).get(name)
+    mark = mark_of(value)
+    if mark is None and value is not None:
+        made = slot(klass, name)
+        return made if made is not None and made.home is klass else None
+    return mark
 
 
 def handler_names(cls: type) -> list[str]:

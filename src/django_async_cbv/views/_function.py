@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import sys
-from types import FrameType
+from types import FrameType, FunctionType
 from typing import Any
 
 from asgiref.current_thread_executor import CurrentThreadExecutor
@@ -20,21 +20,22 @@ from ..db import WorkerBlock, end_request, request_blocks
 from ..flow import Body, Flow, call, respond
 from ..hooks import adopt, plan_of
 from ..refusals import refuse_attributes
-from ..registry import mark_of, names_read
+from ..registry import mark_of, names_read, pristine
 from ..sync import loop_is_running, run_to_the_end
 
-__all__ = ["ViewFunction"]
+__all__ = ["ViewFunction", "around"]
 
 # Django's own, whatever a subclass makes of them.
 _INIT = base.View.__init__
-_SETUP = base.View.setup
+_SETUP = pristine(base.View.setup)
 _SET_UP = names_read(_SETUP)
 
 # Code that a call may be on the way from: see ViewFunction.__call__().
 _ASYNC_TO_SYNC = AsyncToSync.__call__.__code__
 _RUN_UNTIL_FUTURE = CurrentThreadExecutor.run_until_future.__code__
 _IN_TRANSACTION = transaction.atomic(lambda: None).__code__
-_MAKE_VIEW_ATOMIC = BaseHandler.make_view_atomic.__code__
+# Sentry's SDK replaces this method.
+_MAKE_VIEW_ATOMIC = pristine(BaseHandler.make_view_atomic).__code__
 _MIDDLEWARE = MiddlewareMixin.__init__.__code__
 
 # What marks a function as a coroutine function: inspect's mark, or on Python 3.11
@@ -99,10 +100,13 @@ class ViewFunction:
         for name in functools.WRAPPER_ASSIGNMENTS:
             if hasattr(django_view, name):
                 attributes[name] = getattr(django_view, name)
-        attributes["__annotations__"] = cls.dispatch.__annotations__
+        attributes["__annotations__"] = getattr(cls.dispatch, "__annotations__", {})
         attributes.update(view_class=cls, view_initkwargs=initkwargs)
         attributes.update(
-            {name: vars(dispatch)[name] for name in vars(dispatch).keys() - _MARKS}
+            {
+                name: vars(dispatch)[name]
+                for name in vars(dispatch).keys() - _MARKS.keys() - {"_twin"}
+            }
         )
         self._opt_outs = _OptOuts(getattr(dispatch, "_non_atomic_requests", ()))
         attributes["_non_atomic_requests"] = self._opt_outs
@@ -173,6 +177,21 @@ class ViewFunction:
 
 for _name, _value in _MARKS.items():
     setattr(ViewFunction, _name, _Mark(_value))
+
+
+def around(django_view: Any, view: ViewFunction) -> Any:
+    """
+    The view, in the proxy that an agent's `View.as_view()` gave Django's view.
+
+    A proxy of wrapt's tells what it calls, and can be told another.
+    """
+    if type(django_view) is FunctionType or not hasattr(django_view, "__wrapped__"):
+        return view
+    innermost = django_view
+    while type(innermost.__wrapped__) is not FunctionType:
+        innermost = innermost.__wrapped__
+    innermost.__wrapped__ = view
+    return django_view
 
 
 def _goes_to_a_loop() -> bool:

@@ -21,9 +21,10 @@ from django.views.generic import base
 from ..flow import Body, Call, call, is_in_flow, respond
 from ..hooks import Twins, plan_of, twin
 from ..refusals import refuse
+from ..registry import pristine
 from ..sync import loop_is_running
 from . import _handlers as handler
-from ._function import ViewFunction
+from ._function import ViewFunction, around
 from ._generic import _R, _TemplateR, subscriptable
 
 if TYPE_CHECKING:
@@ -73,8 +74,8 @@ __all__ = [
 ]
 
 # Django's own, whatever a subclass makes of them.
-_METHOD_NOT_ALLOWED = base.View.http_method_not_allowed
-_OPTIONS = base.View.options
+_METHOD_NOT_ALLOWED = pristine(base.View.http_method_not_allowed)
+_OPTIONS = pristine(base.View.options)
 
 
 class _ViewIsAsync:
@@ -141,7 +142,7 @@ class AsyncView(DjangoView[_R], Twins):
         refuse(cls, initkwargs)
         django_view: Any = super().as_view(**initkwargs)
 
-        return ViewFunction(django_view, cls, initkwargs)
+        return around(django_view, ViewFunction(django_view, cls, initkwargs))
 
     @handler.dispatch(base.View.dispatch, calls=None)
     def dispatch(

@@ -1,0 +1,1 @@
+"""Real tracing agents, on each view."""
