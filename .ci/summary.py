@@ -1,8 +1,9 @@
 """Say, one line each, what a run of tox tested; fail unless that was everything.
 
-Reads what the run left behind: tox's own result (reports/tox.json) and one JUnit file
-for each environment and database (reports/<environment>-<database>.xml). The argument
-is the exit status of tox. The last line is the total.
+Reads what the run left behind: tox's own results (reports/tox*.json), one JUnit file
+for each environment and database (reports/<environment>-<database>.xml) and one for
+each long environment (reports/<environment>.xml). The argument is the exit status of
+tox. The last line is the total.
 """
 
 import json
@@ -21,6 +22,12 @@ LEAST_PYTHONS = 3
 # The environments in which tox.ini goes over to PostgreSQL, one for each Django.
 WITH_POSTGRES = "py313-"
 CHECKS = ("lint", "typing", "docs", "ecosystem")
+# Those of the label `long`, which the README's command leaves out.
+LONG = ("suites",)
+# tox's results: of the README's command, and of what it leaves out.
+RESULTS = ("tox.json", "tox-long.json")
+# The properties in which tests tell what they have run.
+RECORDED = ("conformance", "suite")
 
 # What may be skipped for good: a feature that a version or a database does not have,
 # and an example of the docs that a test has as well.
@@ -39,8 +46,8 @@ class Report:
     skipped: int = 0
     # Each reason once, in the order of the tests.
     wrong_skips: dict[str, None] = field(default_factory=dict)
-    # What tests have recorded of Django's own tests.
-    conformance: list[str] = field(default_factory=list)
+    # What tests have recorded of the tests of others: Django's, other packages'.
+    recorded: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
         return f"{self.passed} passed, {self.failed} failed, {self.skipped} skipped"
@@ -51,10 +58,10 @@ def read(path: Path) -> Report:
     report = Report()
     for case in ET.parse(path).getroot().iter("testcase"):
         skip = case.find("skipped")
-        report.conformance += [
+        report.recorded += [
             recorded.get("value", "")
             for recorded in case.iter("property")
-            if recorded.get("name") == "conformance"
+            if recorded.get("name") in RECORDED
         ]
         if case.find("failure") is not None or case.find("error") is not None:
             report.failed += 1
@@ -87,13 +94,38 @@ def main(tox_status: int) -> int:
     problems = []
     if tox_status:
         problems.append(f"tox ended with status {tox_status}")
-    try:
-        environments = json.loads((REPORTS / "tox.json").read_text())["testenvs"]
-    except (OSError, ValueError, KeyError) as error:
-        environments = {}
-        problems.append(f"tox left no result: {error!r}")
+    environments = {}
+    for result_file in RESULTS:
+        try:
+            named = json.loads((REPORTS / result_file).read_text())["testenvs"]
+        except (OSError, ValueError, KeyError) as error:
+            problems.append(f"tox left no result in {result_file}: {error!r}")
+        else:
+            # Each file names all environments, also those that were not asked for.
+            environments |= {
+                name: found for name, found in named.items() if "result" in found
+            }
 
     total = Report()
+
+    def judge(where: str, file: Path) -> bool:
+        """Add an environment's report to the total; return whether there is one."""
+        try:
+            report = read(file)
+        except (OSError, ET.ParseError) as error:
+            total.failed += 1
+            problems.append(f"{where}: no report: {error}")
+            return False
+        print(f"{where}: {report}")
+        print(*(f"    {line}\n" for line in report.recorded), sep="", end="")
+        total.passed += report.passed
+        total.failed += report.failed
+        total.skipped += report.skipped
+        problems.extend(f"{where}: skipped: {skip}" for skip in report.wrong_skips)
+        if not report.passed:
+            problems.append(f"{where}: no test passed")
+        return True
+
     pythons: set[str] = set()
     tested: dict[str, set[str]] = {}
     print("\nWhat was tested:")
@@ -114,27 +146,17 @@ def main(tox_status: int) -> int:
             if database == "postgres" and not name.startswith(WITH_POSTGRES):
                 continue
             where = f"{name} {database} (Python {python}, Django {django})"
-            try:
-                report = read(file)
-            except (OSError, ET.ParseError) as error:
-                total.failed += 1
-                problems.append(f"{where}: no report: {error}")
-                continue
-            print(f"{where}: {report}")
-            print(*(f"    {line}\n" for line in report.conformance), sep="", end="")
-            total.passed += report.passed
-            total.failed += report.failed
-            total.skipped += report.skipped
-            problems += [f"{where}: skipped: {skip}" for skip in report.wrong_skips]
-            if not report.passed:
-                problems.append(f"{where}: no test passed")
-            tested.setdefault(database, set()).add(minor(django))
+            if judge(where, file):
+                tested.setdefault(database, set()).add(minor(django))
         pythons.add(minor(python))
     for name in CHECKS:
         success = environments.get(name, {}).get("result", {}).get("success", False)
         print(f"{name}: {'passed' if success else 'failed'}")
         total.passed += success
         total.failed += not success
+    for name in LONG:
+        # Without a report if it was skipped, or broken before its first test.
+        judge(name, REPORTS / f"{name}.xml")
 
     for database in DATABASES:
         if missing := DJANGOS - tested.get(database, set()):

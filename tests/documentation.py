@@ -16,7 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from inspect import iscoroutinefunction
 from types import ModuleType
 from typing import Any
-from unittest import TextTestRunner, defaultTestLoader
+from unittest import TextTestRunner, defaultTestLoader, mock
 
 from asgiref.sync import async_to_sync
 from django.core.exceptions import ImproperlyConfigured
@@ -24,6 +24,7 @@ from django.core.management import call_command
 from django.core.management.base import SystemCheckError
 from django.test import AsyncClient, RequestFactory, override_settings
 
+from django_async_cbv import checks
 from tests.app.models import Author, Book, Tag
 from tests.hops import count_hops
 
@@ -136,10 +137,16 @@ def raised(function: Callable[..., Any], *args: Any, **kwargs: Any) -> str:
     raise AssertionError(f"{function} raised nothing")
 
 
-def checked(urlpatterns: list[Any]) -> str:
-    """What `manage.py check` says of these URLs, after the first lines."""
+def checked(urlpatterns: list[Any], imported: list[type] | None = None) -> str:
+    """
+    What `manage.py check` says of these URLs, after the first lines.
+
+    `imported`: the view classes that no URL leads to; those of other pages and tests
+    are left out.
+    """
     said = io.StringIO()
-    with routed(urlpatterns):
+    views = mock.patch.object(checks, "imported_views", return_value=imported or [])
+    with routed(urlpatterns), views:
         try:
             call_command("check", stdout=said, stderr=said, no_color=True)
         except SystemCheckError as error:

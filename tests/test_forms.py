@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
 
 from django import forms
 from django.core.exceptions import ImproperlyConfigured, ValidationError
+from django.db import models
 from django.http import HttpResponse
 from django.test import RequestFactory, SimpleTestCase, TestCase
+from django.views.generic import FormView
 
 from django_async_cbv.forms import ais_valid
 from django_async_cbv.views import (
@@ -16,7 +19,7 @@ from django_async_cbv.views import (
     AsyncFormView,
     AsyncUpdateView,
 )
-from tests.app.models import Tag
+from tests.app.models import Author, Tag
 from tests.hops import count_hops
 
 
@@ -216,7 +219,7 @@ class TestFormSet(TestCase):
         self.assertEqual(hops.count, 1)
 
 
-class FormView(AsyncFormView):
+class SignUpView(AsyncFormView):
     form_class = SignUp
     template_name = "page.html"
 
@@ -224,13 +227,13 @@ class FormView(AsyncFormView):
         return HttpResponse(str(form.cleaned_data))
 
 
-class AsyncValid(FormView):
+class AsyncValid(SignUpView):
     async def aform_valid(self, form):
         await pause()
         return HttpResponse(str(form.cleaned_data))
 
 
-class OwnPost(FormView):
+class OwnPost(SignUpView):
     def post(self, request, *args, **kwargs):
         response = super().post(request, *args, **kwargs)
         response["X-Own"] = "yes"
@@ -244,7 +247,7 @@ class TestViews(TestCase):
         return await view(RequestFactory().post("/", data), **kwargs)
 
     async def test_form_views(self):
-        for cls in (FormView, AsyncValid, OwnPost):
+        for cls in (SignUpView, AsyncValid, OwnPost):
             with self.subTest(cls=cls):
                 good = await self.post(cls.as_view(), {"name": "ada", "email": "a"})
                 self.assertIn("'more': 1", good.content.decode())
@@ -276,3 +279,374 @@ class TestViews(TestCase):
         response = await self.post(view, {}, pk=tag.pk)
         self.assertEqual(response.status_code, 200)
         self.assertEqual(await Tag.objects.acount(), 1)
+
+
+class Place(models.Model):
+    """Unique in every way that Django checks across forms; validated, never saved."""
+
+    author = models.ForeignKey(Author, models.CASCADE)
+    code = models.CharField(max_length=10, unique=True)
+    shelf = models.CharField(max_length=10)
+    row = models.IntegerField()
+    name = models.CharField(max_length=10, unique_for_date="day")
+    monthly = models.CharField(max_length=10, unique_for_month="day")
+    day = models.DateField()
+    label = models.CharField(max_length=10)
+    hidden = models.CharField(max_length=10)
+
+    class Meta:
+        app_label = "tests"
+        managed = False
+        unique_together = [("author", "shelf"), ("shelf", "row")]
+        constraints = [
+            models.UniqueConstraint(fields=["label", "row"], name="one_label"),
+            # Django leaves a constraint with a condition to the database.
+            models.UniqueConstraint(
+                fields=["hidden"], condition=models.Q(row=1), name="one_hidden"
+            ),
+        ]
+
+
+PLACE_FIELDS = [
+    field.name for field in Place._meta.fields if field.name not in ("id", "author")
+]
+
+
+class PlaceForm(forms.ModelForm):
+    class Meta:
+        model = Place
+        fields = PLACE_FIELDS
+
+    def validate_unique(self):
+        """Nothing with what is in the database, where there is no such table."""
+
+    def validate_constraints(self):
+        pass
+
+
+def place(number, **changes):
+    own = {name: f"{name}{number}" for name in PLACE_FIELDS}
+    return own | {"row": number, "day": f"2020-0{number}-01"} | changes
+
+
+class TestAcrossForms(TestCase):
+    """What Django checks across forms holds for what the async validation has made."""
+
+    # The fields to give one value to, which makes the forms duplicates or not.
+    CHANGES = (
+        {"code": "same"},
+        {"shelf": "same"},
+        {"shelf": "same", "row": 7},
+        {"name": "same"},
+        {"name": "same", "day": datetime.date(2020, 1, 1)},
+        {"monthly": "same", "day": datetime.date(2020, 1, 1)},
+        {"label": "same", "row": 7},
+        {"hidden": "same", "row": 1},
+        {"code": "same", "name": "same", "day": datetime.date(2020, 1, 1)},
+    )
+
+    def form(self, changes, is_async):
+        """A form that changes its values by clean_<field>() or aclean_<field>()."""
+        namespace = {}
+        for name, value in changes.items():
+
+            def clean(self, value=value):
+                return value
+
+            async def aclean(self, value=value):
+                await pause()
+                return value
+
+            namespace |= (
+                {f"aclean_{name}": aclean} if is_async else {f"clean_{name}": clean}
+            )
+        return type("Changing", (PlaceForm,), namespace)
+
+    def formset(self, changes, is_async, base, numbers=(1, 2, 3), **more):
+        form = self.form(changes, is_async)
+        options = {"form": form, "formset": base, "can_delete": True}
+        if issubclass(base, forms.BaseInlineFormSet):
+            made = forms.inlineformset_factory(Author, Place, **options)
+            instance, prefix = {"instance": Author(pk=1)}, "place_set"
+        else:
+            made = forms.modelformset_factory(Place, **options)
+            instance, prefix = {"queryset": Place.objects.none()}, "form"
+        data = {f"{prefix}-TOTAL_FORMS": len(numbers), f"{prefix}-INITIAL_FORMS": 0}
+        for at, number in enumerate(numbers):
+            values = place(number).items()
+            data |= {f"{prefix}-{at}-{name}": value for name, value in values}
+        data |= {f"{prefix}-{name}": value for name, value in more.items()}
+        return made(data, **instance)
+
+    async def outcome(self, formset, is_async):
+        valid = await ais_valid(formset) if is_async else formset.is_valid()
+        return (
+            valid,
+            formset.is_valid(),
+            formset.errors,
+            sorted(formset.non_form_errors()),
+            # One that is to be deleted is not asked.
+            [
+                form.cleaned_data
+                for form in formset.forms
+                if not formset._should_delete_form(form)
+            ],
+        )
+
+    async def test_as_after_sync_cleaning(self):
+        found = set()
+        for base in (forms.BaseModelFormSet, forms.BaseInlineFormSet):
+            for changes in self.CHANGES:
+                for more in ({}, {"1-DELETE": "on"}):
+                    with self.subTest(base=base, changes=changes, more=more):
+                        sync, asynchronous = [
+                            await self.outcome(
+                                self.formset(changes, is_async, base, **more), is_async
+                            )
+                            for is_async in (False, True)
+                        ]
+                        self.assertEqual(asynchronous, sync)
+                        found.add(sync[0])
+        self.assertEqual(found, {True, False})
+
+    async def test_a_clean_of_its_own_is_called_once(self):
+        calls = []
+
+        class Checked:
+            def clean(self):
+                calls.append("clean")
+                super().clean()
+
+        class Unchecked:
+            def clean(self):
+                calls.append("clean")
+
+        class Asks(Checked):
+            async def aclean(self):
+                calls.append("aclean")
+
+        for mixin, valid in ((Checked, False), (Unchecked, True), (Asks, False)):
+            for base in (forms.BaseModelFormSet, forms.BaseInlineFormSet):
+                calls.clear()
+                cls = type("Own", (mixin, base), {})
+                formset = self.formset({"code": "same"}, True, cls)
+                self.assertIs(await ais_valid(formset), valid)
+                self.assertIs(formset.is_valid(), valid)
+                self.assertEqual(calls.count("clean"), 1)
+                if mixin is Asks:
+                    self.assertEqual(calls, ["clean", "aclean"])
+                self.assertNotIn("validate_unique", vars(formset))
+
+    async def test_of_a_formset_that_was_validated_before(self):
+        formset = self.formset({"code": "same"}, True, forms.BaseModelFormSet)
+        self.assertIs(formset.is_valid(), True)
+        self.assertIs(await ais_valid(formset), False)
+
+    async def test_the_number_of_forms_is_checked_once(self):
+        base = type("Few", (forms.BaseModelFormSet,), {})
+        formset = self.formset({"code": "same"}, True, base)
+        formset.validate_max, formset.max_num = True, 2
+        self.assertIs(await ais_valid(formset), False)
+        self.assertEqual(len(formset.non_form_errors()), 1)
+
+    async def test_unchanged_values_are_not_checked_again(self):
+        calls = []
+
+        class Counting(forms.BaseModelFormSet):
+            def validate_unique(self):
+                calls.append("validate_unique")
+                super().validate_unique()
+
+        for changes, count in (({}, 1), ({"code": "same"}, 2)):
+            calls.clear()
+            formset = self.formset(changes, True, Counting)
+            self.assertIs(await ais_valid(formset), not changes)
+            self.assertEqual(len(calls), count)
+
+
+class One(forms.Form):
+    a = forms.CharField()
+
+
+class Asking(forms.Form):
+    b = forms.CharField()
+
+    async def aclean_b(self):
+        await pause()
+        if self.cleaned_data["b"] == "bad":
+            raise ValidationError("Bad.")
+        return self.cleaned_data["b"].upper()
+
+
+class Container:
+    """What several packages have: what a view asks of a form, and no more."""
+
+    def __init__(self, data=None, files=None, **kwargs):
+        self._inner = [One(data), Asking(data)]
+
+    def is_valid(self):
+        # Each of them: all errors are to be shown.
+        return min(form.is_valid() for form in self._inner)
+
+    @property
+    def errors(self):
+        return [form.errors for form in self._inner]
+
+
+class Slotted:
+    """Not even with attributes."""
+
+    __slots__ = ("data",)
+
+    def __init__(self, data=None, files=None, **kwargs):
+        self.data = data
+
+    def is_valid(self):
+        return "a" in self.data and "b" in self.data
+
+    @property
+    def errors(self):
+        return {} if self.is_valid() else {"__all__": ["Missing."]}
+
+
+class Showing(Container):
+    """Shows its forms, as django-betterforms does."""
+
+    @property
+    def forms(self):
+        return dict(zip(("one", "asking"), self._inner, strict=True))
+
+
+class ShowingList(Container):
+    @property
+    def forms(self):
+        return self._inner
+
+
+class WithAclean(Container):
+    async def aclean(self):
+        for form in self._inner:
+            await ais_valid(form)
+
+
+class Adding(Container):
+    def add_error(self, field, error):
+        self._inner[0].add_error(field, error)
+
+    async def aclean(self):
+        await pause()
+        if self._inner[1].cleaned_data.get("b") == "bad":
+            raise ValidationError("Bad.")
+
+
+class AsyncIsValid(Container):
+    async def is_valid(self):
+        await pause()
+        return all([await ais_valid(form) for form in self._inner])
+
+
+class Awaited(Container):
+    def is_valid(self):
+        async def ask():
+            return all([await ais_valid(form) for form in self._inner])
+
+        return ask()
+
+
+class TestFormLike(TestCase):
+    """Anything with is_valid() is taken for a form, and asked for nothing else."""
+
+    GOOD = {"a": "1", "b": "2"}
+
+    async def statuses(self, view, **kwargs):
+        found = []
+        for data in (self.GOOD, {"a": "1"}, {"a": "1", "b": "bad"}):
+            request = RequestFactory().post("/", data)
+            found.append((await view(request, **kwargs)).status_code)
+        return found
+
+    async def test_views(self):
+        tag = await Tag.objects.acreate(name="law")
+        options = {"template_name": "page.html", "success_url": "/"}
+        for cls in (
+            Container,
+            Slotted,
+            Showing,
+            ShowingList,
+            WithAclean,
+            Adding,
+            AsyncIsValid,
+            Awaited,
+        ):
+            is_asked = cls not in (Container, Slotted)
+            expected = [302, 200, 200 if is_asked else 302]
+            with self.subTest(cls=cls):
+                view = AsyncFormView.as_view(form_class=cls, **options)
+                self.assertEqual(await self.statuses(view), expected)
+                get = await view(RequestFactory().get("/"))
+                self.assertEqual(get.status_code, 200)
+
+                class Deleting(AsyncDeleteView):
+                    model = Tag
+                    form_class = cls
+
+                    def form_valid(self, form):
+                        return HttpResponse(status=302)
+
+                view = Deleting.as_view(**options)
+                self.assertEqual(await self.statuses(view, pk=tag.pk), expected)
+
+    async def test_django_is_the_measure(self):
+        for cls in (Container, Slotted, Showing, ShowingList):
+            options = {"form_class": cls, "success_url": "/", "template_name": "a.html"}
+            for data in (self.GOOD, {"a": "1"}):
+                request = RequestFactory().post("/", data)
+                expected = FormView.as_view(**options)(request).status_code
+                response = await AsyncFormView.as_view(**options)(request)
+                self.assertEqual(response.status_code, expected)
+
+    async def test_a_saving_one(self):
+        class Saving(Container):
+            def __init__(self, instance=None, **kwargs):
+                super().__init__(**kwargs)
+
+            def save(self):
+                return Tag.objects.create(name=self._inner[1].cleaned_data["b"])
+
+        class AsyncSaving(Saving):
+            async def save(self):
+                return await Tag.objects.acreate(name="async")
+
+        for cls, name in ((Saving, "2"), (AsyncSaving, "async")):
+            view = AsyncCreateView.as_view(model=Tag, form_class=cls, success_url="/")
+            response = await view(RequestFactory().post("/", self.GOOD))
+            self.assertEqual(response.status_code, 302)
+            self.assertTrue(await Tag.objects.filter(name=name).aexists())
+
+    async def test_an_error_that_has_no_place_is_raised(self):
+        class Placeless(Container):
+            async def aclean(self):
+                raise ValidationError("Where to?")
+
+        with self.assertRaisesMessage(ValidationError, "Where to?"):
+            await ais_valid(Placeless(self.GOOD))
+
+    async def test_a_sync_aclean_is_refused(self):
+        class Sync(Container):
+            def aclean(self):
+                pass
+
+        with self.assertRaisesMessage(ImproperlyConfigured, "Sync.aclean() is not"):
+            await ais_valid(Sync(self.GOOD))
+
+    async def test_async_validation_under_a_sync_name_is_refused(self):
+        class Refused(forms.Form):
+            async def clean(self):
+                pass
+
+        class Holding(Showing):
+            def __init__(self, data=None):
+                self._inner = [Refused(data), Asking(data)]
+
+        with self.assertRaisesMessage(ImproperlyConfigured, "Refused.clean() is async"):
+            await ais_valid(Holding(self.GOOD))

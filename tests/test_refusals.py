@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import abc
 import inspect
-from inspect import iscoroutine
+import typing
+from inspect import isawaitable, iscoroutine
+from unittest import mock
 
 import pytest
 from django.contrib.auth.mixins import UserPassesTestMixin
-from django.core.exceptions import ImproperlyConfigured
+from django.core.exceptions import ImproperlyConfigured, PermissionDenied
 from django.core.management import call_command
 from django.core.management.base import SystemCheckError
 from django.db import transaction
@@ -18,6 +21,7 @@ from django.views.decorators.cache import never_cache
 from django.views.generic import FormView, ListView
 from django.views.generic.base import ContextMixin
 
+from django_async_cbv import checks
 from django_async_cbv.refusals import overlooked, problems, waits
 from django_async_cbv.views import (
     AsyncContextMixin,
@@ -212,7 +216,159 @@ class SyncOverABase(OtherPlainSync, AsyncOverABase):
     pass
 
 
+class Checks:
+    """Asks by itself, as the mixin of a package does."""
+
+    def check_permissions(self, request):
+        return True
+
+    def dispatch(self, request, *args, **kwargs):
+        if not self.check_permissions(request):
+            raise PermissionDenied
+        return super().dispatch(request, *args, **kwargs)
+
+
+class AsyncCheck(Checks, AsyncView):
+    async def check_permissions(self, request):
+        return False
+
+
+class Stub:
+    """Its own sync code uses what is to be filled in."""
+
+    def load(self):
+        raise NotImplementedError
+
+    def title(self):
+        return f"{self.load()}"
+
+
+class AsyncStub(Stub, AsyncView):
+    async def load(self):
+        return ""
+
+    async def get(self, request):
+        return await self.load()
+
+
+class ByName:
+    def load(self):
+        raise NotImplementedError
+
+    def title(self):
+        return getattr(self, "load")()  # noqa: B009
+
+
+class AsyncByName(ByName, AsyncView):
+    async def load(self):
+        return ""
+
+    async def get(self, request):
+        return await self.load()
+
+
+class YieldingHook(AsyncListView):
+    async def aget_queryset(self):
+        yield 1
+
+
+class YieldingHandler(AsyncView):
+    async def get(self, request):
+        yield 1
+
+
+class Source(typing.Protocol):
+    def load(self) -> typing.Awaitable[str]: ...
+
+
+class OfProtocol(AsyncView, Source):
+    async def load(self):
+        return ""
+
+
+class Abstract(abc.ABC):
+    @abc.abstractmethod
+    def load(self) -> typing.AsyncIterator[str]: ...
+
+
+class OfAbstract(Abstract, AsyncView):
+    async def load(self):
+        yield ""
+
+
+class Unannotated(abc.ABC):
+    @abc.abstractmethod
+    def load(self): ...
+
+    async def get(self, request):
+        return await self.load()
+
+
+class OfUnannotated(Unannotated, AsyncView):
+    async def load(self):
+        return ""
+
+
+class TakesEither(AsyncView):
+    def load(self):
+        return ""
+
+    async def get(self, request):
+        loaded = self.load()
+        return await loaded if isawaitable(loaded) else loaded
+
+
+class GivesAsync(TakesEither):
+    async def load(self):
+        return await super().load()
+
+
+class StubOfMany(AsyncView):
+    def rows(self):
+        raise NotImplementedError
+
+    async def get(self, request):
+        return [row async for row in self.rows()]
+
+
+class GivesMany(StubOfMany):
+    async def rows(self):
+        yield ""
+
+
 REFUSED = [
+    (
+        AsyncCheck,
+        "async_cbv.E001",
+        "AsyncCheck.check_permissions() is async, and Checks does not await it: a "
+        "coroutine is true, so everyone would be let in; make it sync",
+        [AsyncCheck.check_permissions],
+    ),
+    (
+        AsyncStub,
+        "async_cbv.E001",
+        "whoever calls Stub.load(), which it overrides, does not await it",
+        [AsyncStub.load],
+    ),
+    (
+        AsyncByName,
+        "async_cbv.E001",
+        "whoever calls ByName.load(), which it overrides, does not await it",
+        [AsyncByName.load],
+    ),
+    (
+        YieldingHook,
+        "async_cbv.E002",
+        "YieldingHook.aget_queryset() is an async generator, as it has a `yield`. The "
+        "view awaits it, so each request would fail; return the result instead",
+        [YieldingHook.aget_queryset],
+    ),
+    (
+        YieldingHandler,
+        "async_cbv.E002",
+        "YieldingHandler.get() is an async generator",
+        [inspect.unwrap(YieldingHandler.get)],
+    ),
     (
         AsyncUnderASyncName,
         "async_cbv.E001",
@@ -229,7 +385,8 @@ REFUSED = [
     (
         AsyncGenerator,
         "async_cbv.E001",
-        "AsyncGenerator.get_queryset() is async",
+        "AsyncGenerator.get_queryset() is an async generator; rename it "
+        "aget_queryset() and await super().aget_queryset(). Return the result",
         [AsyncGenerator.get_queryset],
     ),
     (
@@ -242,8 +399,10 @@ REFUSED = [
     (
         AsyncVerdict,
         "async_cbv.E001",
-        "AsyncVerdict.test_func() is async; whoever calls "
-        "UserPassesTestMixin.test_func(), which it overrides, does not await it",
+        "AsyncVerdict.test_func() is async, and UserPassesTestMixin does not await it: "
+        "a coroutine is true, so everyone would be let in; derive AsyncVerdict from "
+        "AsyncUserPassesTestMixin in place of UserPassesTestMixin, and rename it "
+        "atest_func().",
         [AsyncVerdict.test_func],
     ),
     (
@@ -321,6 +480,11 @@ REFUSED = [
     ),
 ]
 ACCEPTED = [
+    GivesAsync,
+    GivesMany,
+    OfAbstract,
+    OfProtocol,
+    OfUnannotated,
     AsyncFirst,
     AsyncOverABase,
     AwareOverPlainAsync,
@@ -424,6 +588,24 @@ class StillDjangos(ListView):
         return []
 
 
+class Misspelled(AsyncListView):
+    async def aget_contextdata(self, **kwargs):
+        return {}
+
+
+class OwnHelper(AsyncListView):
+    async def aget_querysets(self):
+        return []
+
+    async def aget_context_data(self, **kwargs):
+        return {"querysets": await self.aget_querysets()}
+
+
+class DjangosInFront(ListView, AsyncView):
+    async def aget_queryset(self):
+        return []
+
+
 class OwnName(ListView):
     async def aget_things(self):
         return []
@@ -467,8 +649,28 @@ class TestOverlooked(SimpleTestCase):
         assert problem.message.startswith("StillDjangos.aget_queryset() is not called")
         assert problem.places == (line_of(StillDjangos.aget_queryset),)
 
+    def test_a_hook_that_is_misspelled(self):
+        [problem] = overlooked(Misspelled)
+        assert problem.id == "async_cbv.W007"
+        assert problem.message.startswith("Misspelled.aget_contextdata() is not called")
+        assert problem.hint.startswith("rename it aget_context_data()")
+        assert problem.places == (line_of(Misspelled.aget_contextdata),)
+
+    def test_a_view_of_djangos_in_front_of_ours(self):
+        [problem] = overlooked(DjangosInFront)
+        assert problem.id == "async_cbv.W008"
+        assert "derived from Django's ListView" in problem.message
+        assert problem.hint == "derive DjangosInFront from AsyncListView instead."
+
     def test_others(self):
-        for cls in (OwnName, BothColours, AsyncListView, ListView, AsyncOverABase):
+        for cls in (
+            OwnName,
+            OwnHelper,
+            BothColours,
+            AsyncListView,
+            ListView,
+            AsyncOverABase,
+        ):
             assert list(overlooked(cls)) == []
 
 
@@ -494,8 +696,11 @@ class TestChecks(SimpleTestCase):
         import io
 
         stderr = io.StringIO()
+        # The views of other tests are imported as well.
+        others = mock.patch.object(checks, "imported_views", list)
         try:
-            call_command("check", stdout=io.StringIO(), stderr=stderr)
+            with others:
+                call_command("check", stdout=io.StringIO(), stderr=stderr)
         except SystemCheckError as error:
             return str(error)
         return stderr.getvalue()

@@ -23,7 +23,7 @@ from django.views.decorators.cache import never_cache
 from django.views.generic import TemplateView, View
 
 from django_async_cbv.auth.mixins import AsyncLoginRequiredMixin
-from django_async_cbv.checks import check_views
+from django_async_cbv.checks import check_imported_views, check_views
 from django_async_cbv.unguarded import unguarded
 from django_async_cbv.views import AsyncView
 
@@ -312,3 +312,15 @@ class TestMiddleware(TestCase):
                     self.assertIn(name, found["async_cbv.W004"].msg)
                 # Nobody who has no async views minds.
                 self.assertEqual(told(path("", SyncPage.as_view())), {})
+
+
+class TestImportedViews(TestCase):
+    def test_views_that_no_url_leads_to(self):
+        with override_settings(ROOT_URLCONF=URLs(path("", OpenToSync.as_view()))):
+            found = {message.obj: message for message in check_imported_views()}
+        self.assertNotIn(OpenToSync, found)
+        for cls, check_id in ((OpenByTest, "E007"), (Fails, "E008"), (Unasked, "E010")):
+            self.assertEqual(found[cls].id, f"async_cbv.{check_id}")
+            self.assertIn(f"leads to {cls.__name__}", found[cls].msg)
+        for cls in (SyncTest, SyncPage, Ours, OursWithDjangos, TemplateView):
+            self.assertNotIn(cls, found)

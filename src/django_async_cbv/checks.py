@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction
@@ -10,13 +11,23 @@ from django.apps import AppConfig
 from django.conf import settings
 from django.core import checks
 from django.urls import URLPattern, URLResolver, get_resolver
+from django.views.generic.base import View
 
+from .callers import is_installed
 from .hooks import Twins
 from .refusals import Problem, overlooked, problems, waits
-from .unguarded import not_atomic, sync_middleware, unasked, unguarded
+from .registry import is_library
+from .unguarded import (
+    not_atomic,
+    sync_middleware,
+    unasked,
+    unguarded,
+    unvalidated,
+    unvalidated_by_admin,
+)
 from .views import AsyncView
 
-__all__ = ["check_views"]
+__all__ = ["check_imported_views", "check_views", "imported_views"]
 
 
 @checks.register(checks.Tags.urls)
@@ -32,7 +43,8 @@ def check_views(
     async methods, of Django's own generic views too, that nothing calls.
 
     Of views that are not ours it reports those that let everyone in, or fail,
-    as an access mixin or a transaction around them knows no await; and, where
+    as an access mixin or a transaction around them knows no await, or that skip the
+    async validation of a form, as the admin does too; and, where
     there are async views, the middleware that holds a thread for each request.
     """
     found: list[checks.CheckMessage] = []
@@ -40,20 +52,92 @@ def check_views(
     for cls in _view_classes(callbacks):
         is_ours = issubclass(cls, Twins)
         wrong = [*(problems(cls) if is_ours else ())]
-        # One of our mixins does not make a view one of ours.
-        wrong += unasked(cls) if issubclass(cls, AsyncView) else unguarded(cls)
+        wrong += _access_problems(cls)
         doubtful = [*(waits(cls) if is_ours else ()), *overlooked(cls)]
         found += [_as_message(checks.Error, cls, problem) for problem in wrong]
         found += [_as_message(checks.Warning, cls, problem) for problem in doubtful]
+    found += [
+        _as_message(checks.Warning, None, problem) for problem in unvalidated_by_admin()
+    ]
+    skipped = [(one.view_class, each) for one in callbacks for each in unvalidated(one)]
+    # The same class may be routed twice.
+    for cls, problem in dict.fromkeys(skipped):
+        found.append(_as_message(checks.Error, cls, problem))
     for callback in callbacks:
-        problem = not_atomic(callback)
-        if problem is not None:
-            found.append(_as_message(checks.Error, callback, problem))
+        refused = not_atomic(callback)
+        if refused is not None:
+            found.append(_as_message(checks.Error, callback, refused))
     if any(map(iscoroutinefunction, callbacks)):
         found += [
             _as_message(checks.Warning, None, problem) for problem in sync_middleware()
         ]
     return found
+
+
+@checks.register(checks.Tags.urls)
+def check_imported_views(
+    app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
+) -> list[checks.CheckMessage]:
+    """
+    Report view classes that let everyone in, where ROOT_URLCONF does not lead to them.
+
+    Another URLconf may: that of a subdomain, or of `request.urlconf`.
+    """
+    routed = set(_view_classes(_callbacks()))
+    found: list[checks.CheckMessage] = []
+    for cls in imported_views():
+        if cls in routed or not _may_be_served(cls):
+            continue
+        wrong = _access_problems(cls)
+        mended = {
+            problem.id
+            for problem in wrong
+            for derived in _derived(cls)
+            if problem.id not in {one.id for one in _access_problems(derived)}
+        }
+        found += [
+            _as_message(
+                checks.Error,
+                cls,
+                replace(
+                    problem,
+                    message=f"{problem.message}. No URL of ROOT_URLCONF leads to "
+                    f"{cls.__name__}, but another URLconf may",
+                ),
+            )
+            for problem in wrong
+            # A base that a subclass completes.
+            if problem.id not in mended
+        ]
+    return found
+
+
+def imported_views() -> list[type]:
+    """The view classes of the project, whatever URLconf leads to them."""
+    found: dict[type, None] = {}
+    todo: list[Any] = [View]
+    while todo:
+        cls: type
+        for cls in todo.pop().__subclasses__():
+            if cls not in found:
+                found[cls] = None
+                todo.append(cls)
+    return [cls for cls in found if not is_library(cls) and not is_installed(cls)]
+
+
+def _derived(cls: Any) -> list[type]:
+    return [*cls.__subclasses__()]
+
+
+def _may_be_served(cls: Any) -> bool:
+    """Whether a view class has a handler, and so is more than a base of others."""
+    return any(hasattr(cls, name) for name in {*cls.http_method_names} - {"options"})
+
+
+def _access_problems(cls: type) -> list[Problem]:
+    """What is wrong with how a view says who may see it."""
+    # One of our mixins does not make a view one of ours.
+    return [*(unasked(cls) if issubclass(cls, AsyncView) else unguarded(cls))]
 
 
 def _as_message(

@@ -145,6 +145,11 @@ class _Worker(threading.local):
 _worker = _Worker()
 
 
+def is_in_flow() -> bool:
+    """Whether a view, or a hook, of ours runs further up in this thread's stack."""
+    return bool(_worker.depth)
+
+
 class Flow:
     """
     One run of a body, and of the bodies that it calls, to its end.

@@ -26,12 +26,14 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Sequence
+from contextvars import ContextVar
 from types import CoroutineType, FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 
 from .flow import Call, finish, in_worker, is_bound, refuse_coroutine
+from .guards import GUARDED, add_guards, checked, import_auth_hooks, is_passed_on
 from .plan import Plan, Sources
 from .registry import (
     ANAMES,
@@ -69,6 +71,10 @@ __all__ = [
 ]
 
 _NONE: frozenset[str] = frozenset()
+# The bridges that wait for an override now, in this context, each with its view's id.
+_waiting: ContextVar[tuple[tuple[int, str], ...]] = ContextVar("waiting", default=())
+# An override may come back to its bridge, and end: no request does so that often.
+_TOO_DEEP = 8
 
 
 class Twin(Hook):
@@ -313,7 +319,10 @@ def prepare(cls: type) -> None:
             # A class decorator puts its dispatch() on a class that is made already.
             if issubclass(base, Twins):
                 prepare(base)
+        import_auth_hooks(cls)
         _add_bridges(cls)
+        if hasattr(cls, "as_view"):
+            add_guards(cls)
     if hasattr(cls, "as_view"):
         _add_entries(cls)
 
@@ -322,7 +331,7 @@ def _add_bridges(cls: type) -> None:
     for name, aname in HOOKS.items():
         for klass in cls.__mro__:
             own = vars(klass)
-            if name in own:
+            if name in own and not is_passed_on(own[name]):
                 break  # both colours, a bridge already, or sync above async
             if aname in own and mark_at(klass, aname) is None:
                 if hasattr(cls, name):
@@ -362,19 +371,38 @@ def _bridge(name: str, aname: str) -> Callable[..., Any]:
                 f"{view}.{name}() was called on the event loop, and its override "
                 f"{aname}() is async; await self.{aname}() instead."
             )
+        around = _waiting.get()
+        if around.count((id(self), name)) >= _TOO_DEEP:
+            raise RuntimeError(_calls_itself(type(self), name, aname))
+        token = _waiting.set((*around, (id(self), name)))
         hook = getattr(self, aname)
-        result = wait_for(hook, *args, **kwargs)
-        if isinstance(result, CoroutineType):
-            refuse_coroutine(hook, result)
+        try:
+            result = wait_for(hook, *args, **kwargs)
+        finally:
+            _waiting.reset(token)
         if iscoroutinefunction(result):
             # Sync code, which calls what it is given, is to get the value.
-            return functools.partial(wait_for, result)
+            result = functools.partial(wait_for, result)
+        if name in GUARDED:
+            gives_test = name == "get_test_func"
+            return checked(result, self, aname, gives_test=gives_test)
+        if isinstance(result, CoroutineType):
+            refuse_coroutine(hook, result)
         return result
 
     bridge.__name__ = name
     bridge.__doc__ = f"Wait for `{aname}()`, which this class overrides."
     bridge._twin = Bridge(bridge, aname)  # type: ignore[attr-defined]  # our mark
     return bridge
+
+
+def _calls_itself(cls: type, name: str, aname: str) -> str:
+    owner = next((klass for klass in cls.__mro__ if aname in vars(klass)), cls)
+    return (
+        f"{cls.__name__}.{name}() is the generated sync method that waits for "
+        f"{owner.__name__}.{aname}(), and {aname}() calls {name}() again: the request "
+        f"would never end. Call `await super().{aname}()` in {aname}() instead."
+    )
 
 
 def _override(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from django.contrib.messages import success, views
 from django.http import HttpRequest, HttpResponse
 
-from .flow import Body, call
+from .flow import Body, Call, call
 from .hooks import Twins, twin
 from .registry import SUPER
 
@@ -32,7 +32,12 @@ class AsyncSuccessMessageMixin(SuccessMessageMixin, Twins):
     # The view's.
     request: HttpRequest
 
-    @twin(views.SuccessMessageMixin.form_valid, calls=("get_success_message", SUPER))
+    @twin(
+        views.SuccessMessageMixin.form_valid,
+        calls=("get_success_message", SUPER),
+        # The save, which may be async, is the view's.
+        always=True,
+    )
     def aform_valid(self, form: Any) -> Body[HttpResponse]:
         """
         Do what the view does with a valid form, then queue the message.
@@ -40,11 +45,20 @@ class AsyncSuccessMessageMixin(SuccessMessageMixin, Twins):
         Twin of form_valid(). Once, and only if that did not fail; in the same hop.
         """
         response: HttpResponse = yield call(super().aform_valid, form)
-        message = yield call(self.aget_success_message, form.cleaned_data)
+        is_stored = "cleaned_data" in getattr(form, "__dict__", ())
+        cleaned_data = yield Call(getattr, (form, "cleaned_data"), inline=is_stored)
+        message = yield call(self.aget_success_message, cleaned_data)
         if message:
             yield call(success, self.request, message)
         return response
 
-    @twin(views.SuccessMessageMixin.get_success_message, pure=True)
+    @twin(
+        views.SuccessMessageMixin.get_success_message,
+        # Else it is filled in with objects of the project's, whose text may be a
+        # query. To queue it is in the worker anyway.
+        pure=lambda view: (
+            type(view.success_message) is str and not view.success_message
+        ),
+    )
     async def aget_success_message(self, cleaned_data: dict[str, str]) -> str:
         """Return what to say, "" for nothing; twin of get_success_message()."""

@@ -8,6 +8,7 @@ from functools import cached_property
 from types import FunctionType, MappingProxyType
 from typing import Any
 
+from .guards import GUARDED
 from .registry import (
     HOOKS,
     SUPER,
@@ -326,7 +327,7 @@ class Sources:
 
     def __init__(self, cls: type) -> None:
         self._mro = cls.__mro__
-        names = {*HOOKS, *HOOKS.values(), *handler_names(cls)}
+        names = {*HOOKS, *HOOKS.values(), *handler_names(cls), *GUARDED}
         self._spaces = [vars(klass) for klass in self._mro]
         found = [
             (space, name) for space in self._spaces for name in names & space.keys()

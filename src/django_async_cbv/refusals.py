@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import difflib
 import inspect
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from django.contrib.messages.views import SuccessMessageMixin
 from django.core.exceptions import ImproperlyConfigured
 from django.views.generic.base import View
+from django.views.generic.edit import FormMixin
 
+from .callers import expects_awaitable, is_called, is_installed
+from .guards import GUARDED, MIXINS, is_passed_on
 from .hooks import Twins, plan_of
 from .plan import Plan
 from .registry import (
@@ -86,6 +91,7 @@ def problems(cls: type) -> Iterator[Problem]:
             yield from _handler_under_a_sync_decorator(plan, name)
             yield from _unlike_handlers(plan, name)
         yield from _access_behind(plan)
+        yield from _message_behind(plan)
 
 
 def overlooked(cls: type) -> Iterator[Problem]:
@@ -93,7 +99,7 @@ def overlooked(cls: type) -> Iterator[Problem]:
     is_ours = issubclass(cls, Twins)
     methods = {f"a{name}": name for name in getattr(cls, "http_method_names", ())}
     for klass in cls.__mro__:
-        if is_library(klass):
+        if is_library(klass) or (is_ours and is_installed(klass)):
             continue
         for name in vars(klass).keys() & methods.keys() if is_ours else ():
             yield Problem(
@@ -103,6 +109,9 @@ def overlooked(cls: type) -> Iterator[Problem]:
                 f"rename it: `async def {methods[name]}()`.",
                 (where(klass, name),),
             )
+        if is_ours:
+            yield from _nearly_hooks(cls, klass)
+            yield from _djangos_in_front(cls, klass)
         for name, aname in () if is_ours else HOOKS.items():
             brings_it = getattr(getattr(cls, name, None), "__module__", "")
             if aname in vars(klass) and brings_it.startswith("django.views.generic"):
@@ -113,6 +122,43 @@ def overlooked(cls: type) -> Iterator[Problem]:
                     "derive it from the view of the same name with `Async` in front.",
                     (where(klass, aname),),
                 )
+
+
+def _nearly_hooks(cls: type, klass: type) -> Iterator[Problem]:
+    """Async methods with the name of a hook but for a letter, that nothing calls."""
+    hooks = [aname for name, aname in HOOKS.items() if hasattr(cls, name)]
+    taken = {*hooks, *handler_names(cls)}
+    taken |= {f"a{name}" for name in handler_names(cls)} | HOOKS.keys()
+    for name, value in vars(klass).items():
+        if name in taken or not _is_async(value) or is_called(cls.__mro__, name):
+            continue
+        for meant in difflib.get_close_matches(name, hooks, n=1, cutoff=0.9):
+            yield Problem(
+                "async_cbv.W007",
+                f"{_label(klass, name)} is not called: there is no hook of that name",
+                f"rename it {meant}(), if that is the hook that you mean.",
+                (where(klass, name),),
+            )
+
+
+def _djangos_in_front(cls: type, klass: type) -> Iterator[Problem]:
+    """`class BookList(ListView, AsyncView)`: Django's view in front of one of ours."""
+    for base in klass.__bases__:
+        meant = f"Async{base.__name__}"
+        if (
+            base.__module__.startswith("django.views.generic")
+            and issubclass(base, View)
+            and base is not View
+            and not any(one.__name__ == meant for one in cls.__mro__ if is_library(one))
+        ):
+            yield Problem(
+                "async_cbv.W008",
+                f"{klass.__name__} is derived from Django's {base.__name__}, which has "
+                "no async hooks. A worker thread waits for each async hook of "
+                f"{klass.__name__}",
+                f"derive {klass.__name__} from {meant} instead.",
+                (f"module {klass.__module__}",),
+            )
 
 
 def waits(cls: type) -> Iterator[Problem]:
@@ -155,22 +201,36 @@ def _async_under_a_sync_name(plan: Plan) -> Iterator[Problem]:
             if name in both or mark_of(value) is not None or not _is_async(value):
                 continue
             below = next(
-                (base for base in plan.mro[place + 1 :] if name in vars(base)), None
+                (
+                    base
+                    for base in plan.mro[place + 1 :]
+                    if name in vars(base) and not is_passed_on(vars(base)[name])
+                ),
+                None,
             )
-            if below is None or _is_async(vars(below)[name]):
+            # Of ours, a sync wrapper that stands in the place of a twin.
+            if (
+                below is None
+                or _is_async(vars(below)[name])
+                or isinstance(mark_at(below, name), Hook)
+            ):
                 continue
-            if isinstance(mark_at(below, name), Hook):
-                continue  # a sync wrapper in the place of a twin
             if not callable(getattr(below, name, None)):
                 continue
-            if hasattr(plan.cls, HOOKS.get(name, "")):
-                aname = HOOKS[name]
-                hint = f"rename it {aname}() and await super().{aname}()."
-            elif name == "setup":
+            if name == "setup":
                 hint = (
                     "keep setup() sync, and await in `async def dispatch()`, before "
                     "`return await super().dispatch(request, *args, **kwargs)`."
                 )
+            elif hasattr(plan.cls, HOOKS.get(name, "")):
+                hint = f"rename it {HOOKS[name]}() and await super().{HOOKS[name]}()."
+                if _is_generator(value):
+                    hint += " Return the result instead of a `yield`."
+            elif name in GUARDED:
+                yield _async_verdict(plan, klass, below, name)
+                continue
+            elif expects_awaitable(plan.mro, name, below):
+                continue
             else:
                 hint = (
                     f"whoever calls {below.__name__}.{name}(), which it overrides, "
@@ -178,16 +238,39 @@ def _async_under_a_sync_name(plan: Plan) -> Iterator[Problem]:
                 )
             yield Problem(
                 "async_cbv.E001",
-                f"{_label(klass, name)} is async",
+                f"{_label(klass, name)} {_is_what(value)}",
                 hint,
                 (where(klass, name),),
             )
 
 
+def _async_verdict(plan: Plan, klass: type, below: type, name: str) -> Problem:
+    """An `async def test_func()` and the like, which Python would call true."""
+    aname = HOOKS.get(name)
+    if aname is None:
+        hint = "make it sync, and wait in it with `async_to_sync()`."
+    elif below.__module__.partition(".")[0] == "django":
+        hint = (
+            f"derive {plan.cls.__name__} from {MIXINS[name]} in place of "
+            f"{below.__name__}, and rename it {aname}()."
+        )
+    else:
+        hint = f"rename it {aname}(): then the view awaits it."
+    return Problem(
+        "async_cbv.E001",
+        f"{_label(klass, name)} {_is_what(vars(klass)[name])}, and {below.__name__} "
+        "does not await it: a coroutine is true, so everyone would be let in",
+        hint,
+        (where(klass, name),),
+    )
+
+
 def _sync_under_a_twins_name(plan: Plan, name: str, aname: str) -> Iterator[Problem]:
     for klass in plan.async_overrides(name):
         value = vars(klass)[aname]
-        if _is_async(inspect.unwrap(value)) and not is_async_function(value):
+        if _is_generator(value):
+            yield _generator(klass, aname)
+        elif _is_async(inspect.unwrap(value)) and not is_async_function(value):
             yield _under_a_sync_decorator(klass, aname)
         elif not is_async_function(value):
             yield Problem(
@@ -196,6 +279,16 @@ def _sync_under_a_twins_name(plan: Plan, name: str, aname: str) -> Iterator[Prob
                 f"make it `async def {aname}()`, or rename it {name}().",
                 (where(klass, aname),),
             )
+
+
+def _generator(klass: type, name: str) -> Problem:
+    return Problem(
+        "async_cbv.E002",
+        f"{_label(klass, name)} is an async generator, as it has a `yield`. The view "
+        "awaits it, so each request would fail",
+        "return the result instead: collect the items in a list, and `return` that.",
+        (where(klass, name),),
+    )
 
 
 def _under_a_sync_decorator(klass: type, name: str) -> Problem:
@@ -219,7 +312,9 @@ def _handler_under_a_sync_decorator(plan: Plan, name: str) -> Iterator[Problem]:
             continue
         if value is None or is_async_function(value):
             continue
-        if _is_async(inspect.unwrap(value)):
+        if _is_generator(value):
+            yield _generator(klass, name)
+        elif _is_async(inspect.unwrap(value)):
             yield _under_a_sync_decorator(klass, name)
 
 
@@ -339,7 +434,10 @@ def _knows_coroutines(upper: Any, lower: Any) -> bool:
     )
     sync = lower if is_async_function(upper) else upper
     code = getattr(inspect.unwrap(sync), "__code__", None)
-    if code is not None and not _OF_COROUTINES.isdisjoint(code.co_names):
+    # A name may also be what getattr() is asked for.
+    if code is not None and not _OF_COROUTINES.isdisjoint(
+        (*code.co_names, *code.co_consts)
+    ):
         return True
     return sync is upper and passes_on(sync, "dispatch")
 
@@ -372,6 +470,47 @@ def _access_behind(plan: Plan) -> Iterator[Problem]:
                 (where(klass, "dispatch"),),
             )
             return
+
+
+def _message_behind(plan: Plan) -> Iterator[Problem]:
+    """A success message mixin whose form_valid() nothing calls: it has no say."""
+    if SuccessMessageMixin not in plan.mro:
+        return
+    place = plan.mro.index(SuccessMessageMixin)
+    above = plan.mro[:place]
+    name = plan.cls.__name__
+    mixin = next(
+        one
+        for one in plan.mro
+        if issubclass(one, SuccessMessageMixin) and not issubclass(one, View)
+    ).__name__
+    # Where Django's form_valid() ends, without a super().
+    levels = (plan.level(vars(klass).get("form_valid")) for klass in above)
+    if any(made and SUPER not in (made.calls or ()) for made in levels):
+        view = next(
+            base.__name__
+            for one in plan.mro
+            if not is_library(one)
+            for base in one.__bases__
+            if issubclass(base, View)
+        )
+        yield Problem(
+            "async_cbv.E011",
+            f"{mixin} stands behind {view} in the MRO of {name}, where nothing calls "
+            "its form_valid(): no message is shown",
+            f"put {mixin} before {view}: `class {name}({mixin}, {view})`.",
+            (f"module {plan.cls.__module__}",),
+        )
+    elif hasattr(plan.cls, "formset_valid") and not issubclass(plan.cls, FormMixin):
+        yield Problem(
+            "async_cbv.E011",
+            f"{mixin} queues its message in form_valid(), which {name} does not call, "
+            "as it is a view of a formset: no message is shown",
+            f"leave {mixin} out, and call `messages.success(self.request, ...)` in "
+            "`async def aformset_valid(self, formset)`, after `await "
+            "super().aformset_valid(formset)`.",
+            (f"module {plan.cls.__module__}",),
+        )
 
 
 def _attributes(cls: type, attributes: dict[str, Any]) -> Iterator[Problem]:
@@ -437,6 +576,14 @@ def _as_the_user_knows_it(plan: Plan, owner: type) -> str:
 def _is_async(value: Any) -> bool:
     function = getattr(value, "__func__", value)
     return is_async_function(value) or inspect.isasyncgenfunction(function)
+
+
+def _is_generator(value: Any) -> bool:
+    return inspect.isasyncgenfunction(getattr(value, "__func__", value))
+
+
+def _is_what(value: Any) -> str:
+    return "is an async generator" if _is_generator(value) else "is async"
 
 
 def _colour(is_async: bool) -> str:

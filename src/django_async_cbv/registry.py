@@ -21,6 +21,7 @@ __all__ = [
     "Hook",
     "Mark",
     "Override",
+    "StandIn",
     "handler_names",
     "is_async_function",
     "is_bridge",
@@ -52,6 +53,12 @@ def mark_of(function: Any) -> Mark | None:
     return mark if isinstance(mark, Mark) and mark.entry is function else None
 
 
+class StandIn:
+    """What stands in a class for an attribute of the user's, and passes it on."""
+
+    value: Any = None
+
+
 def is_bridge(value: Any) -> bool:
     """Whether an attribute of a class or of a view is a bridge of ours."""
     return isinstance(mark_of(getattr(value, "__func__", value)), Bridge)
@@ -59,6 +66,8 @@ def is_bridge(value: Any) -> bool:
 
 def is_descriptor(value: Any) -> bool:
     """Whether to read a class attribute runs code: a property, and its like."""
+    if isinstance(value, StandIn):
+        value = value.value
     return hasattr(type(value), "__get__") and not isinstance(
         value, FunctionType | classmethod | staticmethod | partialmethod | type
     )

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from importlib import import_module
 from typing import Any
 
+from asgiref.sync import iscoroutinefunction
+from django.apps import apps
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.handlers.base import BaseHandler
@@ -18,7 +21,15 @@ from .refusals import Problem, where, where_written
 from .registry import is_async_function, is_library
 from .views import AsyncView
 
-__all__ = ["VERDICTS", "not_atomic", "sync_middleware", "unasked", "unguarded"]
+__all__ = [
+    "VERDICTS",
+    "not_atomic",
+    "sync_middleware",
+    "unasked",
+    "unguarded",
+    "unvalidated",
+    "unvalidated_by_admin",
+]
 
 # The hooks that say who may see a view, each with our mixin that asks for it.
 VERDICTS = {
@@ -52,12 +63,16 @@ def unasked(cls: type) -> Iterator[Problem]:
         )
 
 
+# Where Django has the views that ours are named after.
+_VIEWS = ("django.views.generic", "django.contrib.auth.views")
+
+
 def _ours(cls: type) -> str:
     """Our view in the place of the view of Django's that a class is derived from."""
     for base in cls.__mro__:
         if is_library(base) and issubclass(base, View):
             return base.__name__
-        if base.__module__.startswith("django.views.generic"):
+        if base.__module__.startswith(_VIEWS):
             return f"Async{base.__name__}"
     return "AsyncView"
 
@@ -122,6 +137,64 @@ def _sync_guards(cls: type) -> Iterator[Problem]:
             (where(klass, "dispatch"),),
         )
         return
+
+
+def unvalidated(callback: Callable[..., Any]) -> Iterator[Problem]:
+    """Async validation of the form of a view of Django's, which does not await it."""
+    cls: Any = getattr(callback, "view_class", None)
+    # An override of post() may do it by ais_valid().
+    if not _is_djangos(cls, "post"):
+        return
+    options = getattr(callback, "view_initkwargs", {})
+    ours = _ours(cls)
+    is_base = cls.__module__.startswith("django.")
+    fix = (
+        f"use {ours} in its place" if is_base else f"derive {cls.__name__} from {ours}"
+    )
+    for attribute in ("form_class", "authentication_form"):
+        form_class = options.get(attribute, getattr(cls, attribute, None))
+        yield from _skipped("async_cbv.E012", cls.__name__, form_class, (), f"{fix}.")
+
+
+def unvalidated_by_admin() -> Iterator[Problem]:
+    """Async validation of the forms of the admin, which does not await it."""
+    if not apps.is_installed("django.contrib.admin"):
+        return
+    for site in import_module("django.contrib.admin.sites").all_sites:
+        for admin in site._registry.values():
+            for used in (admin, *admin.inlines):
+                name = getattr(used, "__name__", type(used).__name__)
+                fields = [field.name for field in used.model._meta.get_fields()]
+                for form_class in (used.form, getattr(used, "formset", None)):
+                    yield from _skipped("async_cbv.W005", name, form_class, fields)
+
+
+def _skipped(
+    check: str, user: str, form_class: Any, fields: Sequence[str], fix: str = ""
+) -> Iterator[Problem]:
+    """The async validation of a form class, and of the forms of a formset's."""
+    cls: Any
+    for cls in (form_class, getattr(form_class, "form", None)):
+        names = {*fields, *getattr(cls, "base_fields", ())}
+        for name in ("aclean", *sorted(f"aclean_{field}" for field in names)):
+            if not iscoroutinefunction(getattr(cls, name, None)):
+                continue
+            klass = next(one for one in cls.__mro__ if name in vars(one))
+            yield Problem(
+                check,
+                f"{klass.__name__}.{name}() is skipped, so data that it would refuse "
+                f"is saved: {user} is a class of Django's, and does not await it",
+                fix or f"validate in a sync `def {name[1:]}()` as well.",
+                (where(klass, name),),
+            )
+
+
+def _is_djangos(cls: Any, name: str) -> bool:
+    """Whether a class has a method that Django defines, and nobody overrides."""
+    owner = next(
+        (one for one in getattr(cls, "__mro__", ()) if name in vars(one)), None
+    )
+    return owner is not None and owner.__module__.startswith("django.")
 
 
 def not_atomic(callback: Callable[..., Any]) -> Problem | None:

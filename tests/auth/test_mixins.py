@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
+import itertools
+from unittest import mock
 
+import pytest
 from django.contrib.auth import mixins as django_mixins
 from django.contrib.auth.models import AnonymousUser, Permission, User
 from django.core.exceptions import ImproperlyConfigured, PermissionDenied
@@ -18,6 +21,7 @@ from django_async_cbv.auth.mixins import (
     AsyncPermissionRequiredMixin,
     AsyncUserPassesTestMixin,
 )
+from django_async_cbv.guards import GUARDED
 from django_async_cbv.sync import run_sync
 from django_async_cbv.views import AsyncListView, AsyncView
 from tests.hops import count_hops
@@ -243,6 +247,47 @@ REFUSALS = {
 ERRORS = {"exception": failing}
 GRANTS = {"True": lambda: True, "truthy": lambda: "yes", "list": lambda: [0]}
 
+
+class Asks:
+    """As django-guardian, django-braces and django-allauth ask."""
+
+    hook = ""
+
+    def dispatch(self, request, *args, **kwargs):
+        if not getattr(self, self.hook)(request):
+            raise PermissionDenied
+        return super().dispatch(request, *args, **kwargs)
+
+
+def asking(hook):
+    return type("Asking", (Asks,), {"hook": hook, hook: lambda self, request: False})
+
+
+SYNC_MIXINS = [
+    (django_mixins.UserPassesTestMixin, "test_func"),
+    (django_mixins.UserPassesTestMixin, "get_test_func"),
+    (django_mixins.PermissionRequiredMixin, "has_permission"),
+    *((asking(hook), hook) for hook in GUARDED if hook != "get_test_func"),
+]
+WHERE = ("class", "mixin", "patched", "instance")
+CLOSED = asyncio.new_event_loop()
+CLOSED.close()
+ASKED = {
+    **NO_VERDICTS,
+    # Made in a worker thread, which has no loop.
+    "future": lambda: asyncio.Future(loop=CLOSED),
+    "AsyncMock": mock.AsyncMock(),
+    "coroutine of a partial": functools.partial(coroutine_function),
+}
+
+
+def asked(hook, make):
+    """A sync method that gives what has to be awaited, or a function that does."""
+    if hook == "get_test_func":
+        return lambda *args: lambda: make()  # noqa: PLW0108
+    return lambda *args: make()
+
+
 MIXINS = {
     AsyncUserPassesTestMixin: "test_func",
     AsyncPermissionRequiredMixin: "has_permission",
@@ -324,6 +369,63 @@ class TestFailClosed(SimpleTestCase):
             with self.assertRaises(asyncio.CancelledError):
                 await task
             self.assertEqual(View.begun, 0)
+
+    async def test_a_sync_mixin_that_is_not_ours_lets_nobody_in(self):
+        """Django's own, and mixins that ask in their dispatch() as others do."""
+        for (mixin, hook), (what, make) in itertools.product(
+            SYNC_MIXINS, ASKED.items()
+        ):
+            for where, base in itertools.product(WHERE, (Secret, AsyncSecret)):
+                with self.subTest(mixin, hook=hook, what=what, at=where):
+                    value = asked(hook, make)
+                    attributes = {}
+                    if where == "class":
+                        view = type("View", (mixin, base), {hook: value})
+                    elif where == "mixin":
+                        own = type("Own", (), {hook: value})
+                        view = type("View", (own, mixin, base), {})
+                    elif where == "patched":
+                        view = type("View", (mixin, base), {hook: lambda *a: True})
+                        view.as_view()
+                        setattr(view, hook, value)
+                    else:
+                        view = type("View", (mixin, base), {})
+                        attributes = {hook: functools.partial(value, None)}
+                    with self.assertRaisesMessage(
+                        ImproperlyConfigured, "Access is denied."
+                    ):
+                        await view.as_view(**attributes)(request_of(MEMBER))
+                    self.assertEqual(view.begun, 0)
+
+    async def test_code_on_the_event_loop_may_await_it(self):
+        class View(AsyncView):
+            def check_permissions(self):
+                return coroutine_function()
+
+            async def get(self, request):
+                granted = await self.check_permissions()
+                with pytest.raises(ImproperlyConfigured, match="Access is denied"):
+                    bool(self.check_permissions())
+                return HttpResponse(str(granted))
+
+        response = await View.as_view()(request_of(MEMBER))
+        self.assertEqual(response.content, b"True")
+
+    async def test_the_message_names_what_the_user_wrote(self):
+        class Async(AsyncUserPassesTestMixin, Secret):
+            async def atest_func(self):
+                return coroutine_function()
+
+        class Behind(django_mixins.UserPassesTestMixin, Secret):
+            async def atest_func(self):
+                return coroutine_function()
+
+        for view in (Async, Behind):
+            with self.assertRaisesMessage(
+                (ImproperlyConfigured, TypeError),
+                f"{view.__name__}.atest_func() returned",
+            ):
+                await view.as_view()(request_of(MEMBER))
 
     def test_an_async_hook_under_a_sync_name_is_refused(self):
         async def verdict(self):

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from .django_source import SourceUnavailable, django_tests
+from tests.reporting import show_recorded
+from tests.swapping.sdists import SourceUnavailable
+
+from .django_source import django_tests
 from .runs import Runs
 
 
@@ -19,14 +22,4 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Runs:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    lines = [
-        value
-        for outcome in ("passed", "failed")
-        for report in terminalreporter.getreports(outcome)
-        for name, value in report.user_properties
-        if name == "conformance" and report.when == "call"
-    ]
-    if lines:
-        terminalreporter.section("Django's own tests")
-        for line in lines:
-            terminalreporter.write_line(line)
+    show_recorded(terminalreporter, "conformance", "Django's own tests")

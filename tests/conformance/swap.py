@@ -36,22 +36,26 @@ import gc
 import importlib
 import inspect
 import json
-import logging
 import os
 import sys
 import tempfile
-import threading
-import traceback
-import unittest
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-MODULES = ("base", "detail", "list", "edit", "dates")
-# Of django.contrib, and of the same name in our package.
-APP_MODULES = ("auth.mixins", "auth.views", "messages")
-# The tests of these.
+# What is shared with the runs of other packages' tests: behind all of theirs.
+sys.path.append(str(Path(__file__).resolve().parent.parent / "swapping"))
+
+from recorded import Record, listen_for_noise, result_class
+from swapped_classes import (
+    django_views,
+    find_escaped,
+    swap_app_classes,
+    swap_views,
+)
+
+# The apps in whose tests the apps' own classes are swapped as well.
 APPS = {"auth_tests", "messages_tests"}
 OVERRIDDEN = (
     "django-overridden",
@@ -64,17 +68,12 @@ OVERRIDDEN = (
 
 
 @dataclass
-class Report:
+class Report(Record):
     """What is said of a run."""
 
     # Where the package that was tested lies, and its Django.
     package: str = ""
     django: str = ""
-    # What became of each test: passed, failed, expected failure, skipped: why.
-    outcomes: dict[str, str] = field(default_factory=dict)
-    failures: list[str] = field(default_factory=list)
-    # What nothing else reports: never awaited, never retrieved, unraisable.
-    noise: list[str] = field(default_factory=list)
     # View classes of the tests that are Django's own all the same.
     escaped: list[str] = field(default_factory=list)
     # Requests of the test client, those of them that ASGIHandler answered, and
@@ -95,9 +94,6 @@ class Report:
     # Functions of Django's views that have no twin.
     untwinned: list[str] = field(default_factory=list)
 
-    # The test that is running.
-    test: str = ""
-
     def count(self, hook: str) -> None:
         """Count a run of an override of a hook."""
         self.overrides[self.test][hook] += 1
@@ -109,76 +105,6 @@ class Report:
 
 
 report = Report()
-
-
-# --- Which classes are swapped ------------------------------------------------
-
-
-def django_views() -> dict[str, type]:
-    """Django's generic views and mixins, by name, those without a class of ours too."""
-    found = {}
-    for name in MODULES:
-        module = importlib.import_module(f"django.views.generic.{name}")
-        found |= {
-            key: value
-            for key, value in vars(module).items()
-            if isinstance(value, type) and value.__module__ == module.__name__
-        }
-    return found
-
-
-def swap_views(originals: dict[str, type]) -> None:
-    """Put each of our classes wherever Django's of the same name is looked up."""
-    from django_async_cbv import views
-
-    for name in views.__all__:
-        ours = getattr(views, name)
-        django_name = name.removeprefix("Async")
-        # Of the formset views Django has none.
-        django_class = originals.get(django_name)
-        if django_class is None:
-            continue
-        places = (
-            module
-            for key, module in list(sys.modules.items())
-            if key.partition(".")[0] == "django"
-        )
-        for place in places:
-            if vars(place).get(django_name) is django_class:
-                setattr(place, django_name, ours)
-
-
-def swap_app_classes() -> None:
-    """
-    Put our classes in the place of those of Django's apps, and of nothing before.
-
-    Such a module can be imported only when the apps are ready.
-    """
-    for name in APP_MODULES:
-        where = "messages.views" if name == "messages" else name
-        theirs = importlib.import_module(f"django.contrib.{where}")
-        ours = importlib.import_module(f"django_async_cbv.{name}")
-        for key in ours.__all__:
-            django_name = key.removeprefix("Async")
-            originals[django_name] = getattr(theirs, django_name)
-            setattr(theirs, django_name, getattr(ours, key))
-
-
-def find_escaped(originals: dict[str, type]) -> list[str]:
-    """The classes made from Django's views that are not made from ours."""
-    from django_async_cbv.hooks import Twins
-
-    def subclasses(cls: type) -> set[type]:
-        return {cls}.union(*map(subclasses, cls.__subclasses__()))
-
-    return sorted(
-        f"{cls.__module__}.{cls.__qualname__}"
-        for cls in set().union(*map(subclasses, originals.values()))
-        if not issubclass(cls, Twins)
-        and cls not in originals.values()
-        # A stand-in of detail.py's, which is Django's mixin on purpose.
-        and not cls.__module__.startswith("django_async_cbv.")
-    )
 
 
 # --- Overrides of every hook ----------------------------------------------------
@@ -552,68 +478,6 @@ def as_scope(environ: dict[str, Any]) -> dict[str, Any]:
 # --- The run ----------------------------------------------------------------------
 
 
-def listen_for_noise() -> None:
-    """Report what Python only prints: of what was never awaited, or never raised."""
-
-    def unraisable(what):
-        said = f"{what.err_msg or 'Exception ignored in'} {what.object!r}: "
-        report.noise.append(f"{report.test}: {said}{what.exc_value!r}")
-
-    def in_thread(what):
-        report.noise.append(f"{report.test}: in {what.thread}: {what.exc_value!r}")
-
-    class Listener(logging.Handler):
-        def emit(self, record):
-            if record.levelno >= logging.WARNING:
-                report.noise.append(f"{report.test}: asyncio: {record.getMessage()}")
-
-    sys.unraisablehook = unraisable
-    threading.excepthook = in_thread
-    logging.getLogger("asyncio").addHandler(Listener())
-
-
-class Result(unittest.TextTestResult):
-    """Reports each test by its name."""
-
-    def startTest(self, test):
-        report.test = test.id()
-        report.outcomes[test.id()] = "passed"
-        super().startTest(test)
-
-    def addSkip(self, test, reason):
-        report.outcomes[test.id()] = f"skipped: {reason}"
-        super().addSkip(test, reason)
-
-    def addExpectedFailure(self, test, err):
-        report.outcomes[test.id()] = "expected failure"
-        super().addExpectedFailure(test, err)
-
-    def addUnexpectedSuccess(self, test):
-        self.failed(test, "unexpected success")
-        super().addUnexpectedSuccess(test)
-
-    def addFailure(self, test, err):
-        self.failed(test, err)
-        super().addFailure(test, err)
-
-    def addError(self, test, err):
-        self.failed(test, err)
-        super().addError(test, err)
-
-    def addSubTest(self, test, subtest, err):
-        if err is not None:
-            self.failed(test, err)
-        super().addSubTest(test, subtest, err)
-
-    @staticmethod
-    def failed(test, err):
-        report.outcomes[test.id()] = "failed"
-        text = (
-            err if isinstance(err, str) else "".join(traceback.format_exception(*err))
-        )
-        report.failures.append(f"{test.id()}\n{text}")
-
-
 def run(labels: list[str], *, is_swapped: bool) -> None:
     """Run Django's tests by Django's own runner."""
     import runtests
@@ -625,11 +489,11 @@ def run(labels: list[str], *, is_swapped: bool) -> None:
             # Not for tests of the generic views: they are compared, override for
             # override, with a run in which these are Django's.
             if is_swapped and {label.partition(".")[0] for label in labels} & APPS:
-                swap_app_classes()
+                swap_app_classes(originals)
             return super().build_suite(*args, **kwargs)
 
         def get_resultclass(self):
-            return Result
+            return result_class(report)
 
     sys.modules[__name__].ReportingRunner = ReportingRunner
     settings.TEST_RUNNER = f"{__name__}.ReportingRunner"
@@ -697,7 +561,7 @@ def prepare(colour: str, client: str) -> None:
 
     report.package = str(Path(django_async_cbv.__file__).parent)
     report.django = django.__version__
-    listen_for_noise()
+    listen_for_noise(report)
     originals.update(django_views())
     list_twins(originals)
     overrider = None

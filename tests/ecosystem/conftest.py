@@ -3,4 +3,4 @@
 from django.conf import settings
 
 if settings.SETTINGS_MODULE != "tests.ecosystem.settings":
-    collect_ignore_glob = ["*.py"]
+    collect_ignore_glob = ["test_*.py", "cases/*.py"]

@@ -156,6 +156,10 @@ class TestAsView(SimpleTestCase):
         self.assertIsNot(seen[0], seen[1])
 
 
+async def by_hand_awaited(coroutine):
+    return (await coroutine).content
+
+
 class TestHandlers(SimpleTestCase):
     factory = RequestFactory()
 
@@ -285,6 +289,52 @@ class TestHandlers(SimpleTestCase):
             view = type("View", (Mixin, base), {}).as_view()
             response = await view(self.factory.get("/"))
             self.assertEqual(response["X-Seen"], "yes")
+
+    def test_a_view_made_by_hand_says_in_sync_code_what_djangos_says(self):
+        """Of a mixin that looks at view_is_async, sync code can't await the answer."""
+
+        class Mixin:
+            def dispatch(self, request, *args, **kwargs):
+                if self.view_is_async:
+                    return self.adispatch(request, *args, **kwargs)
+                return super().dispatch(request, *args, **kwargs)
+
+            async def adispatch(self, request, *args, **kwargs):
+                return await super().dispatch(request, *args, **kwargs)
+
+        class Sync(Mixin, AsyncTemplateView):
+            template_name = "page.html"
+
+            def get(self, request):
+                return HttpResponse("sync")
+
+        class Hooked(Mixin, AsyncTemplateView):
+            template_name = "page.html"
+
+            async def aget_context_data(self, **kwargs):
+                return await super().aget_context_data(**kwargs)
+
+        class Handled(Mixin, AsyncView):
+            async def get(self, request):
+                return HttpResponse("async")
+
+        def by_hand(cls):
+            view = cls()
+            request = self.factory.get("/")
+            view.setup(request)
+            return view.dispatch(request)
+
+        self.assertEqual(by_hand(Sync).content, b"sync")
+        self.assertEqual(by_hand(Hooked).status_code, 200)
+        # As Django's view with the same handler.
+        self.assertEqual(async_to_sync(by_hand_awaited)(by_hand(Handled)), b"async")
+        for cls in (Sync, Hooked, Handled):
+            self.assertIs(cls.view_is_async, True)
+            view = async_to_sync(cls.as_view())
+            self.assertEqual(view(self.factory.get("/")).status_code, 200)
+        for cls in (Sync, Hooked):
+            response = cls.as_view()(self.factory.get("/"))
+            self.assertEqual(response.status_code, 200)
 
     async def test_the_coroutine_of_a_decorated_async_handler_is_not_begun(self):
         def timed(function):

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Awaitable, Callable, Iterable
-from types import CoroutineType
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from asgiref.sync import iscoroutinefunction
 from django.contrib.auth import mixins
-from django.core.exceptions import ImproperlyConfigured, PermissionDenied
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
 
 from ..flow import Body, Call, call, respond
+from ..guards import tests_of, truth
 from ..hooks import Twins, after, twin
 from ..registry import SUPER
 from ..views import _handlers as handler
@@ -149,7 +147,8 @@ class AsyncPermissionRequiredMixin(DjangoPermissionRequiredMixin, AsyncAccessMix
         verdict that is none, as it would have to be awaited.
         """
         verdict = yield call(self.ahas_permission)
-        if not (yield _granted(verdict, self, "has_permission")):
+        names = "ahas_permission", "has_permission"
+        if not (yield _granted(verdict, self, *names)):
             return (yield call(self.ahandle_no_permission))
         return (
             yield respond(
@@ -190,7 +189,7 @@ class AsyncUserPassesTestMixin(DjangoUserPassesTestMixin, AsyncAccessMixin):
         """
         test = yield call(self.aget_test_func)
         verdict = yield call(test)
-        if not (yield _granted(verdict, self, "test_func")):
+        if not (yield _granted(verdict, self, *tests_of(self, test))):
             return (yield call(self.ahandle_no_permission))
         return (
             yield respond(
@@ -204,36 +203,14 @@ class AsyncUserPassesTestMixin(DjangoUserPassesTestMixin, AsyncAccessMixin):
 
 def _is_authenticated(request: Any) -> bool:
     """Whether the user is logged in; reads the session."""
-    return _truth(request.user.is_authenticated, type(request.user), "is_authenticated")
+    return truth(request.user.is_authenticated, request.user, "is_authenticated")
 
 
 def _has_permissions(request: Any, permissions: Any) -> Any:
     return request.user.has_perms(permissions)
 
 
-def _granted(verdict: Any, view: Any, hook: str) -> Call:
+def _granted(verdict: Any, view: Any, *names: str) -> Call:
     """Ask for the truth of a verdict, in the worker if that may be work."""
     inline = verdict is None or isinstance(verdict, bool)
-    return Call(_truth, (verdict, type(view), hook), inline=inline)
-
-
-def _truth(verdict: Any, cls: type, hook: str) -> bool:
-    """
-    Return the truth of a verdict; raise ImproperlyConfigured if it is to be awaited.
-
-    What is to be awaited is true to Python, whatever comes of it: it lets nobody in.
-    """
-    if (
-        isinstance(verdict, Awaitable)
-        or iscoroutinefunction(verdict)
-        or inspect.isasyncgen(verdict)
-        or inspect.isasyncgenfunction(verdict)
-    ):
-        if isinstance(verdict, CoroutineType):
-            verdict.close()
-        raise ImproperlyConfigured(
-            f"{cls.__name__}.{hook} gave {verdict!r}, which is no verdict before it is "
-            "awaited: nobody is let in. Make it a bool; what has to be awaited for it "
-            "belongs into the async twin of the hook."
-        )
-    return bool(verdict)
+    return Call(truth, (verdict, view, *names), inline=inline)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from copy import copy
 from typing import TYPE_CHECKING, Any
 
+from django.core.exceptions import ImproperlyConfigured
 from django.forms import all_valid
 from django.forms.formsets import BaseFormSet, formset_factory
 from django.forms.models import (
@@ -59,7 +60,68 @@ __all__ = [
     "ProcessFormSetView",
     "ProcessFormWithInlinesView",
     "UpdateWithInlinesView",
+    "require_fields",
+    "require_form_class",
+    "require_inline",
+    "require_inline_model",
+    "require_model",
 ]
+
+
+def require(maker: Any, value: Any, what: str, attribute: str, hook: str) -> Any:
+    """Return what a formset is made from, or say where to give it."""
+    if value is None:
+        name = type(maker).__name__
+        raise ImproperlyConfigured(
+            f"{name} is missing {what}. Define {name}.{attribute}, or override "
+            f"{name}.{hook}()."
+        )
+    return value
+
+
+def require_form_class(maker: Any, form_class: Any) -> Any:
+    """Return the class of the forms of a formset."""
+    return require(maker, form_class, "a form class", "form_class", "get_form_class")
+
+
+def require_model(maker: Any, queryset: Any) -> Any:
+    """Return the model of a queryset, which may be a list."""
+    model = getattr(queryset, "model", None)
+    return require(maker, model, "a model", "model", "get_formset")
+
+
+def require_inline_model(maker: Any, model: Any) -> Any:
+    """Return the model of the children."""
+    # What stands beside a form has it as its own model.
+    is_beside = isinstance(maker, InlineFormSetFactory)
+    attribute = "model" if is_beside else "inline_model"
+    return require(
+        maker, model, "the model of the children", attribute, "get_inline_model"
+    )
+
+
+def require_fields(maker: Any, kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Return the arguments of a model formset's class, which have to name fields."""
+    meta = getattr(kwargs.get("form"), "Meta", None)
+    if (
+        getattr(meta, "fields", kwargs["fields"]) is None
+        and getattr(meta, "exclude", kwargs["exclude"]) is None
+    ):
+        require(maker, None, "the fields of its forms", "fields", "get_factory_kwargs")
+    return kwargs
+
+
+def require_inline(view: str, inline_class: Any) -> None:
+    """Raise ImproperlyConfigured for what makes no formset among the inlines."""
+    if not (
+        isinstance(inline_class, type) and hasattr(inline_class, "construct_formset")
+    ):
+        name = getattr(inline_class, "__name__", None) or repr(inline_class)
+        raise ImproperlyConfigured(
+            f"{view} has {name} among its inlines, which makes no formset. Derive "
+            f"a class from AsyncInlineFormSetFactory, and put that into "
+            f"{view}.inlines."
+        )
 
 
 class BaseFormSetFactory:
@@ -101,7 +163,7 @@ class BaseFormSetFactory:
 
     def get_formset(self) -> type[BaseFormSet[Any]]:
         """Return the formset's class."""
-        form_class: Any = self.get_form_class()
+        form_class = require_form_class(self, self.get_form_class())
         return formset_factory(form_class, **self.get_factory_kwargs())
 
     def get_formset_kwargs(self) -> dict[str, Any]:
@@ -184,8 +246,9 @@ class ModelFormSetMixin(FormSetMixin, MultipleObjectMixin[_M]):
         """Return the formset's class, by modelformset_factory()."""
         model: Any = self.model
         if model is None:
-            model = self.get_queryset().model
-        return modelformset_factory(model, **self.get_factory_kwargs())
+            model = require_model(self, self.get_queryset())
+        kwargs = require_fields(self, self.get_factory_kwargs())
+        return modelformset_factory(model, **kwargs)
 
     def formset_valid(self, formset: Any) -> HttpResponse:
         """If the formset is valid, save the objects."""
@@ -228,8 +291,9 @@ class BaseInlineFormSetFactory(BaseFormSetFactory):
         parent: Any = self.model
         if parent is None:
             parent = type(self.object)
-        model: Any = self.get_inline_model()
-        return inlineformset_factory(parent, model, **self.get_factory_kwargs())
+        model = require_inline_model(self, self.get_inline_model())
+        kwargs = require_fields(self, self.get_factory_kwargs())
+        return inlineformset_factory(parent, model, **kwargs)
 
 
 class InlineFormSetMixin(BaseInlineFormSetFactory, SingleObjectMixin[_M], FormSetMixin):
@@ -371,9 +435,10 @@ class ModelFormWithInlinesMixin(ModelFormMixin[_M, _ModelF]):
         if model is None and self.object is not None:
             model = type(self.object)
         elif model is None:
-            model = self.get_queryset().model
+            model = require_model(self, self.get_queryset())
         formsets = []
         for inline_class in self.get_inlines():
+            require_inline(type(self).__name__, inline_class)
             make: Any = inline_class
             inline = make(model, self.request, self.object, self.kwargs, self)
             formsets.append(inline.construct_formset())

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import re
+from datetime import date, datetime, time
+from decimal import Decimal
+from string import Formatter
 from types import NoneType
 from typing import Any
+from uuid import UUID
 
 from django.core.paginator import Paginator
 from django.db.models import Manager, Model, QuerySet
+from django.urls import reverse
 from django.utils.functional import Promise
+from django.utils.translation import gettext, pgettext
 
 from ..flow import Body, call
 
@@ -17,6 +24,7 @@ __all__ = [
     "has_plain_paginator",
     "has_plain_queryset",
     "has_plain_success_url",
+    "is_plain_text",
     "truth",
 ]
 
@@ -67,5 +75,44 @@ def has_plain_paginator(view: Any) -> bool:
 
 
 def has_plain_success_url(view: Any) -> bool:
-    """Whether the view is given its success URL, as text or by reverse_lazy()."""
-    return isinstance(view.success_url, str | Promise) and bool(view.success_url)
+    """Whether the view's success URL, and what it is filled in with, is plain text."""
+    url = view.success_url
+    if not url or not is_plain_text(url):
+        return False
+    values = getattr(getattr(view, "object", None), "__dict__", {})
+    try:
+        fields = list(Formatter().parse(str(url)))
+    except ValueError:  # Django says so
+        return False
+    return all(
+        # A format of its own may name other values.
+        "{" not in (spec or "")
+        and type(values.get(_FIRST.split(name or "", maxsplit=1)[0])) in _FORMATTED
+        for _, name, spec, _ in fields
+        if name is not None
+    )
+
+
+# The name of a value in a format, before an attribute or an item of it.
+_FIRST = re.compile(r"[.\[]")
+# What formats itself, whatever the format.
+_FORMATTED = (NoneType, bool, int, float, str, Decimal, date, datetime, time, UUID)
+# What lazy texts are made by that reads nothing of the project's.
+_TEXTS = (reverse, gettext, pgettext)
+
+
+def is_plain_text(value: Any) -> bool:
+    """Whether to make text of a value runs none of the user's code."""
+    if not isinstance(value, Promise):
+        return type(value) is str
+    # What a lazy object is made by, it tells to pickle.
+    made: Any = value.__reduce__()[1]
+    return made[0] in _TEXTS and all(map(_is_plain_argument, made[1:]))
+
+
+def _is_plain_argument(value: Any) -> bool:
+    if type(value) in (list, tuple):
+        return all(map(_is_plain_argument, value))
+    if type(value) is dict:
+        return all(map(_is_plain_argument, value.values()))
+    return type(value) in _FORMATTED or isinstance(value, type)

@@ -1,4 +1,4 @@
-"""Save formsets, and a form with its inline formsets: all of it or nothing."""
+"""Save formsets, or a form with its inlines: all or nothing. Then redirect."""
 
 from __future__ import annotations
 
@@ -9,8 +9,13 @@ from typing import Any
 
 from django.db import router, transaction
 from django.forms.models import BaseModelForm
+from django.http import HttpResponse, HttpResponseRedirect
 
-__all__ = ["JoinedSaves", "join_saves", "save_formset"]
+from ..flow import Body, Call
+from ..forms import wait_if_awaitable
+from ._plain import is_plain_text
+
+__all__ = ["JoinedSaves", "join_saves", "redirect", "save_formset"]
 
 
 @contextmanager
@@ -37,7 +42,8 @@ def _database(form: Any) -> str:
 def save_formset(formset: Any) -> Any:
     """Save all forms of a model formset or none; what its save() returns."""
     with _atomically(_databases(formset)):
-        return formset.save()
+        # In the block, which an async save() of the project's is not to outlive.
+        return wait_if_awaitable(formset.save())
 
 
 class JoinedSaves:
@@ -54,9 +60,9 @@ class JoinedSaves:
         if not self._commits(args, kwargs):
             return self._save(*args, **kwargs)
         with _atomically(self._all_databases()):
-            saved = self._save(*args, **kwargs)
+            saved = wait_if_awaitable(self._save(*args, **kwargs))
             for formset in self.left:
-                formset.save()
+                wait_if_awaitable(formset.save())
         self.left = []
         return saved
 
@@ -75,7 +81,7 @@ class JoinedSaves:
         if self.left and not self._form.errors:
             with _atomically(self._all_databases()):
                 for formset in self.left:
-                    formset.save()
+                    wait_if_awaitable(formset.save())
             self.left = []
 
     def _all_databases(self) -> Iterator[str]:
@@ -94,3 +100,18 @@ def join_saves(form: BaseModelForm[Any], inlines: Sequence[Any]) -> JoinedSaves:
     joined = JoinedSaves(form, inlines)
     form.save = joined  # type: ignore[method-assign]  # of this form alone
     return joined
+
+
+def redirect(view: Any, url: Any) -> Body[HttpResponse]:
+    """Redirect to what get_success_url() gave; made in a worker if it is not text."""
+    if inspect.isawaitable(url):
+        if inspect.iscoroutine(url):
+            url.close()
+        name = type(view).__name__
+        raise TypeError(
+            f"{name}.get_success_url() returned a coroutine, so there is no page to "
+            f"go to. Await it in `async def aget_success_url()` of {name}."
+        )
+    inline = is_plain_text(url)
+    response: HttpResponse = yield Call(HttpResponseRedirect, (url,), inline=inline)
+    return response

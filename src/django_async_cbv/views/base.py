@@ -18,10 +18,11 @@ from django.utils.decorators import classonlymethod
 from django.utils.log import log_response
 from django.views.generic import base
 
-from ..flow import Body, Call, call, respond
+from ..flow import Body, Call, call, is_in_flow, respond
 from ..hooks import Twins, plan_of, twin
 from ..refusals import refuse
 from ..registry import pristine
+from ..sync import loop_is_running
 from . import _handlers as handler
 from ._function import ViewFunction, around
 from ._generic import _R, _TemplateR, subscriptable
@@ -77,6 +78,23 @@ _METHOD_NOT_ALLOWED = pristine(base.View.http_method_not_allowed)
 _OPTIONS = pristine(base.View.options)
 
 
+class _ViewIsAsync:
+    """
+    True: a mixin's dispatch() may return a coroutine, which is awaited.
+
+    But where sync code has made a view by hand and calls its dispatch(), nobody
+    awaits. There it is what Django's view says: whether a handler is async.
+    """
+
+    def __get__(self, view: AsyncView[Any] | None, cls: Any) -> bool:
+        return (
+            view is None
+            or loop_is_running()
+            or is_in_flow()
+            or plan_of(cls).has_async_handler
+        )
+
+
 class AsyncContextMixin(base.ContextMixin, Twins):
     """Async twin of ContextMixin."""
 
@@ -104,7 +122,10 @@ class AsyncView(DjangoView[_R], Twins):
     code. setup() stays sync, and runs in the worker where it is overridden.
     """
 
-    view_is_async = True
+    if TYPE_CHECKING:
+        view_is_async: bool
+    else:
+        view_is_async = _ViewIsAsync()
 
     @classonlymethod
     def as_view(cls, **initkwargs: Any) -> Callable[..., Coroutine[Any, Any, _R]]:

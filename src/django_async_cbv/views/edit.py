@@ -7,16 +7,23 @@ from typing import TYPE_CHECKING, Any, Generic
 from django.core.exceptions import ImproperlyConfigured
 from django.forms import Form
 from django.forms import models as model_forms
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse
 from django.views.generic import edit
 
 from ..flow import Body, call, respond
-from ..forms import validate
+from ..forms import (
+    call_and_await,
+    deletion_is_waited_for,
+    prepare_instance,
+    saved,
+    validate,
+)
 from ..hooks import Twins, after, twin, twin_or_hook
 from ..registry import SUPER
 from . import _handlers as handler
 from ._generic import _F, _M, _DeleteF, _ModelF, subscriptable
 from ._plain import has_plain_success_url
+from ._saves import redirect
 from .base import AsyncContextMixin, AsyncTemplateResponseMixin, AsyncView
 from .detail import (
     AsyncBaseDetailView,
@@ -140,10 +147,16 @@ class AsyncFormMixin(FormMixin[_F], AsyncContextMixin):
     async def aget_success_url(self) -> str:
         """Return where to go after a valid form; twin of get_success_url()."""
 
-    @twin(edit.FormMixin.form_valid, calls=("get_success_url",), pure=True)
+    @twin(
+        edit.FormMixin.form_valid,
+        calls=("get_success_url",),
+        pure=True,
+        # The URL may be an object of the project's, which is made text of.
+        always=True,
+    )
     def aform_valid(self, form: _F) -> Body[HttpResponse]:
         """Answer to a valid form with a redirect; twin of form_valid()."""
-        return HttpResponseRedirect((yield call(self.aget_success_url)))
+        return (yield from redirect(self, (yield call(self.aget_success_url))))
 
     @twin(
         edit.FormMixin.form_invalid,
@@ -224,7 +237,8 @@ class AsyncModelFormMixin(
         Inline with a `success_url`, one hop for the model's get_absolute_url().
         """
 
-    @twin(edit.ModelFormMixin.form_valid, calls=(SUPER,))
+    # The form's save() may be async, as only the form tells.
+    @twin(edit.ModelFormMixin.form_valid, calls=(SUPER,), always=True)
     def aform_valid(self, form: _ModelF) -> Body[HttpResponse]:
         """
         Save the object and redirect; twin of form_valid().
@@ -232,7 +246,8 @@ class AsyncModelFormMixin(
         The save, many-to-many and all, is one call in one hop: a cancellation
         can't split it.
         """
-        self.object = yield call(form.save)
+        self.object = yield from call_and_await(form.save)
+        prepare_instance(self.object)
         return (yield call(super().aform_valid, form))
 
 
@@ -264,7 +279,8 @@ class AsyncProcessFormView(DjangoProcessFormView, AsyncView):
         """
         form = yield call(twin_or_hook(self, "get_form"))
         if (yield from validate(form)):
-            return (yield call(twin_or_hook(self, "form_valid"), form))
+            valid = call(twin_or_hook(self, "form_valid"), form)
+            return (yield from saved(self, form, valid))
         return (yield call(twin_or_hook(self, "form_invalid"), form))
 
     @handler.put(edit.ProcessFormView.put, calls=("post",), pure=True)
@@ -364,15 +380,20 @@ class AsyncUpdateView(
 class AsyncDeletionMixin(DjangoDeletionMixin[_M], Twins):
     """Async twin of DeletionMixin."""
 
-    @handler.delete(edit.DeletionMixin.delete, calls=("get_object", "get_success_url"))
+    @handler.delete(
+        edit.DeletionMixin.delete,
+        calls=("get_object", "get_success_url"),
+        # The model's delete() may be async.
+        always=True,
+    )
     def delete(
         self, request: HttpRequest, *args: Any, **kwargs: Any
     ) -> Body[HttpResponse]:
         """Delete the object, once, and redirect; one hop."""
         self.object = yield call(twin_or_hook(self, "get_object"))
         success_url = yield call(self.aget_success_url)
-        yield call(self.object.delete)
-        return HttpResponseRedirect(success_url)
+        yield from call_and_await(self.object.delete)
+        return (yield from redirect(self, success_url))
 
     @handler.post(edit.DeletionMixin.post, calls=("delete",), pure=True)
     def post(
@@ -406,17 +427,19 @@ class AsyncBaseDeleteView(
     ) -> Body[HttpResponse]:
         """Validate the form and delete the object, once; one hop."""
         self.object = yield call(self.aget_object)
+        prepare_instance(self.object)
         form = yield call(self.aget_form)
         if (yield from validate(form)):
-            return (yield call(self.aform_valid, form))
+            with deletion_is_waited_for(self.object):
+                return (yield call(self.aform_valid, form))
         return (yield call(self.aform_invalid, form))
 
-    @twin(edit.BaseDeleteView.form_valid, calls=("get_success_url",))
+    @twin(edit.BaseDeleteView.form_valid, calls=("get_success_url",), always=True)
     def aform_valid(self, form: _DeleteF) -> Body[HttpResponse]:
         """Delete the object and redirect; twin of form_valid()."""
         success_url = yield call(self.aget_success_url)
-        yield call(self.object.delete)
-        return HttpResponseRedirect(success_url)
+        yield from call_and_await(self.object.delete)
+        return (yield from redirect(self, success_url))
 
 
 class AsyncDeleteView(

@@ -19,12 +19,11 @@ from django.http import (
     HttpRequest,
     HttpResponse,
     HttpResponseBase,
-    HttpResponseRedirect,
 )
 from django.utils.decorators import classonlymethod
 
 from ..flow import Body, call, respond
-from ..forms import validate
+from ..forms import call_and_await, saved, validate
 from ..hooks import Twins, after, twin, twin_or_hook
 from ..refusals import refuse
 from ..registry import SUPER, is_descriptor
@@ -32,7 +31,7 @@ from . import _formsets as formsets
 from . import _handlers as handler
 from ._generic import _M, _ModelF, subscriptable
 from ._plain import has_plain_success_url
-from ._saves import join_saves, save_formset
+from ._saves import join_saves, redirect, save_formset
 from .base import AsyncContextMixin, AsyncTemplateResponseMixin, AsyncView
 from .detail import AsyncSingleObjectMixin, AsyncSingleObjectTemplateResponseMixin
 from .edit import AsyncModelFormMixin
@@ -161,6 +160,7 @@ class AsyncBaseFormSetFactory(formsets.BaseFormSetFactory, Twins):
     def aget_formset(self) -> Body[type[BaseFormSet[Any]]]:
         """Return the formset's class; twin of get_formset()."""
         form_class = yield call(self.aget_form_class)
+        formsets.require_form_class(self, form_class)
         kwargs = yield call(self.aget_factory_kwargs)
         return formset_factory(form_class, **kwargs)
 
@@ -224,10 +224,16 @@ class AsyncFormSetMixin(
         By default to the same page.
         """
 
-    @twin(formsets.FormSetMixin.formset_valid, calls=("get_success_url",), pure=True)
+    @twin(
+        formsets.FormSetMixin.formset_valid,
+        calls=("get_success_url",),
+        pure=True,
+        # The URL may be an object of the project's, which is made text of.
+        always=True,
+    )
     def aformset_valid(self, formset: Any) -> Body[HttpResponse]:
         """Answer to a valid formset with a redirect; twin of formset_valid()."""
-        return HttpResponseRedirect((yield call(self.aget_success_url)))
+        return (yield from redirect(self, (yield call(self.aget_success_url))))
 
     @twin(
         formsets.FormSetMixin.formset_invalid,
@@ -278,8 +284,9 @@ class AsyncModelFormSetMixin(
         """
         model: Any = self.model
         if model is None:
-            model = (yield call(self.aget_queryset)).model
+            model = formsets.require_model(self, (yield call(self.aget_queryset)))
         kwargs = yield call(self.aget_factory_kwargs)
+        formsets.require_fields(self, kwargs)
         return (yield call(modelformset_factory, model, **kwargs))
 
     @twin(formsets.ModelFormSetMixin.formset_valid, calls=(SUPER,))
@@ -344,7 +351,9 @@ class AsyncBaseInlineFormSetFactory(
         if parent is None:
             parent = type(self.object)
         model = yield call(self.aget_inline_model)
+        formsets.require_inline_model(self, model)
         kwargs = yield call(self.aget_factory_kwargs)
+        formsets.require_fields(self, kwargs)
         return (yield call(inlineformset_factory, parent, model, **kwargs))
 
 
@@ -561,9 +570,10 @@ class AsyncModelFormWithInlinesMixin(
         if model is None and self.object is not None:
             model = type(self.object)
         elif model is None:
-            model = (yield call(self.aget_queryset)).model
+            model = formsets.require_model(self, (yield call(self.aget_queryset)))
         made = []
         for inline_class in (yield call(self.aget_inlines)):
+            formsets.require_inline(type(self).__name__, inline_class)
             inline = yield call(
                 inline_class, model, self.request, self.object, self.kwargs, self
             )
@@ -589,6 +599,7 @@ class AsyncProcessFormWithInlinesView(ProcessFormWithInlinesView, AsyncView):
         inlines = initkwargs.get("inlines", getattr(cls, "inlines", ()))
         # What a property gives is known of a view, not of its class.
         for inline_class in () if is_descriptor(inlines) else inlines:
+            formsets.require_inline(cls.__name__, inline_class)
             if issubclass(inline_class, Twins):
                 refuse(inline_class)
         return super().as_view(**initkwargs)
@@ -641,13 +652,14 @@ class AsyncProcessFormWithInlinesView(ProcessFormWithInlinesView, AsyncView):
         is_valid = yield from validate(form)
         if is_valid:
             # For the formsets, which belong to it.
-            self.object = yield call(form.save, commit=False)
+            self.object = yield from call_and_await(form.save, commit=False)
         inlines = yield call(twin_or_hook(self, "construct_inlines"))
         # Each of them: all errors are to be shown.
         for formset in inlines:
             is_valid = (yield from validate(formset)) and is_valid
         if is_valid:
-            return (yield call(twin_or_hook(self, "forms_valid"), form, inlines))
+            valid = call(twin_or_hook(self, "forms_valid"), form, inlines)
+            return (yield from saved(self, form, valid))
         self.object = before
         return (yield call(twin_or_hook(self, "forms_invalid"), form, inlines))
 

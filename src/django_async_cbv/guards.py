@@ -1,0 +1,286 @@
+"""
+Guard the methods that decide who may see a view.
+
+Django's access mixins, and those of other packages, ask a sync method, and Python
+calls a coroutine true. So each view class of the user's has a guard in front of
+such a method: what would have to be awaited raises ImproperlyConfigured instead of
+letting everyone in.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Awaitable, Coroutine, Generator
+from dataclasses import dataclass
+from importlib import import_module
+from types import CoroutineType
+from typing import Any
+
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from django.core.exceptions import ImproperlyConfigured
+
+from .registry import HOOKS, Bridge, StandIn, is_library, mark_of
+from .sync import loop_is_running
+
+__all__ = [
+    "GUARDED",
+    "MIXINS",
+    "Guard",
+    "add_guards",
+    "checked",
+    "import_auth_hooks",
+    "is_passed_on",
+    "tests_of",
+    "truth",
+]
+
+# Asked by Django, django-guardian, django-braces and rules, and by mixins like them.
+_VERDICTS = ("test_func", "get_test_func", "has_permission", "check_permissions")
+# Names that anybody may use: guarded only where a mixin has them beside a dispatch().
+# django-braces asks the first, django-allauth the second.
+_NAMES_OF_MIXINS = ("check_membership", "is_open")
+GUARDED = (*_VERDICTS, *_NAMES_OF_MIXINS)
+# Our mixin for each that Django's access mixins ask.
+MIXINS = {
+    "test_func": "AsyncUserPassesTestMixin",
+    "get_test_func": "AsyncUserPassesTestMixin",
+    "has_permission": "AsyncPermissionRequiredMixin",
+}
+
+
+@dataclass(eq=False)
+class _PassedOn(Bridge):
+    """The mark of a guard that has no method of its own, but an inherited one."""
+
+
+class Guard(StandIn):
+    """
+    Stand in a class for a method that says who may see the view, and check its result.
+
+    `value`: the method that the class itself defines; without one, the guard passes
+    on what the class inherits. A guard is a data descriptor, so that it also sees what
+    as_view() and setup() put on the view itself. A `super()` call is not checked: the
+    method that makes the call is.
+    """
+
+    def __init__(self, owner: type, name: str, *value: Any) -> None:
+        self._owner = owner
+        self._name = name
+        self._passes_on = not value
+        if value:
+            (self.value,) = value
+            # What asks for a method's color or line sees through a guard.
+            self.__func__ = getattr(value[0], "__func__", value[0])
+        else:
+            self._twin = _PassedOn(self, name)  # type: ignore[arg-type]
+
+    @property
+    def __isabstractmethod__(self) -> bool:
+        return bool(getattr(self.value, "__isabstractmethod__", False))
+
+    def __get__(self, view: Any, cls: type) -> Any:
+        name = self._name
+        if view is None:
+            return self._found(cls, None, cls)
+        cls = type(view)
+        nearest = next(vars(base)[name] for base in cls.__mro__ if name in vars(base))
+        if nearest is not self:
+            return self._found(view, view, cls)
+        found = vars(view)[name] if name in vars(view) else self._found(view, view, cls)
+        if not callable(found):
+            return found
+        return _Guarded(found, name, view, gives_test=name == "get_test_func")
+
+    def __set__(self, view: Any, value: Any) -> None:
+        vars(view)[self._name] = value
+
+    def __delete__(self, view: Any) -> None:
+        if self._name not in vars(view):
+            raise AttributeError(self._name)
+        del vars(view)[self._name]
+
+    def _found(self, of: Any, view: Any, cls: type) -> Any:
+        """What the attribute would be without the guard, of a view or of its class."""
+        if self._passes_on:
+            return getattr(super(self._owner, of), self._name)
+        get = getattr(type(self.value), "__get__", None)
+        return self.value if get is None else get(self.value, view, cls)
+
+
+class _Guarded:
+    """A method whose result is checked; the method itself in all else."""
+
+    def __init__(
+        self, function: Any, name: str, view: Any, *, gives_test: bool = False
+    ) -> None:
+        self._function = function
+        self._name = name
+        self._view = view
+        self._gives_test = gives_test
+        if iscoroutinefunction(function):
+            markcoroutinefunction(self)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        result = self._function(*args, **kwargs)
+        return checked(result, self._view, self._name, gives_test=self._gives_test)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._function, name)
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, _Guarded):
+            other = other._function
+        return bool(self._function == other)
+
+    def __hash__(self) -> int:
+        return hash(self._function)
+
+    def __repr__(self) -> str:
+        return repr(self._function)
+
+
+class _Unawaited(Coroutine[Any, Any, Any]):
+    """A coroutine for who awaits it, and an error for who asks if it is true."""
+
+    def __init__(self, verdict: Any, view: Any, name: str) -> None:
+        self._verdict, self._view, self._name = verdict, view, name
+        is_coroutine = isinstance(verdict, Coroutine)
+        self._coroutine = verdict if is_coroutine else _awaited(verdict)
+
+    def __bool__(self) -> bool:
+        self._coroutine.close()
+        raise _denied(self._verdict, self._view, self._name)
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        awaited: Generator[Any, Any, Any] = self._coroutine.__await__()
+        return awaited
+
+    def send(self, value: Any) -> Any:
+        return self._coroutine.send(value)
+
+    def throw(self, *error: Any) -> Any:
+        return self._coroutine.throw(*error)
+
+    def close(self) -> None:
+        self._coroutine.close()
+
+
+async def _awaited(verdict: Awaitable[Any]) -> Any:
+    return await verdict
+
+
+def checked(verdict: Any, view: Any, name: str, *, gives_test: bool = False) -> Any:
+    """
+    Return what a method of a view says, unless it has to be awaited.
+
+    Sync code gets ImproperlyConfigured in its place. Code on the event loop may
+    still await it, and gets ImproperlyConfigured only when it asks for its truth.
+    """
+    if gives_test and callable(verdict):
+        return _Guarded(verdict, tests_of(view, verdict)[-1], view)
+    if isinstance(verdict, Awaitable) and loop_is_running():
+        return _Unawaited(verdict, view, name)
+    if _has_to_be_awaited(verdict):
+        raise _denied(verdict, view, name)
+    return verdict
+
+
+def tests_of(view: Any, test: Any) -> tuple[str, ...]:
+    """The names by which a view has the function that get_test_func() gave."""
+    name = getattr(test, "__name__", "")
+    if name in {"test_func", "atest_func"}:
+        return "atest_func", "test_func"
+    is_method = hasattr(type(view), name)
+    return (name,) if is_method else ("aget_test_func", "get_test_func")
+
+
+def truth(verdict: Any, view: Any, *names: str) -> bool:
+    """
+    Return whether a verdict grants; raise ImproperlyConfigured if it is none.
+
+    `names`: the methods that may have said it, the async ones first.
+    """
+    if _has_to_be_awaited(verdict):
+        raise _denied(verdict, view, *names)
+    return bool(verdict)
+
+
+def _has_to_be_awaited(verdict: Any) -> bool:
+    """Whether a value is true to Python, whatever comes of it once it is awaited."""
+    return (
+        isinstance(verdict, Awaitable)
+        or iscoroutinefunction(verdict)
+        or inspect.isasyncgen(verdict)
+        or inspect.isasyncgenfunction(verdict)
+    )
+
+
+def _denied(verdict: Any, view: Any, *names: str) -> ImproperlyConfigured:
+    if isinstance(verdict, CoroutineType):
+        verdict.close()
+    cls = view if isinstance(view, type) else type(view)
+    owner, name = _author(view, cls, names)
+    aname = HOOKS.get(name, name)
+    if name.endswith("get_test_func") or aname not in {*GUARDED, *HOOKS.values()}:
+        aname = HOOKS.get("test_func", aname)  # what get_test_func() returned
+    fix = (
+        f"Await it in `async def {aname}()`"
+        if aname in HOOKS.values()
+        else f"Wait for it with `async_to_sync()` in `def {name}()`"
+    )
+    return ImproperlyConfigured(
+        f"{owner.__name__}.{name}() returned {verdict!r} instead of True or False. "
+        f"Access is denied. {fix} and return the result."
+    )
+
+
+def _author(view: Any, cls: type, names: tuple[str, ...]) -> tuple[type, str]:
+    """The class and name of the method that the user wrote, nearest first."""
+    for name in names:
+        if view is not cls and name in vars(view):
+            return cls, name
+    for base in cls.__mro__:
+        for name in names:
+            value = vars(base).get(name)
+            if value is not None and mark_of(value) is None and not is_library(base):
+                return base, name
+    return cls, names[-1]
+
+
+def is_passed_on(value: Any) -> bool:
+    """Whether a class attribute is a guard of an inherited method."""
+    return isinstance(mark_of(value), _PassedOn)
+
+
+def add_guards(cls: type) -> None:
+    """Put a guard in front of each method of a view that says who may see the view."""
+    for name in GUARDED:
+        if not hasattr(cls, name):
+            continue
+        if name in _NAMES_OF_MIXINS and not _has_mixin(cls, name):
+            continue
+        own = vars(cls).get(name)
+        if isinstance(own, Guard) or isinstance(mark_of(own), Bridge):
+            continue
+        guard = Guard(cls, name, own) if name in vars(cls) else Guard(cls, name)
+        setattr(cls, name, guard)
+
+
+def _has_mixin(cls: type, name: str) -> bool:
+    return any("dispatch" in vars(base) and hasattr(base, name) for base in cls.__mro__)
+
+
+def import_auth_hooks(cls: type) -> None:
+    """
+    Import our access mixins for a class that has a hook of Django's.
+
+    Only then is `async def ahas_permission()` known for an override, and awaited.
+    """
+    ours = f"{__package__}.auth.mixins"
+    if (
+        ours not in sys.modules
+        and "django.contrib.auth.views" in sys.modules
+        and any(hasattr(cls, name) for name in _VERDICTS)
+    ):
+        import_module(ours)
