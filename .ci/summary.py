@@ -23,7 +23,7 @@ LEAST_PYTHONS = 3
 WITH_POSTGRES = "py313-"
 CHECKS = ("lint", "typing", "docs", "ecosystem")
 # Those of the label `long`, which the README's command leaves out.
-LONG = ("suites",)
+LONG = ("suites", "agents")
 # tox's results: of the README's command, and of what it leaves out.
 RESULTS = ("tox.json", "tox-long.json")
 # The properties in which tests tell what they have run.

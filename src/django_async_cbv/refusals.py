@@ -191,7 +191,9 @@ def waits(cls: type) -> Iterator[Problem]:
                 )
 
 
-def _async_under_a_sync_name(plan: Plan) -> Iterator[Problem]:
+def _async_under_a_sync_name(  # noqa: PLR0912 - a table of cases
+    plan: Plan,
+) -> Iterator[Problem]:
     """An `async def` in the place of a sync method, which nobody would await."""
     both = {*handler_names(plan.cls)}
     for place, klass in enumerate(plan.mro):
