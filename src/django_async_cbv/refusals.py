@@ -191,7 +191,7 @@ def waits(cls: type) -> Iterator[Problem]:
                 )
 
 
-def _async_under_a_sync_name(  # noqa: PLR0912 - a table of cases
+def _async_under_a_sync_name(
     plan: Plan,
 ) -> Iterator[Problem]:
     """An `async def` in the place of a sync method, which nobody would await."""
