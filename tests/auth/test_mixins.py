@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import functools
 import inspect
 import itertools
+import types
 from unittest import mock
 
 import pytest
@@ -449,3 +451,82 @@ class TestFailClosed(SimpleTestCase):
                 ImproperlyConfigured, f"put {mixin.__name__} before AsyncListView"
             ):
                 view.as_view()
+
+    async def test_super_hides_nothing(self):
+        """A coroutine and anything else is anything else, to Python."""
+        for mixin, name in (
+            (django_mixins.UserPassesTestMixin, "test_func"),
+            (AsyncUserPassesTestMixin, "test_func"),
+            (django_mixins.PermissionRequiredMixin, "has_permission"),
+            (AsyncPermissionRequiredMixin, "has_permission"),
+        ):
+
+            async def ask(self):
+                return False
+
+            base = type("Base", (mixin, Secret), {name: lambda self: self.ask()})
+            base.ask = ask
+
+            def hiding(self, name=name, base=base):
+                return getattr(super(base.sub, self), name)() and True
+
+            base.sub = type("Sub", (base,), {name: hiding})
+            with (
+                self.subTest(mixin),
+                self.assertRaisesMessage(
+                    ImproperlyConfigured, f"Base.{name}() returned"
+                ),
+            ):
+                await base.sub.as_view()(request_of(MEMBER))
+
+    async def test_what_is_asked_of_the_class(self):
+        class Asking:
+            def dispatch(self, request, *args, **kwargs):
+                if not type(self).has_permission(request):
+                    raise PermissionDenied
+                return super().dispatch(request, *args, **kwargs)
+
+        class Given(Asking, Secret):
+            @classmethod
+            async def has_permission(cls, request):
+                return False
+
+        with self.assertRaisesMessage(ImproperlyConfigured, "Access is denied"):
+            await Given.as_view()(request_of(MEMBER))
+
+    async def test_kinds_that_are_to_be_awaited_in_other_ways(self):
+        @types.coroutine
+        def generator():
+            yield
+
+        class Callable:
+            async def __call__(self):
+                return False
+
+        class Items:
+            def __aiter__(self):
+                return self
+
+        for make in (generator, Callable, Items):
+            for mixin in (django_mixins.UserPassesTestMixin, AsyncUserPassesTestMixin):
+                view = type(
+                    "View",
+                    (mixin, Secret),
+                    {"test_func": lambda self, make=make: make()},
+                )
+                with (
+                    self.subTest(make, mixin=mixin),
+                    self.assertRaisesMessage(ImproperlyConfigured, "Access is denied"),
+                ):
+                    await view.as_view()(request_of(MEMBER))
+
+    async def test_a_guard_is_the_method_to_those_who_look(self):
+        class View(django_mixins.UserPassesTestMixin, Secret):
+            def test_func(self):
+                return False
+
+        self.assertIs(vars(View)["test_func"](View()), False)
+        copied = copy.copy(View().test_func)
+        self.assertIs(copied(), False)
+        with mock.patch.object(View, "test_func", spec=True, return_value=True):
+            await View.as_view()(request_of(MEMBER))
