@@ -6,6 +6,8 @@ import asyncio
 import functools
 import inspect
 import itertools
+import subprocess
+import sys
 from unittest import mock
 
 import pytest
@@ -325,6 +327,65 @@ def verdicts(hook, make):
         return make()
 
     return {"sync": {hook: sync}, "async": {f"a{hook}": twin}}
+
+
+FIRST_IMPORT = """
+import asyncio
+import sys
+
+import django
+from django.conf import settings
+
+settings.configure(
+    INSTALLED_APPS=[
+        "django.contrib.auth", "django.contrib.contenttypes", "django_async_cbv"
+    ]
+)
+django.setup()
+
+from django.contrib.auth.mixins import PermissionRequiredMixin
+from django.contrib.auth.models import User
+from django.core.exceptions import PermissionDenied
+from django.http import HttpResponse
+from django.test import RequestFactory
+
+from django_async_cbv.views import AsyncView
+
+assert "django_async_cbv.auth.mixins" not in sys.modules
+
+
+class View(PermissionRequiredMixin, AsyncView):
+    permission_required = ()
+
+    async def ahas_permission(self):
+        print("asked")
+        return False
+
+    def get(self, request):
+        print("open")
+        return HttpResponse()
+
+
+request = RequestFactory().get("/")
+request.user = User(is_superuser=True)
+try:
+    asyncio.run(View.as_view()(request))
+except PermissionDenied:
+    print("denied")
+"""
+
+
+class TestFirstImport(SimpleTestCase):
+    def test_an_async_check_where_our_mixins_were_not_imported(self):
+        done = subprocess.run(
+            [sys.executable, "-c", FIRST_IMPORT],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        self.assertEqual(done.stderr, "")
+        self.assertEqual(done.stdout.split(), ["asked", "denied"])
 
 
 class TestFailClosed(SimpleTestCase):
