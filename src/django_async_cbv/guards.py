@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Awaitable, Coroutine, Generator
+from collections.abc import Awaitable, Coroutine, Generator, Iterator
 from dataclasses import dataclass
 from importlib import import_module
 from types import CoroutineType
@@ -20,7 +20,14 @@ from typing import Any
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.core.exceptions import ImproperlyConfigured
 
-from .registry import HOOKS, Bridge, StandIn, is_library, mark_of
+from .registry import (
+    HOOKS,
+    Bridge,
+    StandIn,
+    is_async_function,
+    is_library,
+    mark_of,
+)
 from .sync import loop_is_running
 
 __all__ = [
@@ -31,6 +38,7 @@ __all__ = [
     "checked",
     "import_auth_hooks",
     "is_passed_on",
+    "pairs",
     "tests_of",
     "truth",
 ]
@@ -306,6 +314,33 @@ def add_guards(cls: type) -> None:
             continue
         guard = Guard(cls, name, own) if name in vars(cls) else Guard(cls, name)
         setattr(cls, name, guard)
+
+
+def pairs(cls: type) -> Iterator[tuple[str, str, type]]:
+    """
+    The checks that a mixin of another package has in both colors, and that mixin.
+
+    django-guardian's has check_permissions() and acheck_permissions(). It asks the
+    async one on the event loop, and that does not call the sync one. A mixin whose
+    async one does call it skips nothing.
+    """
+    for name in GUARDED:
+        aname = f"a{name}"
+        if name in HOOKS:
+            continue
+        for klass in reversed(cls.__mro__):
+            found: Any = vars(klass).get(aname)
+            if (
+                name in vars(klass)
+                and is_async_function(found)
+                and mark_of(found) is None
+                and mark_of(vars(klass)[name]) is None
+            ):
+                function = inspect.unwrap(getattr(found, "__func__", found))
+                code = getattr(function, "__code__", None)
+                if code is None or name not in code.co_names:
+                    yield name, aname, klass
+                break
 
 
 def _has_mixin(cls: type, name: str) -> bool:
