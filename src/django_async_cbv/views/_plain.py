@@ -77,7 +77,8 @@ def has_plain_paginator(view: Any) -> bool:
 def has_plain_success_url(view: Any) -> bool:
     """Whether the view's success URL, and what it is filled in with, is plain text."""
     url = view.success_url
-    if not url or not is_plain_text(url):
+    # In this order: whether a lazy text is empty, only the text tells.
+    if not is_plain_text(url) or not url:
         return False
     values = getattr(getattr(view, "object", None), "__dict__", {})
     try:
