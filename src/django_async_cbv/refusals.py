@@ -492,9 +492,7 @@ def _message_behind(plan: Plan) -> Iterator[Problem]:
             for one in reversed(plan.mro)
             if issubclass(one, SuccessMessageMixin) and issubclass(one, View)
         )
-        view = next(
-            base.__name__ for base in owner.__bases__ if issubclass(base, View)
-        )
+        view = next(base.__name__ for base in owner.__bases__ if issubclass(base, View))
         yield Problem(
             "async_cbv.E011",
             f"{mixin} stands behind {view} in the MRO of {name}, where nothing calls "
