@@ -1,4 +1,4 @@
-"""Edit views: text that takes a query to make is made off the event loop."""
+"""Text that takes a query to make is made off the event loop: messages and URLs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from asgiref.sync import sync_to_async
 from django.contrib.messages.storage.base import BaseStorage
 from django.contrib.messages.views import SuccessMessageMixin
 from django.db.models.signals import post_delete, post_init, post_save
-from django.test import RequestFactory, override_settings
+from django.test import RequestFactory, TestCase, override_settings
+from django.urls import path, register_converter, resolve
 from django.utils.functional import lazy
 from django.views import generic
 
@@ -18,6 +19,7 @@ from django_async_cbv.messages import AsyncSuccessMessageMixin
 from tests.app.forms import BookForm, LoanForm
 from tests.app.models import Author, Book
 from tests.comparison import Sent, rolled_back
+from tests.hops import count_hops
 from tests.views.test_edit import LibraryTestCase
 
 
@@ -267,3 +269,111 @@ class FormattedTests(LibraryTestCase):
                     self.assertEqual(response.headers["Location"], "/ada-name/")
                     self.assertEqual(response.headers["X-Said"], said)
                     self.assertEqual(len(self.written), 1)
+
+
+class ShelfConverter:
+    """Gives objects, and takes them."""
+
+    regex = "[a-z]+"
+
+    def to_python(self, value):
+        return Shelf()
+
+    def to_url(self, value):
+        return str(value)
+
+
+register_converter(ShelfConverter, "shelf")
+urlpatterns = [path("<shelf:shelf>/", generic.RedirectView.as_view(), name="shelf")]
+
+
+class AsyncRedirectURL:
+    async def aget_redirect_url(self, *args, **kwargs):
+        await asyncio.sleep(0)
+        return await super().aget_redirect_url(*args, **kwargs)
+
+
+class AsyncGet:
+    async def get(self, request, *args, **kwargs):
+        await asyncio.sleep(0)
+        return await super().get(request, *args, **kwargs)
+
+
+class PutsOnShelf:
+    """The URL has a plain value, the call an object."""
+
+    async def aget_redirect_url(self, *args, **kwargs):
+        return await super().aget_redirect_url(*args, **{**kwargs, "shelf": Shelf()})
+
+
+class PutsOnShelfInGet:
+    async def get(self, request, *args, **kwargs):
+        return await super().get(request, *args, **{**kwargs, "shelf": Shelf()})
+
+
+@override_settings(ROOT_URLCONF=__name__)
+class RedirectTests(TestCase):
+    @classmethod
+    def setUpTestData(cls):
+        Author.objects.create(name="Ada", slug="ada")
+
+    async def answers(self, cls, value, method, attributes):
+        """Where Django's view in a worker and ours on the loop redirect; its hops."""
+        request = getattr(RequestFactory(), method)("/", query_params={"q": "1"})
+        django = generic.RedirectView.as_view(**attributes)
+        expected = await sync_to_async(django)(request, shelf=value)
+        with count_hops() as hops:
+            response = await cls.as_view(**attributes)(request, shelf=value)
+        self.assertEqual(
+            (response.status_code, response.headers["Location"]),
+            (expected.status_code, expected.headers["Location"]),
+        )
+        return response.headers["Location"], hops.count
+
+    async def test_what_the_url_is_filled_in_with(self):
+        ours = our_views.AsyncRedirectView
+        kinds = (AsyncRedirectURL, AsyncGet)
+        classes = [ours, *(type(kind.__name__, (kind, ours), {}) for kind in kinds)]
+        for attributes, location in (
+            ({"url": "/to/%(shelf)s/"}, "/to/{}/"),
+            ({"url": "/to/%(shelf)s/", "query_string": True}, "/to/{}/?q=1"),
+            ({"pattern_name": "shelf"}, "/{}/"),
+            ({"url": lazy(lambda: f"/{slug()}/%(shelf)s/", str)()}, "/ada/{}/"),
+        ):
+            is_lazy = location.startswith("/ada")
+            for cls in classes:
+                for method in ("get", "head", "post"):
+                    # A number and a text are filled in on the loop.
+                    for value, hops in (
+                        (Shelf(), 1),
+                        ([Shelf()], 1),
+                        ("law", int(is_lazy)),
+                    ):
+                        if isinstance(value, list) and "pattern_name" in attributes:
+                            continue
+                        with self.subTest(cls=cls, method=method, value=value):
+                            found = await self.answers(cls, value, method, attributes)
+                            if not isinstance(value, list):
+                                text = value if value == "law" else "ada"
+                                self.assertEqual(found[0], location.format(text))
+                            self.assertEqual(found[1], hops)
+
+    async def test_objects_that_an_override_puts_in(self):
+        for kind in (PutsOnShelf, PutsOnShelfInGet):
+            cls = type("Subject", (kind, our_views.AsyncRedirectView), {})
+            for attributes in ({"url": "/%(shelf)s/"}, {"pattern_name": "shelf"}):
+                with self.subTest(kind=kind, **attributes), count_hops() as hops:
+                    response = await cls.as_view(**attributes)(
+                        RequestFactory().get("/"), shelf="law"
+                    )
+                self.assertEqual(response.headers["Location"], "/ada/")
+                self.assertEqual(hops.count, 1)
+
+    async def test_by_a_converter(self):
+        """The values that a URLconf's own converter gives are objects."""
+        match = resolve("/shelf/")
+        self.assertIs(type(match.kwargs["shelf"]), Shelf)
+        request = RequestFactory().get("/shelf/")
+        view = our_views.AsyncRedirectView.as_view(url="/to/%(shelf)s/")
+        response = await view(request, *match.args, **match.kwargs)
+        self.assertEqual(response.headers["Location"], "/to/ada/")

@@ -24,6 +24,7 @@ __all__ = [
     "has_plain_paginator",
     "has_plain_queryset",
     "has_plain_success_url",
+    "has_plain_url",
     "is_plain_text",
     "truth",
 ]
@@ -91,6 +92,13 @@ def has_plain_success_url(view: Any) -> bool:
         and type(values.get(_FIRST.split(name or "", maxsplit=1)[0])) in _FORMATTED
         for _, name, spec, _ in fields
         if name is not None
+    )
+
+
+def has_plain_url(view: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """Whether a redirect view's URL, and what it is filled in with, is plain text."""
+    return (view.url is None or is_plain_text(view.url)) and _is_plain_argument(
+        (args, kwargs)
     )
 
 
