@@ -30,6 +30,8 @@ ORDER = [
     "forms",
     "_types",
     "registry",
+    "callers",
+    "guards",
     "plan",
     "hooks",
     "refusals",

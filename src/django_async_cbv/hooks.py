@@ -380,14 +380,14 @@ def _bridge(name: str, aname: str) -> Callable[..., Any]:
             result = wait_for(hook, *args, **kwargs)
         finally:
             _waiting.reset(token)
+        if iscoroutinefunction(result):
+            # Sync code, which calls what it is given, is to get the value.
+            result = functools.partial(wait_for, result)
         if name in GUARDED:
             gives_test = name == "get_test_func"
             return checked(result, self, aname, gives_test=gives_test)
         if isinstance(result, CoroutineType):
             refuse_coroutine(hook, result)
-        if iscoroutinefunction(result):
-            # Sync code, which calls what it is given, is to get the value.
-            return functools.partial(wait_for, result)
         return result
 
     bridge.__name__ = name

@@ -63,4 +63,7 @@ def test_each_view_answers_as_without_it_and_is_recorded_once(
             verb=one["verb"],
             method=one["handler"],
         )
+        if agent == "newrelic" and one["view"] == "ItsPasswordChangeView":
+            # Its decorator answers before any method that New Relic looks at.
+            name = name.removesuffix(".get")
         assert one["names"] == [name], where

@@ -25,8 +25,6 @@ def ask_wsgi(app, method, path, body):
         "wsgi.input": io.BytesIO(body),
         "wsgi.errors": io.StringIO(),
         "wsgi.url_scheme": "http",
-        # New Relic would write a script of its own into each page.
-        "newrelic.disable_browser_autorum": True,
     }
     started = []
     response = app(environ, lambda status, headers, *_: started.append(status))
