@@ -10,6 +10,7 @@ from unittest import mock
 
 import pytest
 from django.contrib.auth.mixins import UserPassesTestMixin
+from django.contrib.messages.views import SuccessMessageMixin
 from django.core.exceptions import ImproperlyConfigured, PermissionDenied
 from django.core.management import call_command
 from django.core.management.base import SystemCheckError
@@ -18,16 +19,25 @@ from django.test import SimpleTestCase, override_settings
 from django.urls import include, path
 from django.utils.decorators import method_decorator
 from django.views.decorators.cache import never_cache
-from django.views.generic import FormView, ListView
+from django.views.generic import CreateView, FormView, ListView
 from django.views.generic.base import ContextMixin
 
 from django_async_cbv import checks
+from django_async_cbv.messages import AsyncSuccessMessageMixin
 from django_async_cbv.refusals import overlooked, problems, waits
 from django_async_cbv.views import (
     AsyncContextMixin,
     AsyncCreateView,
+    AsyncCreateWithInlinesView,
+    AsyncDeleteView,
+    AsyncFormSetView,
+    AsyncFormView,
+    AsyncInlineFormSetView,
     AsyncListView,
+    AsyncModelFormSetView,
     AsyncTemplateView,
+    AsyncUpdateView,
+    AsyncUpdateWithInlinesView,
     AsyncView,
 )
 
@@ -672,6 +682,113 @@ class TestOverlooked(SimpleTestCase):
             AsyncOverABase,
         ):
             assert list(overlooked(cls)) == []
+
+
+MESSAGE_MIXINS = (AsyncSuccessMessageMixin, SuccessMessageMixin)
+FORM_VIEWS = (
+    AsyncFormView,
+    AsyncCreateView,
+    AsyncUpdateView,
+    AsyncDeleteView,
+    AsyncCreateWithInlinesView,
+    AsyncUpdateWithInlinesView,
+)
+FORMSET_VIEWS = (AsyncFormSetView, AsyncModelFormSetView, AsyncInlineFormSetView)
+
+
+@pytest.mark.parametrize("mixin", MESSAGE_MIXINS, ids=lambda cls: cls.__name__)
+class TestSuccessMessages:
+    def told(self, cls):
+        """The message and the hint of E011, which as_view() raises with; or None."""
+        found = [*problems(cls)]
+        if not found:
+            cls.as_view()
+            return None
+        [problem] = found
+        assert problem.id == "async_cbv.E011"
+        assert problem.places == (f"module {__name__}",)
+        with pytest.raises(ImproperlyConfigured) as raised:
+            cls.as_view()
+        assert str(raised.value) == str(problem)
+        return problem.message, problem.hint
+
+    @pytest.mark.parametrize("view", FORM_VIEWS, ids=lambda cls: cls.__name__)
+    def test_behind_a_view(self, mixin, view):
+        class Saying(view, mixin):
+            pass
+
+        class Derived(Saying):
+            """Can't put them in order, as its base has done so: that is named."""
+
+        names = mixin.__name__, view.__name__
+        for cls in (Saying, Derived):
+            message, hint = self.told(cls)
+            assert message == (
+                f"{names[0]} stands behind {names[1]} in the MRO of {cls.__name__}, "
+                "where nothing calls its form_valid(): no message is shown"
+            )
+            assert hint == (
+                f"put {names[0]} before {names[1]}: "
+                f"`class Saying({names[0]}, {names[1]})`."
+            )
+
+    def test_a_mixin_of_the_projects_own_is_named(self, mixin):
+        class Said(mixin):
+            success_message = "Saved."
+
+        class Saying(AsyncCreateView, Said):
+            pass
+
+        message, hint = self.told(Saying)
+        assert message.startswith("Said stands behind AsyncCreateView")
+        assert hint.endswith("`class Saying(Said, AsyncCreateView)`.")
+
+    @pytest.mark.parametrize("view", FORMSET_VIEWS, ids=lambda cls: cls.__name__)
+    def test_on_a_view_of_a_formset(self, mixin, view):
+        for bases in ((mixin, view), (view, mixin)):
+            message, hint = self.told(type("Saying", bases, {"__module__": __name__}))
+            assert message.startswith(
+                f"{mixin.__name__} queues its message in form_valid(), which Saying "
+                "does not call"
+            )
+            assert "`async def aformset_valid(self, formset)`" in hint
+
+    @pytest.mark.parametrize("view", FORM_VIEWS, ids=lambda cls: cls.__name__)
+    def test_in_front(self, mixin, view):
+        class Saying(mixin, view):
+            pass
+
+        class Valid(view):
+            def form_valid(self, form):
+                return super().form_valid(form)
+
+        class AsyncValid(view):
+            async def aform_valid(self, form):
+                return await super().aform_valid(form)
+
+        class Derived(Saying, view):
+            pass
+
+        class Inherited(mixin, Valid):
+            pass
+
+        for cls in (Saying, Derived, Inherited, Valid, AsyncValid):
+            assert self.told(cls) is None, cls
+
+        # Django's mixin is sync, and refused in front of an async hook (E003).
+        if mixin is AsyncSuccessMessageMixin:
+            assert self.told(type("Inherited", (mixin, AsyncValid), {})) is None
+
+    def test_without_a_form_view(self, mixin):
+        class Saying(mixin, AsyncTemplateView):
+            """Has a form_valid() that nothing calls, as it has no form."""
+
+        class Djangos(CreateView, mixin):
+            """Not a view of ours."""
+
+        assert self.told(Saying) is None
+        assert not issubclass(Djangos, AsyncView)
+        Djangos.as_view()
 
 
 class Mended(AsyncListView):

@@ -102,8 +102,7 @@ class Unawaited(TestCase):
                         said += 1
                     elif "raised" not in found:
                         self.assertEqual(found, expected)
-        # Of a single hook Django's handler is the caller.
-        self.assertEqual(said > 0, len(self.entry.hooks()) > 1)
+        self.assertGreater(said, 0)
 
     def answer(self, cls: type, visit: Visit) -> dict[str, Any]:
         found: dict[str, Any] = {}

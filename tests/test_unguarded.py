@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import gc
+from unittest import mock
+
 import pytest
+from asgiref.sync import async_to_sync
+from django import forms
+from django.conf import settings
 from django.contrib import admin
 from django.contrib.auth.decorators import login_required
+from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.mixins import (
     LoginRequiredMixin,
     PermissionRequiredMixin,
     UserPassesTestMixin,
 )
+from django.contrib.auth.views import LoginView
 from django.db import connections, transaction
 from django.http import HttpResponse
 from django.test import AsyncClient, TestCase, override_settings
@@ -20,12 +28,21 @@ from django.utils.decorators import (
     sync_only_middleware,
 )
 from django.views.decorators.cache import never_cache
-from django.views.generic import TemplateView, View
+from django.views.generic import (
+    CreateView,
+    DeleteView,
+    FormView,
+    TemplateView,
+    UpdateView,
+    View,
+)
 
 from django_async_cbv.auth.mixins import AsyncLoginRequiredMixin
 from django_async_cbv.checks import check_imported_views, check_views
+from django_async_cbv.forms import ais_valid
 from django_async_cbv.unguarded import unguarded
-from django_async_cbv.views import AsyncView
+from django_async_cbv.views import AsyncCreateView, AsyncFormView, AsyncView
+from tests.app.models import Book, Loan
 
 SECRET = "what only members see"
 
@@ -259,6 +276,223 @@ class TestUnguarded(TestCase):
             path("ours/", Ours.as_view()),
         )
         self.assertEqual(found, {})
+
+
+class Validating(forms.ModelForm):
+    class Meta:
+        model = Book
+        fields = ("title",)
+
+    async def aclean(self):
+        raise forms.ValidationError("Never.")
+
+
+class ValidatingField(forms.ModelForm):
+    class Meta:
+        model = Book
+        fields = ("title",)
+
+    async def aclean_title(self):
+        raise forms.ValidationError("Never.")
+
+
+class Derived(ValidatingField):
+    """Validates by what its base has."""
+
+
+class ValidatingLogin(AuthenticationForm):
+    async def aclean(self):
+        raise forms.ValidationError("Never.")
+
+
+class ValidatingFormSet(forms.BaseModelFormSet):
+    async def aclean(self):
+        raise forms.ValidationError("Never.")
+
+
+class Plain(forms.ModelForm):
+    class Meta:
+        model = Book
+        fields = ("title",)
+
+    def clean(self):
+        return super().clean()
+
+    def aclean(self):
+        """Sync, so it is a name of the project's own."""
+
+    async def aclean_up(self):
+        """Is of no field."""
+
+
+class OwnPost(CreateView):
+    form_class = Validating
+
+    def post(self, request):
+        return HttpResponse(async_to_sync(ais_valid)(self.get_form()))
+
+
+FormSet = forms.modelformset_factory(Book, form=Derived)
+FormSetThatValidates = forms.modelformset_factory(
+    Book, fields=["title"], formset=ValidatingFormSet
+)
+
+
+def routed(view, **options):
+    """A class derived from a view, by its URL."""
+    return path("", type("Subject", (view,), options).as_view(success_url="/"))
+
+
+class TestUnvalidated(TestCase):
+    FORMS = (
+        (Validating, "Validating.aclean()"),
+        (ValidatingField, "ValidatingField.aclean_title()"),
+        (Derived, "ValidatingField.aclean_title()"),
+        (FormSet, "ValidatingField.aclean_title()"),
+        (FormSetThatValidates, "ValidatingFormSet.aclean()"),
+    )
+
+    def test_views_of_djangos(self):
+        for view in (FormView, CreateView, UpdateView, DeleteView):
+            for form_class, method in self.FORMS:
+                with self.subTest(view=view, form=form_class):
+                    found = told(routed(view, form_class=form_class))
+                    self.assertEqual([*found], ["async_cbv.E012"])
+                    error = found["async_cbv.E012"]
+                    self.assertTrue(error.is_serious())
+                    self.assertIn(
+                        f"{method} is skipped, so data that it would refuse is saved: "
+                        "Subject is a class of Django's",
+                        error.msg,
+                    )
+                    self.assertIn(f"({__file__}:", error.msg)
+                    self.assertEqual(
+                        error.hint, f"derive Subject from Async{view.__name__}."
+                    )
+
+    def test_what_as_view_is_given(self):
+        view = FormView.as_view(form_class=Validating, success_url="/")
+        error = told(path("", view))["async_cbv.E012"]
+        self.assertIn("Validating.aclean() is skipped", error.msg)
+        self.assertEqual(error.hint, "use AsyncFormView in its place.")
+        # In the place of the class's own, which is no more used.
+        cls = type("Subject", (FormView,), {"form_class": Validating})
+        view = cls.as_view(form_class=Plain, success_url="/")
+        self.assertEqual(told(path("", view)), {})
+
+    def test_login(self):
+        derived = type("Subject", (LoginView,), {"form_class": ValidatingLogin})
+        for view, hint in (
+            (
+                LoginView.as_view(authentication_form=ValidatingLogin),
+                "use AsyncLoginView in its place.",
+            ),
+            (derived.as_view(), "derive Subject from AsyncLoginView."),
+        ):
+            error = told(path("", view))["async_cbv.E012"]
+            self.assertIn("ValidatingLogin.aclean() is skipped", error.msg)
+            self.assertEqual(error.hint, hint)
+
+    def test_once_for_a_class_of_two_urls(self):
+        view = FormView.as_view(form_class=Validating, success_url="/")
+        again = FormView.as_view(form_class=Validating, success_url="/b/")
+        with override_settings(ROOT_URLCONF=URLs(path("a/", view), path("b/", again))):
+            self.assertEqual(len(check_views()), 1)
+
+    def test_others(self):
+        for patterns in (
+            # Awaited by ours, whatever form.
+            [routed(AsyncFormView, form_class=one) for one, _ in self.FORMS],
+            [routed(AsyncCreateView, form_class=one) for one, _ in self.FORMS],
+            # There is nothing to await.
+            [routed(view, form_class=Plain) for view in (FormView, UpdateView)],
+            [routed(CreateView, model=Book, fields=["title"]), routed(FormView)],
+            [path("", LoginView.as_view())],
+            # It may do so by itself.
+            [routed(OwnPost), path("", function)],
+            # Shows no form.
+            [routed_page(form_class=Validating)],
+        ):
+            self.assertEqual(told(*patterns), {})
+
+
+def routed_page(**options):
+    return path("", type("Subject", (TemplateView,), options).as_view())
+
+
+class TestUnvalidatedByAdmin(TestCase):
+    def told(self, *inlines, **options):
+        """What the check says of an admin of books, and of its inlines."""
+        options["inlines"] = inlines
+        cls = type("Subject", (admin.ModelAdmin,), options)
+        registered = {Book: cls(Book, admin.site)}
+        with mock.patch.object(admin.site, "_registry", registered):
+            return told()
+
+    def assertSkipped(self, found, method, user):
+        self.assertEqual([*found], ["async_cbv.W005"])
+        warning = found["async_cbv.W005"]
+        self.assertFalse(warning.is_serious())
+        self.assertIn(f"{method}() is skipped", warning.msg)
+        self.assertIn(f"{user} is a class of Django's", warning.msg)
+        self.assertIn(f"({__file__}:", warning.msg)
+        name = method.partition(".a")[2]
+        self.assertEqual(warning.hint, f"validate in a sync `def {name}()` as well.")
+
+    def test_form(self):
+        self.assertSkipped(self.told(form=Validating), "Validating.aclean", "Subject")
+        for form in (ValidatingField, Derived):
+            found = self.told(form=form)
+            self.assertSkipped(found, "ValidatingField.aclean_title", "Subject")
+
+    def test_a_form_without_fields(self):
+        """The admin makes them from the model."""
+
+        class Bare(forms.ModelForm):
+            async def aclean_isbn(self):
+                pass
+
+        self.assertSkipped(self.told(form=Bare), "Bare.aclean_isbn", "Subject")
+
+    def test_inlines(self):
+        class LineForm(forms.ModelForm):
+            async def aclean_reader(self):
+                pass
+
+        class LineFormSet(forms.BaseInlineFormSet):
+            async def aclean(self):
+                pass
+
+        class Lines(admin.TabularInline):
+            model = Loan
+            form = LineForm
+
+        class Sets(admin.StackedInline):
+            model = Loan
+            formset = LineFormSet
+
+        self.assertSkipped(self.told(Lines), "LineForm.aclean_reader", "Lines")
+        self.assertSkipped(self.told(Sets), "LineFormSet.aclean", "Sets")
+
+    def test_each_site(self):
+        site = admin.AdminSite(name="other")
+        site.register(Book, type("Subject", (admin.ModelAdmin,), {"form": Validating}))
+        self.assertSkipped(told(), "Validating.aclean", "Subject")
+        del site
+        gc.collect()
+        self.assertEqual(told(), {})
+
+    def test_others(self):
+        class Lines(admin.TabularInline):
+            model = Loan
+
+        self.assertEqual(self.told(), {})
+        self.assertEqual(self.told(Lines, form=Plain), {})
+
+    def test_without_the_admin(self):
+        rest = [app for app in settings.INSTALLED_APPS if "admin" not in app]
+        with self.settings(INSTALLED_APPS=rest):
+            self.assertEqual(self.told(form=Validating), {})
 
 
 class TestAtomicRequests(TestCase):

@@ -522,19 +522,19 @@ def _message_behind(plan: Plan) -> Iterator[Problem]:
     # Where Django's form_valid() ends, without a super().
     levels = (plan.level(vars(klass).get("form_valid")) for klass in above)
     if any(made and SUPER not in (made.calls or ()) for made in levels):
-        view = next(
-            base.__name__
-            for one in plan.mro
-            if not is_library(one)
-            for base in one.__bases__
-            if issubclass(base, View)
+        # The class that has put the one behind the other: a subclass can't mend it.
+        owner = next(
+            one
+            for one in reversed(plan.mro)
+            if issubclass(one, SuccessMessageMixin) and issubclass(one, View)
         )
+        view = next(base.__name__ for base in owner.__bases__ if issubclass(base, View))
         yield Problem(
             "async_cbv.E011",
             f"{mixin} stands behind {view} in the MRO of {name}, where nothing calls "
             "its form_valid(): no message is shown",
-            f"put {mixin} before {view}: `class {name}({mixin}, {view})`.",
-            (f"module {plan.cls.__module__}",),
+            f"put {mixin} before {view}: `class {owner.__name__}({mixin}, {view})`.",
+            (f"module {owner.__module__}",),
         )
     elif hasattr(plan.cls, "formset_valid") and not issubclass(plan.cls, FormMixin):
         yield Problem(

@@ -1089,6 +1089,167 @@ class OtherDatabaseTests(TestCase):
         self.assertEqual(ada.name, "Ada")
 
 
+class Modelless(views.AsyncInlineFormSetFactory):
+    fields = ("title",)
+
+
+class Fieldless(views.AsyncInlineFormSetFactory):
+    model = Book
+
+
+class MissingTests(LibraryTestCase):
+    """Each names the class that lacks something, the attribute, and the hook."""
+
+    async def missing(self, name, *, pk=None, **attributes):
+        """What all views of a kind say, to a page and to a post."""
+        for sent in (Sent(pk=pk), Sent("post", formset_of(), pk=pk)):
+            views = subjects(name, **attributes)
+            outcome = await self.assertSame(views, sent)
+        self.assertIs(outcome.error[0], ImproperlyConfigured)
+        return outcome.error[1]
+
+    def said(self, name, what, attribute, hook):
+        return (
+            f"{name} is missing {what}. Define {name}.{attribute}, or override "
+            f"{name}.{hook}()."
+        )
+
+    async def test_form_class(self):
+        self.assertEqual(
+            await self.missing("FormSetView"),
+            self.said("Subject", "a form class", "form_class", "get_form_class"),
+        )
+
+    async def test_model(self):
+        self.assertIn(
+            "Define Subject.model, Subject.queryset, or override Subject.get_queryset",
+            await self.missing("ModelFormSetView", fields=["title"]),
+        )
+        # A list tells of no model.
+        self.assertEqual(
+            await self.missing("ModelFormSetView", fields=["title"], queryset=[]),
+            self.said("Subject", "a model", "model", "get_formset"),
+        )
+
+    async def test_fields(self):
+        said = self.said(
+            "Subject", "the fields of its forms", "fields", "get_factory_kwargs"
+        )
+        of_authors = {"model": Author, "inline_model": Book, "pk": self.ada.pk}
+        for form_class in (None, forms.ModelForm):
+            with self.subTest(form_class=form_class):
+                self.assertEqual(
+                    await self.missing(
+                        "ModelFormSetView", model=Book, form_class=form_class
+                    ),
+                    said,
+                )
+                self.assertEqual(
+                    await self.missing(
+                        "InlineFormSetView", form_class=form_class, **of_authors
+                    ),
+                    said,
+                )
+
+    async def test_fields_that_a_form_or_the_view_gives(self):
+        class Fields(forms.ModelForm):
+            class Meta:
+                model = Book
+                fields = ["title"]
+
+        class Excludes(forms.ModelForm):
+            class Meta:
+                model = Book
+                exclude = ["scan"]  # noqa: DJ006 - as a project may
+
+        for given in (
+            {"form_class": Fields},
+            {"form_class": Excludes},
+            {"fields": ["title"]},
+            {"fields": []},
+            {"exclude": ["scan"]},
+            {"exclude": []},
+        ):
+            for name, pk, more in (
+                ("ModelFormSetView", None, {"model": Book}),
+                (
+                    "InlineFormSetView",
+                    self.ada.pk,
+                    {"model": Author, "inline_model": Book},
+                ),
+            ):
+                with self.subTest(name=name, **given):
+                    views = subjects(name, **more, **given)
+                    outcome = await self.assertSame(views, Sent(pk=pk))
+                    self.assertEqual(outcome.status, 200)
+
+    async def test_inline_model(self):
+        self.assertEqual(
+            await self.missing(
+                "InlineFormSetView", pk=self.ada.pk, model=Author, fields=["title"]
+            ),
+            self.said(
+                "Subject",
+                "the model of the children",
+                "inline_model",
+                "get_inline_model",
+            ),
+        )
+
+    async def test_in_an_inline(self):
+        """The inline is named, not the view, and its attributes are its own."""
+        for inline, what, attribute, hook in (
+            (Modelless, "the model of the children", "model", "get_inline_model"),
+            (Fieldless, "the fields of its forms", "fields", "get_factory_kwargs"),
+        ):
+            for name, pk in (
+                ("CreateWithInlinesView", None),
+                ("UpdateWithInlinesView", self.ada.pk),
+            ):
+                with self.subTest(inline=inline, name=name):
+                    self.assertEqual(
+                        await self.missing(
+                            name, pk=pk, model=Author, fields=["name"], inlines=[inline]
+                        ),
+                        self.said(inline.__name__, what, attribute, hook),
+                    )
+
+    async def test_what_is_no_inline(self):
+        formset = forms.inlineformset_factory(Author, Book, fields=["title"])
+        for no_inline, named in (
+            (Book, "Book"),
+            (formset, "BookFormSet"),
+            ("Book", "'Book'"),
+            (Fieldless(Author, None, None, {}, None), repr(Fieldless)[8:-2]),
+        ):
+            for name in ("CreateWithInlinesView", "UpdateWithInlinesView"):
+                [_, *ours] = subjects(
+                    name, model=Author, fields=["name"], inlines=[no_inline]
+                )
+                for view in ours:
+                    with (
+                        self.subTest(no_inline=no_inline, name=name),
+                        self.assertRaises(ImproperlyConfigured) as raised,
+                    ):
+                        view.as_view()
+                    said = str(raised.exception)
+                    self.assertTrue(said.startswith("Subject has "), said)
+                    self.assertIn(named, said)
+                    self.assertIn("put that into Subject.inlines", said)
+
+    async def test_what_is_no_inline_told_at_the_request(self):
+        class Chosen:
+            def get_inlines(self):
+                return [Book]
+
+        self.assertIn(
+            "Subject has Book among its inlines, which makes no formset",
+            await self.missing(
+                "CreateWithInlinesView", mixin=Chosen, model=Author, fields=["name"]
+            ),
+        )
+
+
 def test_a_create_view_it_is_not():
     """What a view with inlines is to third parties."""
     assert not issubclass(views.AsyncCreateWithInlinesView, CreateView)

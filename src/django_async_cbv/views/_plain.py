@@ -24,6 +24,7 @@ __all__ = [
     "has_plain_paginator",
     "has_plain_queryset",
     "has_plain_success_url",
+    "has_plain_url",
     "is_plain_text",
     "truth",
 ]
@@ -77,7 +78,8 @@ def has_plain_paginator(view: Any) -> bool:
 def has_plain_success_url(view: Any) -> bool:
     """Whether the view's success URL, and what it is filled in with, is plain text."""
     url = view.success_url
-    if not url or not is_plain_text(url):
+    # In this order: whether a lazy text is empty, only the text tells.
+    if not is_plain_text(url) or not url:
         return False
     values = getattr(getattr(view, "object", None), "__dict__", {})
     try:
@@ -90,6 +92,13 @@ def has_plain_success_url(view: Any) -> bool:
         and type(values.get(_FIRST.split(name or "", maxsplit=1)[0])) in _FORMATTED
         for _, name, spec, _ in fields
         if name is not None
+    )
+
+
+def has_plain_url(view: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """Whether a redirect view's URL, and what it is filled in with, is plain text."""
+    return (view.url is None or is_plain_text(view.url)) and _is_plain_argument(
+        (args, kwargs)
     )
 
 

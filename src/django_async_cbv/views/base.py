@@ -26,6 +26,7 @@ from ..sync import loop_is_running
 from . import _handlers as handler
 from ._function import ViewFunction, around
 from ._generic import _R, _TemplateR, subscriptable
+from ._plain import has_plain_url
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,6 +77,7 @@ __all__ = [
 # Django's own, whatever a subclass makes of them.
 _METHOD_NOT_ALLOWED = pristine(base.View.http_method_not_allowed)
 _OPTIONS = pristine(base.View.options)
+_REDIRECT_URL = pristine(base.RedirectView.get_redirect_url)
 
 
 class _ViewIsAsync:
@@ -250,15 +252,33 @@ class AsyncTemplateView(
 class AsyncRedirectView(DjangoRedirectView, AsyncView):
     """Async twin of RedirectView."""
 
-    @twin(base.RedirectView.get_redirect_url, pure=True)
-    async def aget_redirect_url(self, *args: Any, **kwargs: Any) -> str | None:
-        """Return where to go, None for 410 Gone; twin of get_redirect_url()."""
+    # The URL is filled in with what the call is given, so the call tells whether
+    # that is objects of the project's.
+    @twin(
+        base.RedirectView.get_redirect_url,
+        pure=lambda view: has_plain_url(view, view.args, view.kwargs),
+        always=True,
+    )
+    def aget_redirect_url(self, *args: Any, **kwargs: Any) -> Body[str | None]:
+        """
+        Return where to go, None for 410 Gone; twin of get_redirect_url().
+
+        Filled in with numbers and text, inline; with objects, whose text may be a
+        query, in one hop.
+        """
+        inline = has_plain_url(self, args, kwargs)
+        url: str | None = yield Call(
+            _REDIRECT_URL, (self, *args), kwargs, inline=inline
+        )
+        return url
 
     @handler.get(
         base.RedirectView.get,
         calls=("get_redirect_url",),
         # With neither it answers 410, and logs that.
         pure=lambda view: bool(view.url or view.pattern_name),
+        # It may be called with other arguments than the view's.
+        always=True,
     )
     def get(
         self, request: HttpRequest, *args: Any, **kwargs: Any
