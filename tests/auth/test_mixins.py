@@ -7,10 +7,9 @@ import copy
 import functools
 import inspect
 import itertools
-import types
-
 import subprocess
 import sys
+import types
 from unittest import mock
 
 import pytest
