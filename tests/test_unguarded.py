@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import types
 from unittest import mock
 
 import pytest
@@ -20,7 +21,7 @@ from django.contrib.auth.mixins import (
 from django.contrib.auth.views import LoginView
 from django.db import connections, transaction
 from django.http import HttpResponse
-from django.test import AsyncClient, TestCase, override_settings
+from django.test import AsyncClient, SimpleTestCase, TestCase, override_settings
 from django.urls import include, path
 from django.utils.decorators import (
     method_decorator,
@@ -40,8 +41,13 @@ from django.views.generic import (
 from django_async_cbv.auth.mixins import AsyncLoginRequiredMixin
 from django_async_cbv.checks import check_imported_views, check_views
 from django_async_cbv.forms import ais_valid
-from django_async_cbv.unguarded import unguarded
-from django_async_cbv.views import AsyncCreateView, AsyncFormView, AsyncView
+from django_async_cbv.unguarded import called_by_sync_code, unguarded
+from django_async_cbv.views import (
+    AsyncCreateView,
+    AsyncFormView,
+    AsyncTemplateView,
+    AsyncView,
+)
 from tests.app.models import Book, Loan
 
 SECRET = "what only members see"
@@ -558,3 +564,48 @@ class TestImportedViews(TestCase):
             self.assertIn(f"leads to {cls.__name__}", found[cls].msg)
         for cls in (SyncTest, SyncPage, Ours, OursWithDjangos, TemplateView):
             self.assertNotIn(cls, found)
+
+
+class NotFoundSync(AsyncTemplateView):
+    template_name = "page.html"
+
+    async def aget_context_data(self, **kwargs):
+        return await super().aget_context_data(**kwargs)
+
+
+class NotFoundAsync(NotFoundSync):
+    async def get(self, request, *args, **kwargs):
+        return await super().get(request, *args, **kwargs)
+
+
+async def failed(request, exception=None, reason=""):
+    raise AssertionError("never called")
+
+
+class TestCalledBySyncCode(SimpleTestCase):
+    """Django's error handlers, which it does not await."""
+
+    def problems(self, **handlers):
+        urlconf = types.ModuleType("urls")
+        urlconf.urlpatterns = []
+        vars(urlconf).update(handlers)
+        with override_settings(ROOT_URLCONF=urlconf):
+            return [problem.message for problem in called_by_sync_code()]
+
+    def test_async_handlers_are_found(self):
+        for name in ("handler400", "handler403", "handler404", "handler500"):
+            for view in (NotFoundAsync.as_view(), failed):
+                (message,) = self.problems(**{name: view})
+                self.assertIn(f"{name} is async", message)
+
+    @override_settings(CSRF_FAILURE_VIEW=f"{__name__}.failed")
+    def test_so_is_the_view_of_csrf_failures(self):
+        (message,) = self.problems()
+        self.assertIn("CSRF_FAILURE_VIEW is async: failed", message)
+
+    def test_async_hooks_are_right(self):
+        self.assertEqual(self.problems(handler404=NotFoundSync.as_view()), [])
+
+    @override_settings(CSRF_FAILURE_VIEW="nowhere.view")
+    def test_what_can_not_be_imported_is_djangos_to_report(self):
+        self.assertEqual(self.problems(), [])

@@ -18,6 +18,7 @@ from .hooks import Twins
 from .refusals import Problem, overlooked, problems, waits
 from .registry import is_library
 from .unguarded import (
+    called_by_sync_code,
     not_atomic,
     sync_middleware,
     unasked,
@@ -67,6 +68,11 @@ def check_views(
         refused = not_atomic(callback)
         if refused is not None:
             found.append(_as_message(checks.Error, callback, refused))
+    if getattr(settings, "ROOT_URLCONF", None):
+        found += [
+            _as_message(checks.Error, None, problem)
+            for problem in called_by_sync_code()
+        ]
     if any(map(iscoroutinefunction, callbacks)):
         found += [
             _as_message(checks.Warning, None, problem) for problem in sync_middleware()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
@@ -13,6 +14,7 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.handlers.base import BaseHandler
 from django.db import connections
+from django.urls import get_callable, get_resolver
 from django.utils.module_loading import import_string
 from django.views.generic.base import View
 
@@ -23,6 +25,7 @@ from .views import AsyncView
 
 __all__ = [
     "VERDICTS",
+    "called_by_sync_code",
     "not_atomic",
     "sync_middleware",
     "unasked",
@@ -239,6 +242,32 @@ def _wraps_ours(callback: Any) -> bool:
         and issubclass(view.view_class, AsyncView)
         for view in (cell.cell_contents for cell in cells)
     )
+
+
+def called_by_sync_code() -> Iterator[Problem]:
+    """Views that Django calls from sync code, and that give it a coroutine."""
+    resolver = get_resolver()
+    views = {f"handler{code}": code for code in (400, 403, 404, 500)}
+    named: dict[str, Any] = {
+        name: resolver.resolve_error_handler(code) for name, code in views.items()
+    }
+    with suppress(ImportError):  # Django reports it
+        named["CSRF_FAILURE_VIEW"] = get_callable(settings.CSRF_FAILURE_VIEW)
+    for name, view in named.items():
+        if not iscoroutinefunction(view) or getattr(view, "is_async", True) is False:
+            continue
+        cls = getattr(view, "view_class", None)
+        yield Problem(
+            "async_cbv.E014",
+            f"{name} is async: {getattr(cls, '__name__', None) or view.__qualname__}. "
+            "Django calls it from sync code and does not await it, so the page is a "
+            "server error",
+            "use an async hook, `async def aget_context_data()` for example, in place "
+            "of the `async def` handler."
+            if isinstance(cls, type) and issubclass(cls, AsyncView)
+            else "make it sync.",
+            (f"module {view.__module__}",),
+        )
 
 
 def sync_middleware() -> Iterator[Problem]:
