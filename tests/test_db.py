@@ -1063,6 +1063,28 @@ class TestGatherTenants(ServedTestCase):
             self.assertNotIn(other, threads)
             self.assertEqual(len(calls), len(expected))
 
+    async def test_a_transaction_that_a_query_does_not_end_is_lost_alone(self):
+        def write():
+            Tag.objects.create(name="lost")
+
+        def left_open():
+            transaction.atomic().__enter__()
+            write()
+
+        def prepare_open(connection):
+            if connection.alias == "default":
+                transaction.atomic().__enter__()
+
+        for query, prepare in ((left_open, None), (write, prepare_open)):
+            with self.assertRaisesMessage(
+                TransactionManagementError, "opened a transaction on 'default'"
+            ):
+                await agather(query, prepare=prepare, limit=1)
+            sane = prepare and (lambda connection: None)
+            self.assertEqual(
+                await agather(Tag.objects.count, prepare=sane, limit=1), [3]
+            )
+
     async def test_an_error_of_prepare(self):
         calls = []
 

@@ -624,6 +624,26 @@ class TestFormLike(TestCase):
             self.assertEqual(response.status_code, 302)
             self.assertTrue(await Tag.objects.filter(name=name).aexists())
 
+    async def test_forms_are_found_wherever_a_container_shows_them(self):
+        class Shown(Showing):
+            def __init__(self, data, show):
+                self._inner = [Asking(data)]
+                self.show = show
+
+            @property
+            def forms(self):
+                return self.show(self._inner)
+
+        for show in (
+            list,
+            tuple,
+            frozenset,
+            lambda inner: dict(enumerate(inner)),
+            lambda inner: dict(enumerate(inner)).values(),
+            lambda inner: [Shown(inner[0].data, list)],
+        ):
+            self.assertIs(await ais_valid(Shown({"b": "bad"}, show)), False)
+
     async def test_an_error_that_has_no_place_is_raised(self):
         class Placeless(Container):
             async def aclean(self):

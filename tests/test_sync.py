@@ -13,6 +13,7 @@ import threading
 import traceback
 
 from asgiref.sync import ThreadSensitiveContext, async_to_sync, sync_to_async
+from django.db import transaction
 from django.test import SimpleTestCase
 from django.utils import timezone, translation
 from django.utils.translation import get_language
@@ -683,6 +684,16 @@ class TestToAsyncContextManager(SimpleTestCase):
                 self.assertIs(value, recorded)
         self.assertEqual(hops.count, 2)
         self.assertEqual(recorded.done, [("enter", worker), (None, worker)])
+
+    def test_a_transaction_is_refused(self):
+        """Tasks that enter it at once would lose each other's rows."""
+        for block in (
+            transaction.atomic(),
+            transaction.atomic,
+            functools.partial(transaction.atomic, "default"),
+        ):
+            with self.assertRaisesMessage(TypeError, "Use `async with aatomic():`"):
+                to_async(block)
 
     @on_own_loop
     async def test_errors(self):

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import functools
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from contextvars import copy_context
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
@@ -11,6 +16,7 @@ from django.http import HttpResponse
 from django.test import RequestFactory, TestCase
 
 from django_async_cbv.registry import HOOKS
+from django_async_cbv.sync import run_sync
 from django_async_cbv.views import (
     AsyncContextMixin,
     AsyncListView,
@@ -186,6 +192,47 @@ class TestHandlers(TestCase):
             TypeError, "InSyncCode.aget_context_data() returned a coroutine"
         ):
             await InSyncCode.as_view()(self.factory.get("/"))
+
+
+class TestGeneratedSyncMethod(TestCase):
+    factory = RequestFactory()
+
+    async def test_a_hook_that_calls_its_own(self):
+        class L(AsyncListView):
+            template_name = "page.html"
+
+            async def aget_queryset(self):
+                return await run_sync(self.get_queryset)
+
+        with self.assertRaisesMessage(
+            RuntimeError, "L.get_queryset() is the generated"
+        ):
+            await L.as_view()(self.factory.get("/"))
+
+    async def test_tasks_of_one_request_may_call_it_at_the_same_time(self):
+        # More than a call may come back to itself: a counter that the tasks share
+        # would take them for one that does.
+        calls = 9
+        all_inside = threading.Barrier(calls)
+
+        class L(AsyncListView):
+            template_name = "page.html"
+
+            async def aget_queryset(self):
+                await in_thread(all_inside.wait, 10)
+                return ["a book"]
+
+            async def get(self, request):
+                called = (in_thread(self.get_queryset) for _ in range(calls))
+                return HttpResponse(str(await asyncio.gather(*called)))
+
+        def in_thread(function, *args):
+            job = functools.partial(copy_context().run, function, *args)
+            return asyncio.get_running_loop().run_in_executor(pool, job)
+
+        with ThreadPoolExecutor(2 * calls) as pool:
+            response = await L.as_view()(self.factory.get("/"))
+        self.assertEqual(response.content.decode(), str([["a book"]] * calls))
 
 
 class TestOwnHooks(TestCase):

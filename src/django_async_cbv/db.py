@@ -719,13 +719,37 @@ def _on_own_connections(
             elif isinstance(result := prepare(connection), CoroutineType):
                 result.close()
                 raise _is_async_prepare(prepare)
-        return _result_of(job)
+        result = _result_of(job)
+        _refuse_open_block()
+        return result
     finally:
+        _close_open_blocks()
         for guard in guards:
             guard.connection.execute_wrappers.remove(guard)
         if prepare is not None:
             _forget_pooled()
         close_old_connections()
+
+
+def _refuse_open_block() -> None:
+    """Raise for a transaction that a query began and did not end: it is lost."""
+    for connection in connections.all(initialized_only=True):
+        if connection.in_atomic_block:
+            raise TransactionManagementError(
+                "A query of agather(), or its prepare=, opened a transaction on "
+                f"{connection.alias!r} and did not end it. What it wrote is rolled "
+                "back. Open the transaction with `with transaction.atomic():`."
+            )
+
+
+def _close_open_blocks() -> None:
+    """Give up connections with an open transaction: the next query gets new ones."""
+    for connection in connections.all(initialized_only=True):
+        if connection.in_atomic_block:
+            # To close one in a transaction leaves its bookkeeping as it was.
+            if connection.connection is not None:
+                connection.connection.close()
+            del connections[connection.alias]
 
 
 def _forget_pooled() -> None:

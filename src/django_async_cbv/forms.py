@@ -6,7 +6,14 @@ import contextlib
 import functools
 import inspect
 import sys
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import (
+    Awaitable,
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from typing import Any
 
 from asgiref.sync import AsyncToSync, iscoroutinefunction, markcoroutinefunction
@@ -107,9 +114,15 @@ def _inner_forms(form: Any) -> list[Any]:
     forms = getattr(form, "forms", ())
     if isinstance(forms, Mapping):
         forms = forms.values()
-    elif not isinstance(forms, list | tuple):
+    # An iterator would be used up here, and the form would miss its forms.
+    elif not isinstance(forms, Iterable) or isinstance(forms, Iterator):
         return []
-    return [one for one in forms if isinstance(one, BaseForm | BaseFormSet)]
+    return [
+        one
+        for one in forms
+        if isinstance(one, BaseForm | BaseFormSet)
+        or (hasattr(one, "is_valid") and hasattr(one, "forms"))
+    ]
 
 
 def _answer(is_valid: Callable[[], Any]) -> Body[bool]:

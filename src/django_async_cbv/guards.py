@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Awaitable, Coroutine, Generator
+from collections.abc import Awaitable, Coroutine, Generator, Iterator
 from dataclasses import dataclass
 from importlib import import_module
 from types import CoroutineType
@@ -20,7 +20,14 @@ from typing import Any
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.core.exceptions import ImproperlyConfigured
 
-from .registry import HOOKS, Bridge, StandIn, is_library, mark_of
+from .registry import (
+    HOOKS,
+    Bridge,
+    StandIn,
+    is_async_function,
+    is_library,
+    mark_of,
+)
 from .sync import loop_is_running
 
 __all__ = [
@@ -31,6 +38,7 @@ __all__ = [
     "checked",
     "import_auth_hooks",
     "is_passed_on",
+    "pairs",
     "tests_of",
     "truth",
 ]
@@ -60,8 +68,8 @@ class Guard(StandIn):
 
     `value`: the method that the class itself defines; without one, the guard passes
     on what the class inherits. A guard is a data descriptor, so that it also sees what
-    as_view() and setup() put on the view itself. A `super()` call is not checked: the
-    method that makes the call is.
+    as_view() and setup() put on the view itself. It checks what `super()` gives as
+    well: `super().test_func() and ...` would hide a coroutine.
     """
 
     def __init__(self, owner: type, name: str, *value: Any) -> None:
@@ -73,7 +81,7 @@ class Guard(StandIn):
             # What asks for a method's color or line sees through a guard.
             self.__func__ = getattr(value[0], "__func__", value[0])
         else:
-            self._twin = _PassedOn(self, name)  # type: ignore[arg-type]
+            self._twin = _PassedOn(self, name)
 
     @property
     def __isabstractmethod__(self) -> bool:
@@ -82,18 +90,33 @@ class Guard(StandIn):
     def __get__(self, view: Any, cls: type) -> Any:
         name = self._name
         if view is None:
-            return self._found(cls, None, cls)
+            found = self._found(cls, None, cls)
+            # A classmethod or staticmethod may be asked of the class.
+            is_method = isinstance(self.value, classmethod | staticmethod)
+            return self._guarded(found, cls) if is_method else found
         cls = type(view)
         nearest = next(vars(base)[name] for base in cls.__mro__ if name in vars(base))
-        if nearest is not self:
-            return self._found(view, view, cls)
-        found = vars(view)[name] if name in vars(view) else self._found(view, view, cls)
+        is_own = nearest is self and name in vars(view)
+        return self._guarded(
+            vars(view)[name] if is_own else self._found(view, view, cls), view
+        )
+
+    def _guarded(self, found: Any, view: Any) -> Any:
         if not callable(found):
             return found
-        return _Guarded(found, name, view, gives_test=name == "get_test_func")
+        gives_test = self._name == "get_test_func"
+        owner = self._owner
+        return _Guarded(found, self._name, view, owner, gives_test=gives_test)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the method, as what is in a class's namespace can be called."""
+        return self.value(*args, **kwargs)
 
     def __set__(self, view: Any, value: Any) -> None:
-        vars(view)[self._name] = value
+        if hasattr(type(self.value), "__set__"):
+            self.value.__set__(view, value)
+        else:
+            vars(view)[self._name] = value
 
     def __delete__(self, view: Any) -> None:
         if self._name not in vars(view):
@@ -112,20 +135,31 @@ class _Guarded:
     """A method whose result is checked; the method itself in all else."""
 
     def __init__(
-        self, function: Any, name: str, view: Any, *, gives_test: bool = False
+        self,
+        function: Any,
+        name: str,
+        view: Any,
+        owner: type | None = None,
+        *,
+        gives_test: bool = False,
     ) -> None:
         self._function = function
         self._name = name
         self._view = view
+        self._owner = owner
         self._gives_test = gives_test
         if iscoroutinefunction(function):
             markcoroutinefunction(self)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         result = self._function(*args, **kwargs)
-        return checked(result, self._view, self._name, gives_test=self._gives_test)
+        return checked(
+            result, self._view, self._name, self._owner, gives_test=self._gives_test
+        )
 
     def __getattr__(self, name: str) -> Any:
+        if name == "_function":  # of one that is being copied
+            raise AttributeError(name)
         return getattr(self._function, name)
 
     def __eq__(self, other: object) -> bool:
@@ -170,9 +204,18 @@ async def _awaited(verdict: Awaitable[Any]) -> Any:
     return await verdict
 
 
-def checked(verdict: Any, view: Any, name: str, *, gives_test: bool = False) -> Any:
+def checked(
+    verdict: Any,
+    view: Any,
+    name: str,
+    owner: type | None = None,
+    *,
+    gives_test: bool = False,
+) -> Any:
     """
     Return what a method of a view says, unless it has to be awaited.
+
+    `owner`: the class whose method it is, or the first that may have it.
 
     Sync code gets ImproperlyConfigured in its place. Code on the event loop may
     still await it, and gets ImproperlyConfigured only when it asks for its truth.
@@ -182,7 +225,7 @@ def checked(verdict: Any, view: Any, name: str, *, gives_test: bool = False) -> 
     if isinstance(verdict, Awaitable) and loop_is_running():
         return _Unawaited(verdict, view, name)
     if _has_to_be_awaited(verdict):
-        raise _denied(verdict, view, name)
+        raise _denied(verdict, view, name, owner=owner)
     return verdict
 
 
@@ -209,18 +252,21 @@ def truth(verdict: Any, view: Any, *names: str) -> bool:
 def _has_to_be_awaited(verdict: Any) -> bool:
     """Whether a value is true to Python, whatever comes of it once it is awaited."""
     return (
-        isinstance(verdict, Awaitable)
+        inspect.isawaitable(verdict)
+        or hasattr(type(verdict), "__aiter__")
         or iscoroutinefunction(verdict)
-        or inspect.isasyncgen(verdict)
         or inspect.isasyncgenfunction(verdict)
+        or (callable(verdict) and iscoroutinefunction(type(verdict).__call__))
     )
 
 
-def _denied(verdict: Any, view: Any, *names: str) -> ImproperlyConfigured:
+def _denied(
+    verdict: Any, view: Any, *names: str, owner: type | None = None
+) -> ImproperlyConfigured:
     if isinstance(verdict, CoroutineType):
         verdict.close()
     cls = view if isinstance(view, type) else type(view)
-    owner, name = _author(view, cls, names)
+    owner, name = _author(view, cls, names, owner)
     aname = HOOKS.get(name, name)
     if name.endswith("get_test_func") or aname not in {*GUARDED, *HOOKS.values()}:
         aname = HOOKS.get("test_func", aname)  # what get_test_func() returned
@@ -235,12 +281,15 @@ def _denied(verdict: Any, view: Any, *names: str) -> ImproperlyConfigured:
     )
 
 
-def _author(view: Any, cls: type, names: tuple[str, ...]) -> tuple[type, str]:
+def _author(
+    view: Any, cls: type, names: tuple[str, ...], owner: type | None
+) -> tuple[type, str]:
     """The class and name of the method that the user wrote, nearest first."""
     for name in names:
         if view is not cls and name in vars(view):
             return cls, name
-    for base in cls.__mro__:
+    mro = cls.__mro__
+    for base in mro[mro.index(owner) :] if owner in mro else mro:
         for name in names:
             value = vars(base).get(name)
             if value is not None and mark_of(value) is None and not is_library(base):
@@ -265,6 +314,33 @@ def add_guards(cls: type) -> None:
             continue
         guard = Guard(cls, name, own) if name in vars(cls) else Guard(cls, name)
         setattr(cls, name, guard)
+
+
+def pairs(cls: type) -> Iterator[tuple[str, str, type]]:
+    """
+    The checks that a mixin of another package has in both colors, and that mixin.
+
+    django-guardian's has check_permissions() and acheck_permissions(). It asks the
+    async one on the event loop, and that does not call the sync one. A mixin whose
+    async one does call it skips nothing.
+    """
+    for name in GUARDED:
+        aname = f"a{name}"
+        if name in HOOKS:
+            continue
+        for klass in reversed(cls.__mro__):
+            found: Any = vars(klass).get(aname)
+            if (
+                name in vars(klass)
+                and is_async_function(found)
+                and mark_of(found) is None
+                and mark_of(vars(klass)[name]) is None
+            ):
+                function = inspect.unwrap(getattr(found, "__func__", found))
+                code = getattr(function, "__code__", None)
+                if code is None or name not in code.co_names:
+                    yield name, aname, klass
+                break
 
 
 def _has_mixin(cls: type, name: str) -> bool:

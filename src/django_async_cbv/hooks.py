@@ -33,7 +33,14 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 
 from .flow import Call, finish, in_worker, is_bound, refuse_coroutine
-from .guards import GUARDED, add_guards, checked, import_auth_hooks, is_passed_on
+from .guards import (
+    GUARDED,
+    add_guards,
+    checked,
+    import_auth_hooks,
+    is_passed_on,
+    pairs,
+)
 from .plan import Plan, Sources
 from .registry import (
     ANAMES,
@@ -42,6 +49,7 @@ from .registry import (
     Bridge,
     Hook,
     Override,
+    SyncAsked,
     handler_names,
     is_bridge,
     is_descriptor,
@@ -322,13 +330,15 @@ def prepare(cls: type) -> None:
         import_auth_hooks(cls)
         _add_bridges(cls)
         if hasattr(cls, "as_view"):
+            _add_sync_asked(cls)
             add_guards(cls)
     if hasattr(cls, "as_view"):
         _add_entries(cls)
 
 
 def _add_bridges(cls: type) -> None:
-    for name, aname in HOOKS.items():
+    others = {name: aname for name, aname, _ in pairs(cls)}
+    for name, aname in (HOOKS | others).items():
         for klass in cls.__mro__:
             own = vars(klass)
             if name in own and not is_passed_on(own[name]):
@@ -337,6 +347,42 @@ def _add_bridges(cls: type) -> None:
                 if hasattr(cls, name):
                     setattr(cls, name, _bridge(name, aname))
                 break
+
+
+def _add_sync_asked(cls: type) -> None:
+    """Have a sync access check asked that overrides one with an async variant."""
+    for name, aname, _ in pairs(cls):
+        if aname not in vars(cls):
+            setattr(cls, aname, _sync_asked(cls, name, aname))
+
+
+def _sync_asked(cls: type, name: str, aname: str) -> Callable[..., Any]:
+    async def asked(self: Any, /, *args: Any, **kwargs: Any) -> Any:
+        function = vars(self).get(name) or _sync_override(type(self), cls, name, aname)
+        if function is None:
+            return await getattr(super(cls, self), aname)(*args, **kwargs)
+
+        def ask() -> Any:
+            method = function if name in vars(self) else bind(function, self)
+            return checked(method(*args, **kwargs), self, name)
+
+        return await finish(Call(ask, is_sync=True))
+
+    asked.__name__ = aname
+    asked.__doc__ = f"Run a sync `{name}()` in the worker, if that is the nearer one."
+    asked._twin = SyncAsked(asked)  # type: ignore[attr-defined]  # our mark
+    return asked
+
+
+def _sync_override(cls: type, level: type, name: str, aname: str) -> Any:
+    """The sync override that stands before each async one, from a level on."""
+    for klass in cls.__mro__[cls.__mro__.index(level) :]:
+        own = vars(klass)
+        if aname in own and mark_at(klass, aname) is None:
+            return None
+        if name in own and mark_at(klass, name) is None:
+            return own[name]
+    return None
 
 
 def _add_entries(cls: type) -> None:

@@ -328,6 +328,7 @@ class Sources:
     def __init__(self, cls: type) -> None:
         self._mro = cls.__mro__
         names = {*HOOKS, *HOOKS.values(), *handler_names(cls), *GUARDED}
+        names |= {f"a{name}" for name in GUARDED}
         self._spaces = [vars(klass) for klass in self._mro]
         found = [
             (space, name) for space in self._spaces for name in names & space.keys()

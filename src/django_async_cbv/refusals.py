@@ -14,7 +14,7 @@ from django.views.generic.base import View
 from django.views.generic.edit import FormMixin
 
 from .callers import expects_awaitable, is_called, is_installed
-from .guards import GUARDED, MIXINS, is_passed_on
+from .guards import GUARDED, MIXINS, is_passed_on, pairs
 from .hooks import Twins, plan_of
 from .plan import Plan
 from .registry import (
@@ -90,6 +90,7 @@ def problems(cls: type) -> Iterator[Problem]:
         for name in handler_names(cls):
             yield from _handler_under_a_sync_decorator(plan, name)
             yield from _unlike_handlers(plan, name)
+        yield from _checks_of_two_colors(plan)
         yield from _access_behind(plan)
         yield from _message_behind(plan)
 
@@ -249,7 +250,10 @@ def _async_under_a_sync_name(
 def _async_verdict(plan: Plan, klass: type, below: type, name: str) -> Problem:
     """An `async def test_func()` and the like, which Python would call true."""
     aname = HOOKS.get(name)
-    if aname is None:
+    others = {hook: its_aname for hook, its_aname, _ in pairs(plan.cls)}
+    if name in others:
+        hint = f"rename it {others[name]}(): then the view awaits it."
+    elif aname is None:
         hint = "make it sync, and wait in it with `async_to_sync()`."
     elif below.__module__.partition(".")[0] == "django":
         hint = (
@@ -442,6 +446,35 @@ def _knows_coroutines(upper: Any, lower: Any) -> bool:
     ):
         return True
     return sync is upper and passes_on(sync, "dispatch")
+
+
+def _checks_of_two_colors(plan: Plan) -> Iterator[Problem]:
+    """Checks of another package's mixin, with both sync and async overrides."""
+    for name, aname, mixin in pairs(plan.cls):
+        above: type | None = None
+        for klass in plan.mro[: plan.mro.index(mixin)]:
+            own = vars(klass)
+            is_sync = name in own and mark_at(klass, name) is None
+            has_async = aname in own and mark_at(klass, aname) is None
+            if is_sync and has_async:
+                above = None
+            elif is_sync or has_async:
+                taken = aname if has_async else name
+                if above is not None and taken not in vars(above):
+                    other = name if has_async else aname
+                    skipped = _label(klass, taken)
+                    yield Problem(
+                        "async_cbv.E013",
+                        f"The access check {skipped} would be skipped, so users whom "
+                        f"it denies would be let in: {_label(above, other)} comes "
+                        f"before it in the MRO of {plan.cls.__name__}, and "
+                        f"{mixin.__name__} calls only one of the two",
+                        f"make both `async def {aname}()`, and await "
+                        f"super().{aname}() in {above.__name__}.",
+                        (where(above, other), where(klass, taken)),
+                    )
+                    break
+                above = klass
 
 
 def _access_behind(plan: Plan) -> Iterator[Problem]:

@@ -22,6 +22,7 @@ __all__ = [
     "Mark",
     "Override",
     "StandIn",
+    "SyncAsked",
     "handler_names",
     "is_async_function",
     "is_bridge",
@@ -170,6 +171,18 @@ class Bridge(Mark):
     def step(self, view: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
         """In a body nothing has to wait: the call of the twin, which is awaited."""
         return Call(getattr(view, self.aname), args, kwargs)
+
+
+@dataclass(eq=False)
+class SyncAsked(Mark):
+    """The async variant of an access check that runs a sync override of that."""
+
+    entry: Callable[..., Any]
+    function: None = None
+
+    def step(self, view: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+        """It is awaited as any coroutine function is."""
+        return Call(self.entry, (view, *args), kwargs)
 
 
 def pristine(function: Any) -> Any:

@@ -36,10 +36,11 @@ from asgiref.sync import (
     iscoroutinefunction,
     sync_to_async,
 )
-from django.db import connections
+from django.db import connections, transaction
 from django.db.models import QuerySet
 from django.db.models.manager import BaseManager
 from django.db.models.query import RawQuerySet
+from django.db.transaction import Atomic
 
 __all__ = [
     "await_to_the_end",
@@ -823,6 +824,7 @@ def to_async(sync: Any = None, /, *, chunk_size: int | None = None) -> Any:
     """
     if sync is None:
         return functools.partial(to_async, chunk_size=chunk_size)
+    _refuse_atomic(sync)
     if isinstance(sync, staticmethod | classmethod):
         return type(sync)(to_async(sync.__func__, chunk_size=chunk_size))
     if _is_async(sync):
@@ -862,6 +864,16 @@ def to_async(sync: Any = None, /, *, chunk_size: int | None = None) -> Any:
     if isinstance(sync, functools.partial):
         return functools.update_wrapper(adapter, function)
     return functools.update_wrapper(adapter, sync)
+
+
+def _refuse_atomic(sync: Any) -> None:
+    """Raise TypeError for transaction.atomic(), which knows threads, not tasks."""
+    if isinstance(sync, Atomic) or _innermost(sync) is transaction.atomic:
+        raise TypeError(
+            "to_async() takes no transaction.atomic(): tasks that run at the same time "
+            "would share one transaction, and lose each other's rows. Use "
+            "`async with aatomic():` from django_async_cbv.db."
+        )
 
 
 # What each function that @contextmanager makes runs, or @asynccontextmanager.

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import functools
 import inspect
 import itertools
+import types
+
+import subprocess
+import sys
 from unittest import mock
 
 import pytest
@@ -263,6 +268,27 @@ def asking(hook):
     return type("Asking", (Asks,), {"hook": hook, hook: lambda self, request: False})
 
 
+class AsksEither:
+    """As django-guardian asks: the sync check, or on the event loop the async one."""
+
+    def check_permissions(self, request):
+        return None
+
+    async def acheck_permissions(self, request):
+        return None
+
+    def dispatch(self, request, *args, **kwargs):
+        if self.view_is_async:
+            return self._dispatch(request, *args, **kwargs)
+        return self.check_permissions(request) or super().dispatch(
+            request, *args, **kwargs
+        )
+
+    async def _dispatch(self, request, *args, **kwargs):
+        denied = await self.acheck_permissions(request)
+        return denied or await super().dispatch(request, *args, **kwargs)
+
+
 SYNC_MIXINS = [
     (django_mixins.UserPassesTestMixin, "test_func"),
     (django_mixins.UserPassesTestMixin, "get_test_func"),
@@ -304,6 +330,65 @@ def verdicts(hook, make):
         return make()
 
     return {"sync": {hook: sync}, "async": {f"a{hook}": twin}}
+
+
+FIRST_IMPORT = """
+import asyncio
+import sys
+
+import django
+from django.conf import settings
+
+settings.configure(
+    INSTALLED_APPS=[
+        "django.contrib.auth", "django.contrib.contenttypes", "django_async_cbv"
+    ]
+)
+django.setup()
+
+from django.contrib.auth.mixins import PermissionRequiredMixin
+from django.contrib.auth.models import User
+from django.core.exceptions import PermissionDenied
+from django.http import HttpResponse
+from django.test import RequestFactory
+
+from django_async_cbv.views import AsyncView
+
+assert "django_async_cbv.auth.mixins" not in sys.modules
+
+
+class View(PermissionRequiredMixin, AsyncView):
+    permission_required = ()
+
+    async def ahas_permission(self):
+        print("asked")
+        return False
+
+    def get(self, request):
+        print("open")
+        return HttpResponse()
+
+
+request = RequestFactory().get("/")
+request.user = User(is_superuser=True)
+try:
+    asyncio.run(View.as_view()(request))
+except PermissionDenied:
+    print("denied")
+"""
+
+
+class TestFirstImport(SimpleTestCase):
+    def test_an_async_check_where_our_mixins_were_not_imported(self):
+        done = subprocess.run(
+            [sys.executable, "-c", FIRST_IMPORT],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        self.assertEqual(done.stderr, "")
+        self.assertEqual(done.stdout.split(), ["asked", "denied"])
 
 
 class TestFailClosed(SimpleTestCase):
@@ -397,6 +482,112 @@ class TestFailClosed(SimpleTestCase):
                         await view.as_view(**attributes)(request_of(MEMBER))
                     self.assertEqual(view.begun, 0)
 
+    def each_override_of_either(self):
+        """A check overridden in each color and place; what was asked, what to set."""
+        for color, where, base in itertools.product(
+            ("sync", "async"),
+            ("class", "mixin", "base", "patched", "instance"),
+            (Secret, AsyncSecret),
+        ):
+            asked = []
+
+            def sync(self, request, asked=asked):
+                asked.append("sync")
+                return HttpResponse("denied", status=403)
+
+            async def awaited(self, request, asked=asked):
+                asked.append("async")
+                return HttpResponse("denied", status=403)
+
+            hook = "check_permissions" if color == "sync" else "acheck_permissions"
+            value = sync if color == "sync" else awaited
+            attributes = {}
+            with self.subTest(color, where=where, base=base):
+                if where == "class":
+                    view = type("View", (AsksEither, base), {hook: value})
+                elif where == "mixin":
+                    own = type("Own", (), {hook: value})
+                    view = type("View", (own, AsksEither, base), {})
+                elif where == "base":
+                    own = type("Own", (AsksEither, base), {hook: value})
+                    view = type("View", (own,), {})
+                else:
+                    view = type("View", (AsksEither, base), {})
+                    if where == "patched":
+                        view.as_view()
+                        setattr(view, hook, value)
+                    else:
+                        attributes = {hook: functools.partial(value, None)}
+                yield view, attributes, asked, color
+
+    async def test_a_check_of_another_mixin_in_either_color_is_asked(self):
+        for view, attributes, asked, color in self.each_override_of_either():
+            response = await view.as_view(**attributes)(request_of(MEMBER))
+            self.assertEqual(response.status_code, 403)
+            self.assertEqual(asked, [color])
+            self.assertEqual(view.begun, 0)
+
+    def test_sync_code_that_calls_dispatch_has_it_asked_too(self):
+        for view, attributes, asked, color in self.each_override_of_either():
+            # Of a class with an async handler it gets a coroutine, as of Django's.
+            if issubclass(view, AsyncSecret) or "acheck_permissions" in attributes:
+                continue
+            view.as_view()
+            made = view(**attributes)
+            made.setup(request_of(MEMBER))
+            response = made.dispatch(request_of(MEMBER))
+            self.assertEqual(response.status_code, 403)
+            self.assertEqual(asked, [color])
+
+    async def test_super_leads_on_to_the_override_behind(self):
+        class Base(AsksEither, Secret):
+            def check_permissions(self, request):
+                asked.append("Base")
+                return super().check_permissions(request)
+
+        class View(Base):
+            def check_permissions(self, request):
+                asked.append("View")
+                return super().check_permissions(request)
+
+        asked = []
+        response = await View.as_view()(request_of(MEMBER))
+        self.assertEqual(response.content.decode(), SECRET)
+        self.assertEqual(asked, ["View", "Base"])
+
+    async def test_what_is_to_be_awaited_is_no_check(self):
+        for make in NO_VERDICTS.values():
+
+            class View(AsksEither, Secret):
+                def check_permissions(self, request, make=make):
+                    return make()
+
+            with self.assertRaises((ImproperlyConfigured, RuntimeError)):
+                await View.as_view()(request_of(MEMBER))
+            self.assertEqual(View.begun, 0)
+
+    def test_a_check_overridden_in_both_colors_is_refused(self):
+        def sync(self, request):
+            return None
+
+        async def awaited(self, request):
+            return None
+
+        first = type("First", (), {"check_permissions": sync})
+        second = type("Second", (), {"acheck_permissions": awaited})
+        for bases in ((first, second), (second, first)):
+            view = type("View", (*bases, AsksEither, Secret), {})
+            with self.assertRaisesMessage(ImproperlyConfigured, "async_cbv.E013"):
+                view.as_view()
+        both = {"check_permissions": sync, "acheck_permissions": awaited}
+        type("View", (AsksEither, Secret), both).as_view()
+        type("View", (type("Both", (), both), first, AsksEither, Secret), {}).as_view()
+        wrong = type("View", (AsksEither, Secret), {"check_permissions": awaited})
+        with self.assertRaisesMessage(
+            ImproperlyConfigured, "rename it acheck_permissions()"
+        ):
+            wrong.as_view()
+
     async def test_code_on_the_event_loop_may_await_it(self):
         class View(AsyncView):
             def check_permissions(self):
@@ -449,3 +640,82 @@ class TestFailClosed(SimpleTestCase):
                 ImproperlyConfigured, f"put {mixin.__name__} before AsyncListView"
             ):
                 view.as_view()
+
+    async def test_super_hides_nothing(self):
+        """A coroutine and anything else is anything else, to Python."""
+        for mixin, name in (
+            (django_mixins.UserPassesTestMixin, "test_func"),
+            (AsyncUserPassesTestMixin, "test_func"),
+            (django_mixins.PermissionRequiredMixin, "has_permission"),
+            (AsyncPermissionRequiredMixin, "has_permission"),
+        ):
+
+            async def ask(self):
+                return False
+
+            base = type("Base", (mixin, Secret), {name: lambda self: self.ask()})
+            base.ask = ask
+
+            def hiding(self, name=name, base=base):
+                return getattr(super(base.sub, self), name)() and True
+
+            base.sub = type("Sub", (base,), {name: hiding})
+            with (
+                self.subTest(mixin),
+                self.assertRaisesMessage(
+                    ImproperlyConfigured, f"Base.{name}() returned"
+                ),
+            ):
+                await base.sub.as_view()(request_of(MEMBER))
+
+    async def test_what_is_asked_of_the_class(self):
+        class Asking:
+            def dispatch(self, request, *args, **kwargs):
+                if not type(self).has_permission(request):
+                    raise PermissionDenied
+                return super().dispatch(request, *args, **kwargs)
+
+        class Given(Asking, Secret):
+            @classmethod
+            async def has_permission(cls, request):
+                return False
+
+        with self.assertRaisesMessage(ImproperlyConfigured, "Access is denied"):
+            await Given.as_view()(request_of(MEMBER))
+
+    async def test_kinds_that_are_to_be_awaited_in_other_ways(self):
+        @types.coroutine
+        def generator():
+            yield
+
+        class Callable:
+            async def __call__(self):
+                return False
+
+        class Items:
+            def __aiter__(self):
+                return self
+
+        for make in (generator, Callable, Items):
+            for mixin in (django_mixins.UserPassesTestMixin, AsyncUserPassesTestMixin):
+                view = type(
+                    "View",
+                    (mixin, Secret),
+                    {"test_func": lambda self, make=make: make()},
+                )
+                with (
+                    self.subTest(make, mixin=mixin),
+                    self.assertRaisesMessage(ImproperlyConfigured, "Access is denied"),
+                ):
+                    await view.as_view()(request_of(MEMBER))
+
+    async def test_a_guard_is_the_method_to_those_who_look(self):
+        class View(django_mixins.UserPassesTestMixin, Secret):
+            def test_func(self):
+                return False
+
+        self.assertIs(vars(View)["test_func"](View()), False)
+        copied = copy.copy(View().test_func)
+        self.assertIs(copied(), False)
+        with mock.patch.object(View, "test_func", spec=True, return_value=True):
+            await View.as_view()(request_of(MEMBER))

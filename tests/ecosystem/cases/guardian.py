@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.http import HttpResponseForbidden
 from guardian.decorators import permission_required_or_403
 from guardian.mixins import (
     LoginRequiredMixin,
@@ -51,6 +52,36 @@ class PermissionRequired(Guardian):
         bob = site.client(site.bob)
         assert bob.get("/dracula/").status_code == 403
         assert b"<h1>Emma by Jane</h1>" in bob.get("/emma/").content
+
+
+@tried
+class CheckPermissions(Guardian):
+    what = "`PermissionRequiredMixin.check_permissions()`"
+    note = "A sync override runs in the worker thread."
+
+    def view(self, views: Any) -> Any:
+        class Page(PermissionRequiredMixin, views.DetailView):
+            model = Book
+            template_name = "ecosystem/page.html"
+            permission_required = "ecosystem.view_book"
+            return_403 = True
+
+            def check_permissions(self, request: Any) -> Any:
+                # A user's own rule, before the package's.
+                if Book.objects.filter(slug=self.kwargs["slug"], owner="bob").exists():
+                    return HttpResponseForbidden("private")
+                return super().check_permissions(request)
+
+        return Page
+
+    def visits(self, site: Site) -> None:
+        for book in (site.emma, site.persuasion):
+            assign_perm("ecosystem.view_book", site.bob, book)
+        bob = site.client(site.bob)
+        assert bob.get("/persuasion/").content == b"private"
+        assert bob.get("/dracula/").status_code == 403
+        assert b"<h1>Emma by Jane</h1>" in bob.get("/emma/").content
+        assert site.client().get("/emma/").status_code == 403
 
 
 @tried
