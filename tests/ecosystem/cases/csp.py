@@ -63,5 +63,4 @@ class CspExempt(Policy):
 class CspAround(Csp):
     what = "`csp` around the view"
     in_urlconf = True
-    refused = "'coroutine' object has no attribute '_csp_config'"
-    note = "It is sync, and around an async view; put it on `dispatch`."
+    note = "Sync: a view with an `async def` handler needs it on `dispatch`."

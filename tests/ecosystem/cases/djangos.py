@@ -50,7 +50,6 @@ from tests.ecosystem.trying import Decorated, Site, tried
 AUSER = (
     "Django's async way to the user takes three hops more; on `dispatch` all is one."
 )
-UNAWAITED = "It returned an unawaited coroutine instead"
 
 
 def both(what: str, **around: Any) -> Callable[[type[Decorated]], type[Decorated]]:
@@ -437,8 +436,7 @@ class Transaction(Decorated):
 
 @both(
     "`transaction.atomic`",
-    refused=UNAWAITED,
-    note="It is sync, and around an async view; put it on `dispatch`.",
+    note="Sync: a view with an `async def` handler needs it on `dispatch`.",
 )
 class Atomic(Transaction):
     pass

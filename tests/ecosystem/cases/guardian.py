@@ -118,5 +118,4 @@ class PermissionDecorator(Decorated):
 class PermissionDecoratorAround(PermissionDecorator):
     what = "`permission_required` around the view"
     in_urlconf = True
-    refused = "It returned an unawaited coroutine instead"
-    note = "It is sync, and around an async view; put it on `dispatch`."
+    note = "Sync: a view with an `async def` handler needs it on `dispatch`."
