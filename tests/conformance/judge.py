@@ -26,9 +26,16 @@ ALWAYS_OURS = {
     "View.options",
     "ProcessFormView.post",
     "BaseDeleteView.post",
+    # They may save by async methods of forms and models.
+    "FormMixin.form_valid",
+    "ModelFormMixin.form_valid",
+    "BaseDeleteView.form_valid",
+    "DeletionMixin.delete",
+    # It is known at run time what is formatted into the URL.
+    "RedirectView.get_redirect_url",
     *(
         f"RedirectView.{method}"
-        for method in ("head", "post", "options", "delete", "put", "patch")
+        for method in ("get", "head", "post", "options", "delete", "put", "patch")
     ),
 }
 # Functions of Django's views that have no twin, and why.
