@@ -9,12 +9,13 @@ letting everyone in.
 
 from __future__ import annotations
 
+import functools
 import inspect
 import sys
 from collections.abc import Awaitable, Coroutine, Generator, Iterator
 from dataclasses import dataclass
 from importlib import import_module
-from types import CoroutineType
+from types import CoroutineType, FunctionType
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
@@ -177,18 +178,17 @@ class _Guarded:
 class _Unawaited(Coroutine[Any, Any, Any]):
     """A coroutine for who awaits it, and an error for who asks if it is true."""
 
-    def __init__(self, verdict: Any, view: Any, name: str) -> None:
-        self._verdict, self._view, self._name = verdict, view, name
+    def __init__(self, verdict: Any, view: Any, name: str, owner: type | None) -> None:
+        self.verdict, self.view, self.name, self.owner = verdict, view, name, owner
         is_coroutine = isinstance(verdict, Coroutine)
         self._coroutine = verdict if is_coroutine else _awaited(verdict)
 
     def __bool__(self) -> bool:
-        self._coroutine.close()
-        raise _denied(self._verdict, self._view, self._name)
+        raise _denied(self, self.view, self.name)
 
     def __await__(self) -> Generator[Any, Any, Any]:
-        awaited: Generator[Any, Any, Any] = self._coroutine.__await__()
-        return awaited
+        result = yield from self._coroutine.__await__()
+        return checked(result, self.view, self.name, self.owner)
 
     def send(self, value: Any) -> Any:
         return self._coroutine.send(value)
@@ -223,7 +223,7 @@ def checked(
     if gives_test and callable(verdict):
         return _Guarded(verdict, tests_of(view, verdict)[-1], view)
     if isinstance(verdict, Awaitable) and loop_is_running():
-        return _Unawaited(verdict, view, name)
+        return _Unawaited(verdict, view, name, owner)
     if _has_to_be_awaited(verdict):
         raise _denied(verdict, view, name, owner=owner)
     return verdict
@@ -263,6 +263,10 @@ def _has_to_be_awaited(verdict: Any) -> bool:
 def _denied(
     verdict: Any, view: Any, *names: str, owner: type | None = None
 ) -> ImproperlyConfigured:
+    if isinstance(verdict, _Unawaited):
+        verdict.close()
+        view, names, owner = verdict.view, (verdict.name,), verdict.owner
+        verdict = verdict.verdict
     if isinstance(verdict, CoroutineType):
         verdict.close()
     cls = view if isinstance(view, type) else type(view)
@@ -314,6 +318,30 @@ def add_guards(cls: type) -> None:
             continue
         guard = Guard(cls, name, own) if name in vars(cls) else Guard(cls, name)
         setattr(cls, name, guard)
+    for name in GUARDED:
+        aname = HOOKS.get(name, f"a{name}")
+        function = vars(cls).get(aname)
+        if (
+            isinstance(function, FunctionType)
+            and iscoroutinefunction(function)
+            and mark_of(function) is None
+            # An attribute that functools.wraps() copies, so it has to be its own.
+            and getattr(function, "_guarded", None) is not function
+        ):
+            setattr(cls, aname, _guarded(cls, aname, function))
+
+
+def _guarded(cls: type, aname: str, function: Any) -> Any:
+    """An async check whose awaited result is checked, for `super()` as well."""
+
+    @functools.wraps(function)
+    async def guarded(self: Any, /, *args: Any, **kwargs: Any) -> Any:
+        result = await function(self, *args, **kwargs)
+        gives_test = aname == "aget_test_func"
+        return checked(result, self, aname, cls, gives_test=gives_test)
+
+    guarded._guarded = guarded  # type: ignore[attr-defined]  # our mark
+    return guarded
 
 
 def pairs(cls: type) -> Iterator[tuple[str, str, type]]:
