@@ -9,8 +9,8 @@ from importlib import import_module
 
 from django.views import generic
 
-from django_async_cbv.hooks import Twin, plan_of
-from django_async_cbv.registry import mark_of
+from django_async_cbv.core.hooks import mark_of
+from django_async_cbv.core.twins import Twin, plan_of
 from django_async_cbv.views import _formsets
 
 # In every view.

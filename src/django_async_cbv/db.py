@@ -31,7 +31,7 @@ from django.db.transaction import TransactionManagementError
 from django.dispatch import receiver
 
 from .async_backend import AsyncTransaction, has_async_connection
-from .sync import (
+from .core.threads import (
     executor_in_use,
     run_apart,
     run_sync,

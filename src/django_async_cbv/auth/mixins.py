@@ -9,10 +9,10 @@ from django.contrib.auth import mixins
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
 
-from ..flow import Body, Call, call, respond
-from ..guards import tests_of, truth
-from ..hooks import Twins, after, twin
-from ..registry import SUPER
+from ..core.flow import Body, Call, call, respond
+from ..core.guards import tests_of, truth
+from ..core.hooks import SUPER
+from ..core.twins import Twins, after, twin
 from ..views import _handlers as handler
 
 if TYPE_CHECKING:

@@ -16,9 +16,9 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import resolve_url
 from django.utils.translation import gettext as _
 
-from ..flow import Body, call, respond
-from ..hooks import Twins, twin
-from ..registry import SUPER
+from ..core.flow import Body, call, respond
+from ..core.hooks import SUPER
+from ..core.twins import Twins, twin
 from ..views import AsyncContextMixin, AsyncFormView, AsyncTemplateView
 from ..views import _handlers as handler
 

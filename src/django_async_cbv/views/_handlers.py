@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..hooks import handler
+from ..core.twins import handler
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Protocol, TypeVar
 
-    from .._types import Async, Either, Factory, Sync
+    from ..core.typing import Async, Either, Factory, Sync
 
     _T_co = TypeVar("_T_co", covariant=True)
 

@@ -10,16 +10,16 @@ from django.forms import models as model_forms
 from django.http import HttpRequest, HttpResponse
 from django.views.generic import edit
 
-from ..flow import Body, call, respond
-from ..forms import (
+from ..core.flow import Body, call, respond
+from ..core.hooks import SUPER
+from ..core.twins import Twins, after, twin, twin_or_hook
+from ..core.validation import (
     call_and_await,
     deletion_is_waited_for,
     prepare_instance,
     saved,
     validate,
 )
-from ..hooks import Twins, after, twin, twin_or_hook
-from ..registry import SUPER
 from . import _handlers as handler
 from ._generic import _F, _M, _DeleteF, _ModelF, subscriptable
 from ._plain import has_plain_success_url

@@ -22,11 +22,11 @@ from django.http import (
 )
 from django.utils.decorators import classonlymethod
 
-from ..flow import Body, call, respond
-from ..forms import call_and_await, saved, validate
-from ..hooks import Twins, after, twin, twin_or_hook
-from ..refusals import refuse
-from ..registry import SUPER, is_descriptor
+from ..core.flow import Body, call, respond
+from ..core.hooks import SUPER, is_descriptor
+from ..core.problems import refuse
+from ..core.twins import Twins, after, twin, twin_or_hook
+from ..core.validation import call_and_await, saved, validate
 from . import _formsets as formsets
 from . import _handlers as handler
 from ._generic import _M, _ModelF, subscriptable

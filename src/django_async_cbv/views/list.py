@@ -12,9 +12,9 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 from django.views.generic import list as django_list
 
-from ..flow import Body, Call, call
-from ..hooks import twin, twin_or_hook
-from ..registry import SUPER
+from ..core.flow import Body, Call, call
+from ..core.hooks import SUPER
+from ..core.twins import twin, twin_or_hook
 from . import _handlers as handler
 from ._generic import _M, subscriptable
 from ._plain import has_plain_object_list, has_plain_paginator, has_plain_queryset

@@ -9,7 +9,7 @@ from types import FunctionType, MappingProxyType
 from typing import Any
 
 from .guards import GUARDED
-from .registry import (
+from .hooks import (
     HOOKS,
     SUPER,
     TWINS,

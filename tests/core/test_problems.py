@@ -23,8 +23,8 @@ from django.views.generic import CreateView, FormView, ListView
 from django.views.generic.base import ContextMixin
 
 from django_async_cbv import checks
+from django_async_cbv.core.problems import overlooked, problems, waits
 from django_async_cbv.messages import AsyncSuccessMessageMixin
-from django_async_cbv.refusals import overlooked, problems, waits
 from django_async_cbv.views import (
     AsyncContextMixin,
     AsyncCreateView,

@@ -18,10 +18,10 @@ from django.urls import get_callable, get_resolver
 from django.utils.module_loading import import_string
 from django.views.generic.base import View
 
-from .hooks import Twins
-from .refusals import Problem, where, where_written
-from .registry import is_async_function, is_library
-from .views import AsyncView
+from ..core.hooks import is_async_function, is_library
+from ..core.problems import Problem, where, where_written
+from ..core.twins import Twins
+from ..views import AsyncView
 
 __all__ = [
     "VERDICTS",

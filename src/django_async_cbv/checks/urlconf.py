@@ -13,11 +13,12 @@ from django.core import checks
 from django.urls import URLPattern, URLResolver, get_resolver
 from django.views.generic.base import View
 
-from .callers import is_installed
-from .hooks import Twins
-from .refusals import Problem, overlooked, problems, waits
-from .registry import is_library
-from .unguarded import (
+from ..core.callers import is_installed
+from ..core.hooks import is_library
+from ..core.problems import Problem, overlooked, problems, waits
+from ..core.twins import Twins
+from ..views import AsyncView
+from .views import (
     called_by_sync_code,
     not_atomic,
     sync_middleware,
@@ -26,7 +27,6 @@ from .unguarded import (
     unvalidated,
     unvalidated_by_admin,
 )
-from .views import AsyncView
 
 __all__ = ["check_imported_views", "check_views", "imported_views"]
 

@@ -41,8 +41,7 @@ from .guards import (
     is_passed_on,
     pairs,
 )
-from .plan import Plan, Sources
-from .registry import (
+from .hooks import (
     ANAMES,
     HOOKS,
     TWINS,
@@ -59,10 +58,11 @@ from .registry import (
     settle,
     slot,
 )
-from .sync import loop_is_running, wait_for
+from .plan import Plan, Sources
+from .threads import loop_is_running, wait_for
 
 if TYPE_CHECKING:
-    from ._types import TwinDecorator
+    from .typing import TwinDecorator
 
 __all__ = [
     "Entry",

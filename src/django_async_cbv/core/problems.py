@@ -15,9 +15,7 @@ from django.views.generic.edit import FormMixin
 
 from .callers import expects_awaitable, is_called, is_installed
 from .guards import GUARDED, MIXINS, is_passed_on, pairs
-from .hooks import Twins, plan_of
-from .plan import Plan
-from .registry import (
+from .hooks import (
     ANAMES,
     HOOKS,
     SUPER,
@@ -30,7 +28,9 @@ from .registry import (
     mark_at,
     mark_of,
 )
-from .tail import passes_on
+from .plan import Plan
+from .tailcalls import passes_on
+from .twins import Twins, plan_of
 
 __all__ = [
     "Problem",

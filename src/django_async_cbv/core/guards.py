@@ -21,7 +21,7 @@ from typing import Any
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.core.exceptions import ImproperlyConfigured
 
-from .registry import (
+from .hooks import (
     HOOKS,
     Bridge,
     StandIn,
@@ -29,7 +29,7 @@ from .registry import (
     is_library,
     mark_of,
 )
-from .sync import loop_is_running
+from .threads import loop_is_running
 
 __all__ = [
     "GUARDED",
@@ -381,7 +381,7 @@ def import_auth_hooks(cls: type) -> None:
 
     Only then is `async def ahas_permission()` known for an override, and awaited.
     """
-    ours = f"{__package__}.auth.mixins"
+    ours = f"{__package__.partition('.')[0]}.auth.mixins"
     if (
         ours not in sys.modules
         and "django.contrib.auth.views" in sys.modules

@@ -17,8 +17,8 @@ from typing import Any, ClassVar, NoReturn, TypeAlias, TypeVar
 
 from asgiref.sync import iscoroutinefunction
 
-from .sync import loop_is_running, run_sync, run_to_the_end, wait_for
-from .tail import only_passed_on
+from .tailcalls import only_passed_on
+from .threads import loop_is_running, run_sync, run_to_the_end, wait_for
 
 __all__ = [
     "Body",

@@ -23,8 +23,7 @@ from django.views.generic import list as django_list
 from django_async_cbv import messages, views
 from django_async_cbv.auth import mixins as async_access
 from django_async_cbv.auth import views as async_auth
-from django_async_cbv.hooks import Twin, plan_of
-from django_async_cbv.registry import (
+from django_async_cbv.core.hooks import (
     HOOKS,
     SUPER,
     TWINS,
@@ -32,6 +31,7 @@ from django_async_cbv.registry import (
     Override,
     mark_of,
 )
+from django_async_cbv.core.twins import Twin, plan_of
 from django_async_cbv.views import _formsets
 
 # Django's modules, each with where our classes of the same names are.
