@@ -145,7 +145,9 @@ def checked(urlpatterns: list[Any], imported: list[type] | None = None) -> str:
     are left out.
     """
     said = io.StringIO()
-    views = mock.patch.object(checks.urlconf, "imported_views", return_value=imported or [])
+    views = mock.patch.object(
+        checks.urlconf, "imported_views", return_value=imported or []
+    )
     with routed(urlpatterns), views:
         try:
             call_command("check", stdout=said, stderr=said, no_color=True)

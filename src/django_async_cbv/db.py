@@ -31,8 +31,8 @@ from django.db.transaction import TransactionManagementError
 from django.dispatch import receiver
 
 from .async_backend import AsyncTransaction, has_async_connection
+from .core.executors import executor_in_use
 from .core.threads import (
-    executor_in_use,
     run_apart,
     run_sync,
     run_to_the_end,

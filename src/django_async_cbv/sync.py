@@ -1,5 +1,347 @@
 """Run sync code from the event loop, and wait for async code in a worker thread."""
 
-from .core.threads import iterate, run_sync, to_async, wait_for
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import inspect
+import itertools
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    Callable,
+    Coroutine,
+    Generator,
+    Iterable,
+    Iterator,
+)
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from types import TracebackType
+from typing import Any, Generic, ParamSpec, TypeVar, overload
+
+from asgiref.sync import (
+    iscoroutinefunction,
+)
+from django.db import transaction
+from django.db.models import QuerySet
+from django.db.models.manager import BaseManager
+from django.db.models.query import RawQuerySet
+from django.db.transaction import Atomic
+
+from .core.steps import Driven
+from .core.threads import run_sync, wait_for
 
 __all__ = ["iterate", "run_sync", "to_async", "wait_for"]
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+_T = TypeVar("_T")
+
+# As many items as iterate() takes in one hop. Rows in smaller batches than Django
+# fetches from the database: the objects of more of them are out of the processor's
+# cache, and looked at by the garbage collector, before anybody has used them.
+ITEMS = 100
+ROWS = 500
+FETCHED = 2000
+
+
+def iterate(
+    iterable: Iterable[_T] | AsyncIterable[_T], chunk_size: int | None = None
+) -> AsyncGenerator[_T, None]:
+    """
+    Iterate over any sync iterable, or a QuerySet, with `async for`.
+
+    The items are taken in the request's worker, `chunk_size` at a time: one hop
+    a batch, and no more than a batch in memory. A QuerySet that has not been
+    evaluated is read by its iterator(), with a server-side cursor where the
+    database has them: 2,000 rows are fetched at a time, as Django does it, and
+    500 make a batch. Others take 100. An async iterable is iterated over as it
+    is, without a hop.
+
+    What the iterable raises is raised after the items before it. Left early,
+    cancelled, or abandoned, a generator or cursor is closed in the thread that
+    opened it, for one hop more; at once where you use contextlib.aclosing().
+
+    Raise ValueError for a `chunk_size` below 1, TypeError for what can't be
+    iterated over.
+    """
+    if chunk_size is not None and chunk_size < 1:
+        raise ValueError(f"chunk_size must be 1 or more, not {chunk_size!r}.")
+    if isinstance(iterable, QuerySet) and iterable._result_cache is None:
+        rows: QuerySet[Any] = iterable
+        fetched = chunk_size or FETCHED
+        return _batches(lambda: rows.iterator(chunk_size=fetched), chunk_size or ROWS)
+    raw: Any = iterable
+    # One that prefetches has to have all its rows at once, as Django's has.
+    if isinstance(iterable, RawQuerySet) and not raw._prefetch_related_lookups:
+        return _batches(raw.iterator, chunk_size or ROWS)
+    # A QuerySet is async iterable as well, and would make hops of its own.
+    if isinstance(iterable, QuerySet | RawQuerySet):
+        return _batches(iterable.__iter__, chunk_size or ROWS)
+    if isinstance(iterable, AsyncIterable):
+        return _passed_on(iterable)
+    if isinstance(iterable, BaseManager):
+        raise TypeError(f"{iterable!r} can't be iterated over: use its all().")
+    # iter() takes what has a __getitem__() as well.
+    anything: Any = iterable
+    if not (isinstance(anything, Iterable) or hasattr(type(anything), "__getitem__")):
+        raise TypeError(f"{anything!r} can't be iterated over.")
+    return _batches(lambda: iter(anything), chunk_size or ITEMS)
+
+
+async def _passed_on(iterable: AsyncIterable[_T]) -> AsyncGenerator[_T, None]:
+    iterator = iterable.__aiter__()
+    try:
+        async for item in iterator:
+            yield item
+    finally:
+        if isinstance(iterator, AsyncGenerator):
+            await iterator.aclose()
+
+
+async def _batches(
+    begin: Callable[[], Iterator[_T]], size: int
+) -> AsyncGenerator[_T, None]:
+    iterator: Iterator[_T] | None = None
+    driven = Driven()
+
+    def take() -> tuple[list[_T], Exception | None]:
+        nonlocal iterator
+        batch: list[_T] = []
+        try:
+            if iterator is None:
+                iterator = begin()
+            # Not list(): what came before an error is to be kept.
+            batch.extend(itertools.islice(iterator, size))
+        except Exception as error:  # noqa: BLE001 - for the caller, in its turn
+            return batch, error
+        return batch, None
+
+    def close() -> None:
+        # A request's thread that is gone took its connections with it.
+        if driven.is_at_home:
+            close_iterator = getattr(iterator, "close", None)
+            if close_iterator is not None:
+                close_iterator()
+
+    ended = False
+    try:
+        while not ended:
+            batch, error = await driven.run(take)
+            ended = error is not None or len(batch) < size
+            for item in batch:
+                yield item
+            # Not held while the next ones are made.
+            batch = item = None  # type: ignore[assignment]
+            if error is not None:
+                try:
+                    raise error
+                finally:
+                    del error
+    finally:
+        if not ended:
+            await driven.run_last_to_the_end(close)
+
+
+@overload
+def to_async(
+    sync: AbstractContextManager[_T, Any], /, *, chunk_size: int | None = None
+) -> AbstractAsyncContextManager[_T]: ...
+@overload
+def to_async(  # type: ignore[overload-overlap]  # the last one is for all the rest
+    sync: Callable[_P, Generator[_T, Any, Any]], /, *, chunk_size: int | None = None
+) -> Callable[_P, AsyncGenerator[_T, None]]: ...
+@overload
+def to_async(  # type: ignore[overload-overlap]  # the last one is for all the rest
+    sync: Callable[_P, AbstractContextManager[_T, Any]],
+    /,
+    *,
+    chunk_size: int | None = None,
+) -> Callable[_P, AbstractAsyncContextManager[_T]]: ...
+@overload
+def to_async(
+    sync: Callable[_P, Coroutine[Any, Any, _R]], /, *, chunk_size: int | None = None
+) -> Callable[_P, Coroutine[Any, Any, _R]]: ...
+@overload
+def to_async(
+    sync: Callable[_P, _R], /, *, chunk_size: int | None = None
+) -> Callable[_P, Coroutine[Any, Any, _R]]: ...
+@overload
+def to_async(
+    sync: None = None, /, *, chunk_size: int | None = None
+) -> Callable[[Callable[_P, Generator[_T, Any, Any]]], Any]: ...
+def to_async(sync: Any = None, /, *, chunk_size: int | None = None) -> Any:
+    """
+    Make an async version of something sync, as a decorator or an adapter.
+
+    - A function, method, functools.partial or other callable: a coroutine
+      function, which runs it in the request's worker, in one hop.
+    - A generator function: an async generator function, read in batches of
+      `chunk_size` (100 if None), as by iterate().
+    - A @contextmanager function, or a class of context managers: a function
+      that gives an async context manager.
+    - A context manager: an async one. It is entered and left in the worker,
+      one hop each, and left even when cancelled.
+    - What is async already: itself.
+
+    Raise TypeError for what is none of these; for an iterable use iterate().
+    """
+    if sync is None:
+        return functools.partial(to_async, chunk_size=chunk_size)
+    _refuse_atomic(sync)
+    if isinstance(sync, staticmethod | classmethod):
+        return type(sync)(to_async(sync.__func__, chunk_size=chunk_size))
+    if _is_async(sync):
+        return sync
+    if _is_context_manager(type(sync)):
+        return _AsyncContext(lambda: sync)
+    if not callable(sync):
+        hint = ": use iterate()" if isinstance(sync, Iterable) else ""
+        raise TypeError(f"{sync!r} is not a function or a context manager{hint}.")
+
+    adapter: Callable[..., Any]
+    function = _innermost(sync)
+    if isinstance(function, type):
+        gives_context = _is_context_manager(function)
+    else:
+        gives_context = getattr(function, "__code__", None) is _CONTEXT_MANAGER
+    if gives_context:
+
+        def adapter(*args: Any, **kwargs: Any) -> Any:
+            return _AsyncContext(functools.partial(sync, *args, **kwargs))
+
+    elif inspect.isgeneratorfunction(function):
+
+        async def adapter(*args: Any, **kwargs: Any) -> Any:
+            begin = functools.partial(sync, *args, **kwargs)
+            async with contextlib.aclosing(
+                _batches(begin, chunk_size or ITEMS)
+            ) as items:
+                async for item in items:
+                    yield item
+
+    else:
+
+        async def adapter(*args: Any, **kwargs: Any) -> Any:
+            return await run_sync(sync, *args, **kwargs)
+
+    if isinstance(sync, functools.partial):
+        return functools.update_wrapper(adapter, function)
+    return functools.update_wrapper(adapter, sync)
+
+
+def _refuse_atomic(sync: Any) -> None:
+    """Raise TypeError for transaction.atomic(), which knows threads, not tasks."""
+    if isinstance(sync, Atomic) or _innermost(sync) is transaction.atomic:
+        raise TypeError(
+            "to_async() takes no transaction.atomic(): tasks that run at the same time "
+            "would share one transaction, and lose each other's rows. Use "
+            "`async with aatomic():` from django_async_cbv.db."
+        )
+
+
+# What each function that @contextmanager makes runs, or @asynccontextmanager.
+_CONTEXT_MANAGER = contextlib.contextmanager(iter).__code__
+_ASYNC_CONTEXT_MANAGER = contextlib.asynccontextmanager(aiter).__code__
+
+
+def _innermost(function: Any) -> Any:
+    """The function that a call comes to, behind partials, methods and __call__()."""
+    while True:
+        if isinstance(function, functools.partial):
+            function = function.func
+        elif inspect.ismethod(function):
+            function = function.__func__
+        elif inspect.isfunction(function) or isinstance(function, type):
+            return function
+        else:
+            # Of the class: what an instance has is not what a call of it runs.
+            method = inspect.getattr_static(type(function), "__call__", None)
+            return method if inspect.isfunction(method) else function
+
+
+def _is_context_manager(cls: type) -> bool:
+    return hasattr(cls, "__enter__") and hasattr(cls, "__exit__")
+
+
+def _is_async(value: Any) -> bool:
+    function = _innermost(value)
+    if isinstance(function, type):
+        return hasattr(function, "__aenter__")
+    return (
+        iscoroutinefunction(value)
+        or iscoroutinefunction(function)
+        or inspect.isasyncgenfunction(function)
+        or getattr(function, "__code__", None) is _ASYNC_CONTEXT_MANAGER
+        or hasattr(type(value), "__aenter__")
+        or isinstance(value, AsyncIterable)
+    )
+
+
+class _AsyncContext(AbstractAsyncContextManager[_T], Generic[_T]):
+    """An async context manager around sync ones, entered and left in the worker."""
+
+    def __init__(self, make: Callable[[], AbstractContextManager[_T]]) -> None:
+        self._make = make
+        self._entered: list[_Entered[_T]] = []
+
+    async def __aenter__(self) -> _T:
+        entered: _Entered[_T] = _Entered(self._make)
+        try:
+            value = await entered.driven.run_first_to_the_end(entered.enter)
+        except asyncio.CancelledError as cancelled:
+            if entered.is_entered:
+                await entered.leave(type(cancelled), cancelled, None)
+            raise
+        self._entered.append(entered)
+        return value
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool | None:
+        # One object may be entered by several tasks.
+        task = asyncio.current_task()
+        own = [entered for entered in self._entered if entered.task is task]
+        entered = (own or self._entered)[-1]
+        self._entered.remove(entered)
+        return await entered.leave(kind, error, traceback)
+
+
+class _Entered(Generic[_T]):
+    """A context manager between its two steps."""
+
+    def __init__(self, make: Callable[[], AbstractContextManager[_T]]) -> None:
+        self._make = make
+        self._manager: AbstractContextManager[_T] | None = None
+        self.driven = Driven()
+        self.task = asyncio.current_task()
+        self.is_entered = False
+
+    def enter(self) -> _T:
+        self._manager = self._make()
+        value = self._manager.__enter__()
+        self.is_entered = True
+        return value
+
+    async def leave(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool | None:
+        manager: Any = self._manager
+
+        def leave() -> bool | None:
+            if not self.driven.is_at_home:
+                raise RuntimeError(
+                    f"{manager!r} outlived the request that it was entered in, whose "
+                    "thread is gone: it can't be left in another one."
+                )
+            left: bool | None = manager.__exit__(kind, error, traceback)
+            return left
+
+        return await self.driven.run_last_to_the_end(leave)

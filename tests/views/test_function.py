@@ -38,7 +38,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.generic import TemplateView
 
-from django_async_cbv.checks.views import not_atomic
+from django_async_cbv.checks.urlconf import not_atomic
 from django_async_cbv.core.hooks import HOOKS
 from django_async_cbv.core.threads import loop_is_running
 from django_async_cbv.sync import run_sync

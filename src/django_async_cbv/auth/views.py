@@ -16,11 +16,11 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import resolve_url
 from django.utils.translation import gettext as _
 
+from ..core import handlers as handler
 from ..core.flow import Body, call, respond
 from ..core.hooks import SUPER
 from ..core.twins import Twins, twin
 from ..views import AsyncContextMixin, AsyncFormView, AsyncTemplateView
-from ..views import _handlers as handler
 
 if TYPE_CHECKING:
     from django.contrib.auth.base_user import AbstractBaseUser

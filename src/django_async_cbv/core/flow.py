@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import functools
 import inspect
-import threading
 from collections.abc import Callable, Generator
 from types import CoroutineType, MethodType
 from typing import Any, ClassVar, NoReturn, TypeAlias, TypeVar
@@ -18,7 +17,13 @@ from typing import Any, ClassVar, NoReturn, TypeAlias, TypeVar
 from asgiref.sync import iscoroutinefunction
 
 from .tailcalls import only_passed_on
-from .threads import loop_is_running, run_sync, run_to_the_end, wait_for
+from .threads import (
+    loop_is_running,
+    run_sync,
+    run_to_the_end,
+    wait_for,
+    worker,
+)
 
 __all__ = [
     "Body",
@@ -136,18 +141,9 @@ def _nothing() -> None:
 _HERE = Call(_nothing, is_sync=True)
 
 
-class _Worker(threading.local):
-    """How many flows this thread is working for, one inside the other."""
-
-    depth = 0
-
-
-_worker = _Worker()
-
-
 def is_in_flow() -> bool:
     """Whether a view, or a hook, of ours runs further up in this thread's stack."""
-    return bool(_worker.depth)
+    return bool(worker.flows)
 
 
 class Flow:
@@ -242,11 +238,11 @@ class Flow:
 
     def _work(self) -> None:
         """Go on in this worker thread until the end or something to await."""
-        _worker.depth += 1
+        worker.flows += 1
         try:
             self._advance(on_loop=False)
         finally:
-            _worker.depth -= 1
+            worker.flows -= 1
 
     def _advance(self, *, on_loop: bool) -> None:  # noqa: PLR0912, PLR0915 - a table
         """Go on until the end, or a call that this side can't make."""
@@ -433,6 +429,6 @@ def finish(first: Call, *, as_coroutine: bool = False) -> Any:
     async function.
     """
     flow = Flow(_only(first))
-    if loop_is_running() or (as_coroutine and not _worker.depth):
+    if loop_is_running() or (as_coroutine and not worker.flows):
         return flow.run()
     return flow.enter()

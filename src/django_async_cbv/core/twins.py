@@ -249,7 +249,7 @@ def handler(
     View.dispatch()) it gives the response. `calls` is None where what is called
     is known at run time only: then the body always runs. `always`: it does in any
     case, as it has more to do than Django's. What a type checker sees of it is
-    said in views/_handlers.py, for each name.
+    said in handlers.py, for each name.
     """
 
     def decorate(method: Any) -> Any:

@@ -10,6 +10,7 @@ from django.forms import models as model_forms
 from django.http import HttpRequest, HttpResponse
 from django.views.generic import edit
 
+from ..core import handlers as handler
 from ..core.flow import Body, call, respond
 from ..core.hooks import SUPER
 from ..core.twins import Twins, after, twin, twin_or_hook
@@ -20,7 +21,6 @@ from ..core.validation import (
     saved,
     validate,
 )
-from . import _handlers as handler
 from ._generic import _F, _M, _DeleteF, _ModelF, subscriptable
 from ._plain import has_plain_success_url
 from ._saves import redirect

@@ -22,13 +22,13 @@ from django.http import (
 )
 from django.utils.decorators import classonlymethod
 
+from ..core import handlers as handler
 from ..core.flow import Body, call, respond
 from ..core.hooks import SUPER, is_descriptor
 from ..core.problems import refuse
 from ..core.twins import Twins, after, twin, twin_or_hook
 from ..core.validation import call_and_await, saved, validate
 from . import _formsets as formsets
-from . import _handlers as handler
 from ._generic import _M, _ModelF, subscriptable
 from ._plain import has_plain_success_url
 from ._saves import join_saves, redirect, save_formset
