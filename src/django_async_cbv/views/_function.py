@@ -20,8 +20,8 @@ from ..core.flow import Body, Flow, call, respond
 from ..core.hooks import mark_of, names_read, pristine
 from ..core.problems import refuse_attributes
 from ..core.threads import loop_is_running, run_to_the_end
+from ..core.transactions import WorkerBlock, end_request, request_blocks
 from ..core.twins import adopt, plan_of
-from ..db import WorkerBlock, end_request, request_blocks
 
 __all__ = ["ViewFunction", "around"]
 
