@@ -28,6 +28,7 @@ ORDER = [
     "core.steps",
     "core.transactions",
     "core.tailcalls",
+    "core.marks",
     "core.flow",
     "core.validation",
     "core.typing",

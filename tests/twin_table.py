@@ -9,7 +9,7 @@ from importlib import import_module
 
 from django.views import generic
 
-from django_async_cbv.core.hooks import mark_of
+from django_async_cbv.core.marks import mark_of
 from django_async_cbv.core.twins import Twin, plan_of
 from django_async_cbv.views import _formsets
 
@@ -83,7 +83,7 @@ def called(cls: type, twin: Twin) -> str:
 
 def purpose(twin: Twin) -> str:
     """The docstring's first sentence, without the part that the table tells."""
-    summary = (inspect.getdoc(twin.entry) or "").partition("\n\n")[0]
+    summary = (inspect.getdoc(twin.wrapper) or "").partition("\n\n")[0]
     return re.sub(r"[;,] (the )?twin\b.*|[.:]$", "", " ".join(summary.split()))
 
 

@@ -267,11 +267,11 @@ class Overrider:
 
 def count_lifting() -> None:
     """Count what a call of each twin comes to."""
-    from django_async_cbv.core import hooks, twins
+    from django_async_cbv.core import hooks
 
     for made in hooks.TWINS.values():
         made.body = counted_body(made.body, made.function.__qualname__)
-    step = twins.Twin.step
+    step = hooks.Hook.resolve
 
     def counted_step(self, view, args, kwargs):
         tests = report.reached.setdefault(self.function.__qualname__, [])
@@ -284,7 +284,7 @@ def count_lifting() -> None:
             report.unlifted[self.function.__qualname__] += 1
         return result
 
-    twins.Twin.step = counted_step
+    hooks.Hook.resolve = counted_step
 
 
 def counted_body(body: Any, name: str) -> Any:

@@ -12,10 +12,11 @@ import functools
 import inspect
 from collections.abc import Callable, Generator
 from types import CoroutineType, MethodType
-from typing import Any, ClassVar, NoReturn, TypeAlias, TypeVar
+from typing import Any, NoReturn, TypeAlias, TypeVar
 
 from asgiref.sync import iscoroutinefunction
 
+from .marks import carried_mark, is_in_a_slot
 from .tailcalls import only_passed_on
 from .threads import (
     loop_is_running,
@@ -29,11 +30,9 @@ __all__ = [
     "Body",
     "Call",
     "Flow",
-    "Mark",
     "call",
     "finish",
     "in_worker",
-    "is_bound",
     "refuse_coroutine",
     "respond",
 ]
@@ -47,7 +46,7 @@ class Call:
 
     Whoever runs the body makes the call where it belongs: an async function is
     awaited on the loop, a sync one runs in the request's worker, and one of our
-    own twins says itself what it comes to (its `_twin.step()`).
+    own functions says itself what it comes to (see Mark.resolve()).
     """
 
     __slots__ = ("args", "func", "inline", "is_sync", "kwargs", "response")
@@ -72,26 +71,6 @@ class Call:
         self.response = response
         # Known to be sync: to ask takes a microsecond, and a plan has asked before.
         self.is_sync = is_sync
-
-
-class Mark:
-    """What our functions carry as `_twin`, to be known by, and known again."""
-
-    # The classes and names that twins are defined under, and the functions of
-    # Django's that they are of: what stands there later, and is neither, is a wrapper.
-    slots: ClassVar[dict[tuple[type, str], Any]] = {}
-
-    entry: Callable[..., Any]
-    # What it stands for: Django's, or the user's.
-    function: Any
-
-    def step(self, view: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """What a call of the function comes to: a call, or a body."""
-        raise NotImplementedError
-
-    def around(self, method: Any, step: Call) -> Call:
-        """What a call comes to of something that is wrapped around the function."""
-        return step
 
 
 # What a lifted body is: it yields calls, is sent their results, returns an _R.
@@ -296,7 +275,7 @@ class Flow:
                         return
                 else:
                     value = target.func(*target.args, **target.kwargs)
-                    if isinstance(value, CoroutineType) and _is_wrapper(target.func):
+                    if isinstance(value, CoroutineType) and is_in_a_slot(target.func):
                         self.awaiting = Call(_given, (value,))
                         return
                     _settled(target, value)
@@ -384,39 +363,21 @@ async def _run(awaiting: Call | Flow) -> Any:
     return await awaiting.func(*awaiting.args, **awaiting.kwargs)
 
 
-def _resolve(step: Call) -> Call | Body[Any]:
+def _resolve(asked: Call) -> Call | Body[Any]:
     """What a call comes to: itself, or what the twin that it calls says."""
-    method: Any = step.func
+    method: Any = asked.func
     # Asked of Python's own methods alone: a proxy has those of what it stands before.
     function = method.__func__ if type(method) is MethodType else method
-    twin = getattr(function, "_twin", None)
-    if twin is None:
-        return step
-    if twin.entry is not function:
-        # functools.wraps() copies attributes, so what is wrapped around a twin
-        # carries the mark as well.
-        if isinstance(twin, Mark) and not iscoroutinefunction(method):
-            return twin.around(method, step)
-        return step
-    target: Call | Body[Any] = twin.step(method.__self__, step.args, step.kwargs)
-    return target
-
-
-def is_bound(value: Any, method: Any) -> bool:
-    """Whether a method of a view is what a class has in its `__dict__`, bound."""
-    if isinstance(value, functools.partialmethod) and isinstance(
-        method, functools.partial
-    ):
-        value, method = value.func, method.func
-    if type(method) is MethodType:
-        return method.__func__ is value
-    # wrapt binds a proxy to a view by another, and tells of which.
-    return value is method or value is getattr(method, "_self_parent", method)
-
-
-def _is_wrapper(method: Any) -> bool:
-    """Whether a method stands in a twin's place, and so gives a coroutine."""
-    return any(is_bound(vars(cls).get(name), method) for cls, name in Mark.slots)
+    mark = carried_mark(function)
+    if mark is None:
+        return asked
+    if mark.wrapper is function:
+        target = mark.resolve(method.__self__, asked.args, asked.kwargs)
+    elif iscoroutinefunction(method):
+        return asked
+    else:
+        target = mark.resolve_around(method, asked)
+    return target  # type: ignore[no-any-return]  # one of the two
 
 
 def finish(first: Call, *, as_coroutine: bool = False) -> Any:

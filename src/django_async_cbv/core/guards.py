@@ -21,14 +21,8 @@ from typing import Any
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.core.exceptions import ImproperlyConfigured
 
-from .hooks import (
-    HOOKS,
-    Bridge,
-    StandIn,
-    is_async_function,
-    is_library,
-    mark_of,
-)
+from .hooks import HOOKS, Bridge, StandIn, is_async_function, is_library
+from .marks import mark_of
 from .threads import loop_is_running
 
 __all__ = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partialmethod
@@ -10,7 +11,8 @@ from typing import Any
 
 from asgiref.sync import iscoroutinefunction
 
-from .flow import Call, Mark
+from .flow import Body, Call, in_worker
+from .marks import Mark, is_bound, mark_of
 
 __all__ = [
     "ANAMES",
@@ -19,17 +21,16 @@ __all__ = [
     "TWINS",
     "Bridge",
     "Hook",
-    "Mark",
     "Override",
     "StandIn",
     "SyncAsked",
+    "bind",
     "handler_names",
     "is_async_function",
     "is_bridge",
     "is_descriptor",
     "is_library",
     "mark_at",
-    "mark_of",
     "names_read",
     "pristine",
     "settle",
@@ -45,13 +46,6 @@ TWINS: dict[Any, Hook] = {}
 HOOKS: dict[str, str] = {}
 # The names of all twins, each with its hook's.
 ANAMES: dict[str, str] = {}
-
-
-def mark_of(function: Any) -> Mark | None:
-    """The mark of a function that is ours, None for all others."""
-    mark = getattr(function, "_twin", None)
-    # functools.wraps() copies attributes: a decorated twin is not a twin.
-    return mark if isinstance(mark, Mark) and mark.entry is function else None
 
 
 class StandIn:
@@ -110,7 +104,7 @@ def names_read(function: Any) -> set[str]:
 class Hook(Mark):
     """A hook or handler at one level of Django's views, as its twin declares it."""
 
-    entry: Callable[..., Any]
+    wrapper: Callable[..., Any]
     function: Any
     body: Callable[..., Any]
     calls: Sequence[str] | None
@@ -126,7 +120,7 @@ class Hook(Mark):
     aname: str = field(init=False)
 
     def __post_init__(self) -> None:
-        self.aname = self.entry.__name__
+        self.aname = self.wrapper.__name__
         # Not the function's own: a wrapper that stood in its place before this
         # package was imported may have any.
         private, _, rest = self.aname.partition("a")
@@ -151,24 +145,79 @@ class Hook(Mark):
             self.owner is not None and self.function.__module__ != self.owner.__module__
         )
 
+    def resolve(
+        self, view: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Call | Body[Any]:
+        """A body where the call has to be lifted, else the sync call."""
+        choice = view._choice_of(self)
+        if not self.is_handler:
+            own = vars(view).get(self.name)
+            if own is not None and not is_bridge(own):
+                return Call(own, args, kwargs)
+        if choice.lifted:
+            body = self.body(view, *args, **kwargs)
+            return in_worker(body) if choice.in_worker else body
+        if is_descriptor(choice.function):
+            return Call(
+                _call_attribute,
+                (choice.function, view, args, kwargs),
+                response=self.is_handler,
+                is_sync=True,
+            )
+        made = Call(
+            bind(choice.function, view),
+            args,
+            kwargs,
+            inline=choice.is_pure(view),
+            response=self.is_handler,
+            is_sync=choice.is_sync,
+        )
+        if choice.is_wrapper and self.is_handler:
+            return self._by_wrapper(view, made)
+        return made
+
+    def resolve_around(self, method: Any, call: Call) -> Call:
+        """A wrapper's call, if it stands where this twin was; else the user's call."""
+        if is_bound(vars(self.home).get(self.aname), method):
+            return self._by_wrapper(getattr(method, "__self__", None), call)
+        return call
+
+    def _by_wrapper(self, view: Any, call: Call) -> Call:
+        """
+        A wrapper's call, on the loop where it has to be given a coroutine.
+
+        A twin gives one. So does the dispatch() of a view whose handler is async,
+        to a wrapper that was written for Django's views. All others are given
+        a response, in the worker, as by a sync view of Django's.
+        """
+        if self.is_handler and not (
+            self.name == "dispatch" and _is_async_request(view, call)
+        ):
+            return call
+        return Call(_awaited, (call,))
+
 
 @dataclass(eq=False)
 class Override(Mark):
     """A user's own handler or dispatch(), made callable from both colours."""
 
-    entry: Callable[..., Any]
+    wrapper: Callable[..., Any]
     function: Callable[..., Any]
+
+    def resolve(self, view: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+        """The call of the user's function, of whichever colour it is."""
+        return Call(bind(self.function, view), args, kwargs, response=True)
 
 
 @dataclass(eq=False)
 class Bridge(Mark):
     """A sync hook that waits for the async override of its twin."""
 
-    entry: Callable[..., Any]
+    wrapper: Callable[..., Any]
     aname: str
     function: None = None
 
-    def step(self, view: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+    def resolve(self, view: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
         """In a body nothing has to wait: the call of the twin, which is awaited."""
         return Call(getattr(view, self.aname), args, kwargs)
 
@@ -177,12 +226,12 @@ class Bridge(Mark):
 class SyncAsked(Mark):
     """The async variant of an access check that runs a sync override of that."""
 
-    entry: Callable[..., Any]
+    wrapper: Callable[..., Any]
     function: None = None
 
-    def step(self, view: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+    def resolve(self, view: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
         """It is awaited as any coroutine function is."""
-        return Call(self.entry, (view, *args), kwargs)
+        return Call(self.wrapper, (view, *args), kwargs)
 
 
 def pristine(function: Any) -> Any:
@@ -241,3 +290,28 @@ def is_async_function(value: Any) -> bool:
 def is_library(cls: type) -> bool:
     """Whether a class is one of this package's own."""
     return cls.__module__.partition(".")[0] == __name__.partition(".")[0]
+
+
+async def _awaited(call: Call) -> Any:
+    value = call.func(*call.args, **call.kwargs)
+    return await value if inspect.isawaitable(value) else value
+
+
+def _is_async_request(view: Any, call: Call) -> bool:
+    """Whether the handler that a call of dispatch() is going to choose is async."""
+    request = call.args[0] if call.args else call.kwargs.get("request")
+    name = (getattr(request, "method", None) or "").lower()
+    return iscoroutinefunction(getattr(view, name, None))
+
+
+def bind(function: Any, view: Any) -> Any:
+    """What `view.name` would be, were `function` its class's attribute."""
+    get = getattr(type(function), "__get__", None)
+    return function if get is None else get(function, view, type(view))
+
+
+def _call_attribute(
+    descriptor: Any, view: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
+    """Call what a property gives: to ask for it may be work as well."""
+    return bind(descriptor, view)(*args, **kwargs)

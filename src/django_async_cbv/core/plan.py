@@ -21,9 +21,9 @@ from .hooks import (
     is_descriptor,
     is_library,
     mark_at,
-    mark_of,
     slot,
 )
+from .marks import mark_of
 
 __all__ = ["Choice", "Plan", "Sources"]
 
@@ -189,7 +189,7 @@ class Plan:
         for klass in reversed(self.mro[: self.place(made)]):
             own = vars(klass)
             if made.is_handler:
-                if klass is made.home or own.get(made.name) is made.entry:
+                if klass is made.home or own.get(made.name) is made.wrapper:
                     break
             elif made.aname in own and mark_at(klass, made.aname) is None:
                 break

@@ -26,8 +26,8 @@ from .hooks import (
     is_bridge,
     is_library,
     mark_at,
-    mark_of,
 )
+from .marks import mark_of
 from .plan import Plan
 from .tailcalls import passes_on
 from .twins import Twins, plan_of

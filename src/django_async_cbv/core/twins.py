@@ -24,7 +24,6 @@ in which one override would hide another of the other colour is refused.
 from __future__ import annotations
 
 import functools
-import inspect
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from types import CoroutineType, FunctionType, MethodType
@@ -32,7 +31,7 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 
-from .flow import Call, finish, in_worker, is_bound, refuse_coroutine
+from .flow import Call, finish, refuse_coroutine
 from .guards import (
     GUARDED,
     add_guards,
@@ -49,28 +48,24 @@ from .hooks import (
     Hook,
     Override,
     SyncAsked,
+    bind,
     handler_names,
-    is_bridge,
-    is_descriptor,
     is_library,
     mark_at,
     pristine,
     settle,
     slot,
 )
-from .plan import Plan, Sources
+from .plan import Choice, Plan, Sources
 from .threads import loop_is_running, wait_for
 
 if TYPE_CHECKING:
     from .typing import TwinDecorator
 
 __all__ = [
-    "Entry",
-    "Twin",
     "Twins",
     "adopt",
     "after",
-    "bind",
     "handler",
     "plan_of",
     "prepare",
@@ -83,93 +78,6 @@ _NONE: frozenset[str] = frozenset()
 _waiting: ContextVar[tuple[tuple[int, str], ...]] = ContextVar("waiting", default=())
 # An override may come back to its bridge, and end: no request does so that often.
 _TOO_DEEP = 8
-
-
-class Twin(Hook):
-    """A hook's twin: says what a call of it comes to."""
-
-    def step(self, view: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """A body where the call has to be lifted, else the sync call."""
-        names = adopt(view)
-        if not self.is_handler:
-            own = vars(view).get(self.name)
-            if own is not None and not is_bridge(own):
-                return Call(own, args, kwargs)
-        choice = plan_of(type(view)).with_own(names).choice(self)
-        if choice.lifted:
-            body = self.body(view, *args, **kwargs)
-            return in_worker(body) if choice.in_worker else body
-        if is_descriptor(choice.function):
-            return Call(
-                _call_attribute,
-                (choice.function, view, args, kwargs),
-                response=self.is_handler,
-                is_sync=True,
-            )
-        made = Call(
-            bind(choice.function, view),
-            args,
-            kwargs,
-            inline=choice.is_pure(view),
-            response=self.is_handler,
-            is_sync=choice.is_sync,
-        )
-        if choice.is_wrapper and self.is_handler:
-            return self._by_wrapper(view, made)
-        return made
-
-    def around(self, method: Any, step: Call) -> Call:
-        """A wrapper's call, if it stands where this twin was; else the user's call."""
-        if is_bound(vars(self.home).get(self.aname), method):
-            return self._by_wrapper(getattr(method, "__self__", None), step)
-        return step
-
-    def _by_wrapper(self, view: Any, step: Call) -> Call:
-        """
-        A wrapper's call, on the loop where it has to be given a coroutine.
-
-        A twin gives one. So does the dispatch() of a view whose handler is async,
-        to a wrapper that was written for Django's views. All others are given
-        a response, in the worker, as by a sync view of Django's.
-        """
-        if self.is_handler and not (
-            self.name == "dispatch" and _is_async_request(view, step)
-        ):
-            return step
-        return Call(_awaited, (step,))
-
-
-class Entry(Override):
-    """What stands for a user's handler: says what a call of it comes to."""
-
-    def step(self, view: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """The call of the user's function, of whichever colour it is."""
-        return Call(bind(self.function, view), args, kwargs, response=True)
-
-
-async def _awaited(step: Call) -> Any:
-    value = step.func(*step.args, **step.kwargs)
-    return await value if inspect.isawaitable(value) else value
-
-
-def _is_async_request(view: Any, step: Call) -> bool:
-    """Whether the handler that a call of dispatch() is going to choose is async."""
-    request = step.args[0] if step.args else step.kwargs.get("request")
-    name = (getattr(request, "method", None) or "").lower()
-    return iscoroutinefunction(getattr(view, name, None))
-
-
-def bind(function: Any, view: Any) -> Any:
-    """What `view.name` would be, were `function` its class's attribute."""
-    get = getattr(type(function), "__get__", None)
-    return function if get is None else get(function, view, type(view))
-
-
-def _call_attribute(
-    descriptor: Any, view: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> Any:
-    """Call what a property gives: to ask for it may be work as well."""
-    return bind(descriptor, view)(*args, **kwargs)
 
 
 def twin_or_hook(view: Any, name: str) -> Any:
@@ -219,7 +127,7 @@ def twin(
             return await finish(Call(bind(entry, self), args, kwargs))
 
         _register(
-            Twin(
+            Hook(
                 entry,
                 pristine(function),
                 method,
@@ -258,7 +166,7 @@ def handler(
             return finish(Call(bind(entry, self), args, kwargs, response=True))
 
         _register(
-            Twin(
+            Hook(
                 entry,
                 pristine(function),
                 method,
@@ -273,15 +181,15 @@ def handler(
     return decorate
 
 
-def _register(made: Twin) -> None:
+def _register(made: Hook) -> None:
     # What a caller gets, not how the body is run.
-    annotations = made.entry.__annotations__ = dict(made.entry.__annotations__)
+    annotations = made.wrapper.__annotations__ = dict(made.wrapper.__annotations__)
     if (returns := str(annotations.get("return"))).startswith("Body["):
         annotations["return"] = returns.removeprefix("Body[").removesuffix("]")
     if made.is_handler:
         # as_view() hands them on, to where their names mean nothing.
-        made.entry.__annotations__ = get_type_hints(made.entry)
-    made.entry._twin = made  # type: ignore[attr-defined]  # our mark
+        made.wrapper.__annotations__ = get_type_hints(made.wrapper)
+    made.wrapper._twin = made  # type: ignore[attr-defined]  # our mark
     TWINS[made.function] = made
     if not made.is_handler:
         HOOKS[made.name] = made.aname
@@ -465,7 +373,7 @@ def _override(function: Callable[..., Any]) -> Callable[..., Any]:
 
     if is_async:
         markcoroutinefunction(entry)
-    entry._twin = Entry(entry, function)  # type: ignore[attr-defined]  # our mark
+    entry._twin = Override(entry, function)  # type: ignore[attr-defined]  # our mark
     return entry
 
 
@@ -498,6 +406,10 @@ class Twins:
         if is_library(cls):
             settle(cls)
         prepare(cls)
+
+    def _choice_of(self, hook: Hook) -> Choice:
+        """What a call of a hook comes to in this very view."""
+        return plan_of(type(self)).with_own(adopt(self)).choice(hook)
 
     def __class_getitem__(cls, item: Any) -> Any:
         """Allow `AsyncListView[Book]` at run time; a user's Generic keeps `item`."""

@@ -17,7 +17,8 @@ from django.utils.deprecation import MiddlewareMixin
 from django.views.generic import base
 
 from ..core.flow import Body, Flow, call, respond
-from ..core.hooks import mark_of, names_read, pristine
+from ..core.hooks import names_read, pristine
+from ..core.marks import mark_of
 from ..core.problems import refuse_attributes
 from ..core.threads import loop_is_running, run_to_the_end
 from ..core.transactions import WorkerBlock, end_request, request_blocks
