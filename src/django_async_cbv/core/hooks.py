@@ -3,39 +3,56 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partialmethod
+from inspect import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_ITERABLE_COROUTINE
 from types import CodeType, FunctionType
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction
+from django.views.generic.base import View
 
 from .flow import Body, Call, in_worker
 from .marks import Mark, is_bound, mark_of
 
 __all__ = [
     "ANAMES",
+    "GUARDED",
     "HOOKS",
+    "NAMES_OF_MIXINS",
     "SUPER",
     "TWINS",
+    "VERDICTS",
     "Bridge",
+    "Definitions",
     "Hook",
     "Override",
     "StandIn",
     "SyncAsked",
     "bind",
     "handler_names",
+    "hooks_overridden_async",
     "is_async_function",
     "is_bridge",
     "is_descriptor",
     "is_library",
+    "is_of_a_framework",
+    "is_plainly_sync",
     "mark_at",
     "names_read",
     "pristine",
     "settle",
     "slot",
 ]
+
+# Asked by Django, django-guardian, django-braces and rules, and by mixins like them.
+VERDICTS = ("test_func", "get_test_func", "has_permission", "check_permissions")
+# Names that anybody may use: guarded only where a mixin has them beside a dispatch().
+# django-braces asks the first, django-allauth the second.
+NAMES_OF_MIXINS = ("check_membership", "is_open")
+# The methods that say who may see a view.
+GUARDED = (*VERDICTS, *NAMES_OF_MIXINS)
 
 # In `calls`: that Django's function goes on to the next definition in the MRO.
 SUPER = "super()"
@@ -279,17 +296,79 @@ def handler_names(cls: type) -> list[str]:
     return [*methods, "http_method_not_allowed", "dispatch"]
 
 
+class Definitions:
+    """Which classes of an MRO define a hook, a handler or an access check."""
+
+    def __init__(self, cls: type) -> None:
+        self._by_name: dict[str, list[type]] = {}
+        names = _names_in(cls)
+        for klass in cls.__mro__:
+            # Far faster than the `&` of a view of keys.
+            for name in names.intersection(vars(klass)):
+                self._by_name.setdefault(name, []).append(klass)
+
+    def of(self, name: str) -> Sequence[type]:
+        """The classes that define a name, in the order of the MRO."""
+        return self._by_name.get(name, ())
+
+    def names(self) -> Iterable[str]:
+        """All names that are defined."""
+        return self._by_name
+
+
+def hooks_overridden_async(cls: type) -> list[str]:
+    """The hooks that a class overrides under the name of the async variant."""
+    found: dict[str, None] = {}
+    for klass in cls.__mro__:
+        if not is_library(klass):
+            for aname in filter(ANAMES.__contains__, vars(klass)):
+                if mark_at(klass, aname) is None:
+                    found[ANAMES[aname]] = None
+    return [*found]
+
+
+# By the number of hooks, as each module that is imported adds some.
+_names: dict[int, frozenset[str]] = {}
+
+
+def _names_in(cls: type) -> frozenset[str]:
+    """The names that matter in a class: of hooks, handlers and access checks."""
+    known = _names.get(len(HOOKS))
+    if known is None:
+        checks = {*GUARDED, *(f"a{name}" for name in GUARDED)}
+        known = frozenset({*HOOKS, *ANAMES, *handler_names(View), *checks})
+        _names[len(HOOKS)] = known
+    handlers = handler_names(cls)
+    return known if known.issuperset(handlers) else known.union(handlers)
+
+
+_ASYNC = CO_COROUTINE | CO_ITERABLE_COROUTINE | CO_ASYNC_GENERATOR
+
+
+def is_plainly_sync(value: Any) -> bool:
+    """Whether it takes no inspection to tell that an attribute is not async."""
+    if type(value) is FunctionType:
+        # What marks a function is in its `__dict__`.
+        return not (value.__dict__ or value.__code__.co_flags & _ASYNC)
+    return value is None or type(value) in (bool, int, str, list, tuple, dict)
+
+
 def is_async_function(value: Any) -> bool:
     """Whether a class attribute is a coroutine function."""
+    if is_plainly_sync(value):
+        return False
     mark = mark_of(value)
     if isinstance(mark, Override):
         value = mark.function
     return iscoroutinefunction(getattr(value, "__func__", value))
 
 
+_OURS = f"{__name__.partition('.')[0]}."
+
+
 def is_library(cls: type) -> bool:
     """Whether a class is one of this package's own."""
-    return cls.__module__.partition(".")[0] == __name__.partition(".")[0]
+    return cls.__module__.startswith(_OURS)
 
 
 async def _awaited(call: Call) -> Any:
@@ -315,3 +394,12 @@ def _call_attribute(
 ) -> Any:
     """Call what a property gives: to ask for it may be work as well."""
     return bind(descriptor, view)(*args, **kwargs)
+
+
+_FRAMEWORKS = (_OURS, "django.")
+
+
+def is_of_a_framework(cls: type) -> bool:
+    """Whether a class is this package's, Django's or Python's, so nobody's own."""
+    module = cls.__module__
+    return module.startswith(_FRAMEWORKS) or module in {"builtins", "typing"}

@@ -8,18 +8,19 @@ from functools import cached_property
 from types import FunctionType, MappingProxyType
 from typing import Any
 
-from .guards import GUARDED
 from .hooks import (
     HOOKS,
     SUPER,
     TWINS,
     Bridge,
+    Definitions,
     Hook,
     handler_names,
+    hooks_overridden_async,
     is_async_function,
     is_bridge,
     is_descriptor,
-    is_library,
+    is_of_a_framework,
     mark_at,
     slot,
 )
@@ -86,12 +87,11 @@ class Plan:
         # What the class gives as a property, or another descriptor: to read it may
         # be work, as to call an override may be.
         self.descriptors = frozenset(_descriptors(self.mro))
+        self.definitions = Definitions(cls)
         self._choices: dict[Hook, Choice] = {}
         self._is_async: dict[tuple[str, int], bool] = {}
         # Hooks with an async override: no sync one may be put on an instance.
-        self.async_hooks = frozenset(
-            name for name in HOOKS if self.async_overrides(name)
-        )
+        self.async_hooks = frozenset(hooks_overridden_async(cls))
 
     def with_own(self, names: frozenset[str]) -> Plan:
         """The plan for views that have twins of their own, as attributes."""
@@ -162,16 +162,16 @@ class Plan:
         aname = HOOKS[name]
         return [
             klass
-            for klass in self.mro
-            if aname in vars(klass) and mark_at(klass, aname) is None
+            for klass in self.definitions.of(aname)
+            if mark_at(klass, aname) is None
         ]
 
     def sync_overrides(self, name: str) -> list[type]:
         """The classes that override a hook under its own name, nearest first."""
         return [
             klass
-            for klass in self.mro
-            if vars(klass).get(name) is not None
+            for klass in self.definitions.of(name)
+            if vars(klass)[name] is not None
             and mark_at(klass, name) is None
             and self.level_at(klass, name) is None
         ]
@@ -298,7 +298,7 @@ class Plan:
 def _descriptors(mro: tuple[type, ...]) -> Iterator[str]:
     """The names of attributes that users' classes give as descriptors."""
     for place, klass in enumerate(mro):
-        if _is_ours_or_djangos(klass):
+        if is_of_a_framework(klass):
             continue
         for name, value in vars(klass).items():
             if (
@@ -310,14 +310,6 @@ def _descriptors(mro: tuple[type, ...]) -> Iterator[str]:
                 yield name
 
 
-def _is_ours_or_djangos(cls: type) -> bool:
-    return is_library(cls) or cls.__module__.partition(".")[0] in {
-        "builtins",
-        "django",
-        "typing",
-    }
-
-
 def _calls_handlers(made: Hook) -> bool:
     return made.is_handler and any(name not in HOOKS for name in made.calls or ())
 
@@ -325,36 +317,36 @@ def _calls_handlers(made: Hook) -> bool:
 class Sources:
     """The class attributes that a plan was made from, to see them change."""
 
-    def __init__(self, cls: type) -> None:
-        self._mro = cls.__mro__
-        names = {*HOOKS, *HOOKS.values(), *handler_names(cls), *GUARDED}
-        names |= {f"a{name}" for name in GUARDED}
-        self._spaces = [vars(klass) for klass in self._mro]
+    def __init__(self, plan: Plan) -> None:
+        self._mro = plan.mro
+        definitions = plan.definitions
         found = [
-            (space, name) for space in self._spaces for name in names & space.keys()
+            (vars(klass), name)
+            for name in definitions.names()
+            for klass in definitions.of(name)
         ]
         # A mock may put a property in the place of any attribute.
+        names = {*definitions.names()}
         found += [
-            (space, name)
-            for klass, space in zip(self._mro, self._spaces, strict=True)
-            if not _is_ours_or_djangos(klass)
-            for name, value in space.items()
+            (vars(klass), name)
+            for klass in self._mro
+            if not is_of_a_framework(klass)
+            for name, value in vars(klass).items()
             if name not in names and not name.startswith("_") and not callable(value)
         ]
         # Apart, for map(): this is asked for each request.
+        self._spaces = [vars(klass) for klass in self._mro]
+        self._sizes = [*map(len, self._spaces)]
         self._places = [space for space, _ in found]
         self._names = [name for _, name in found]
-        self._sizes = list(map(len, self._spaces))
-        self._values = self._look()
-
-    def _look(self) -> list[Any]:
-        return list(map(MappingProxyType.get, self._places, self._names))
+        self._values = [space[name] for space, name in found]
 
     def changed(self, cls: type) -> bool:
         """Whether an attribute has been put on a class, taken off or replaced."""
+        found = map(MappingProxyType.get, self._places, self._names)
         return (
             cls.__mro__ is not self._mro
-            or list(map(len, self._spaces)) != self._sizes
+            or not all(map(operator.eq, map(len, self._spaces), self._sizes))
             # Not `==`: a proxy is equal to what it stands before.
-            or not all(map(operator.is_, self._look(), self._values))
+            or not all(map(operator.is_, found, self._values))
         )

@@ -33,7 +33,6 @@ from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 
 from .flow import Call, finish, refuse_coroutine
 from .guards import (
-    GUARDED,
     add_guards,
     checked,
     import_auth_hooks,
@@ -42,20 +41,25 @@ from .guards import (
 )
 from .hooks import (
     ANAMES,
+    GUARDED,
     HOOKS,
     TWINS,
     Bridge,
+    Definitions,
     Hook,
     Override,
+    StandIn,
     SyncAsked,
     bind,
     handler_names,
+    hooks_overridden_async,
     is_library,
     mark_at,
     pristine,
     settle,
     slot,
 )
+from .marks import mark_of
 from .plan import Choice, Plan, Sources
 from .threads import loop_is_running, wait_for
 
@@ -224,16 +228,17 @@ def plan_of(cls: type, *, verify: bool = False) -> Plan:
         prepare(cls)
         # On the class and not in a table of ours, so that both go together.
         cls._plan = None  # type: ignore[attr-defined]  # ours
-        found = cls._plan = (Plan(cls), Sources(cls))  # type: ignore[attr-defined]  # ours
+        plan = Plan(cls)
+        found = cls._plan = (plan, Sources(plan))  # type: ignore[attr-defined]  # ours
     return found[0]
 
 
 def prepare(cls: type) -> None:
     """Give a user's class its bridges, and handlers that are not ours both colours."""
     if not is_library(cls):
-        for base in cls.__bases__:
+        for base in cls.__mro__[:0:-1]:
             # A class decorator puts its dispatch() on a class that is made already.
-            if issubclass(base, Twins):
+            if issubclass(base, Twins) and not (is_library(base) or _is_prepared(base)):
                 prepare(base)
         import_auth_hooks(cls)
         _add_bridges(cls)
@@ -244,9 +249,20 @@ def prepare(cls: type) -> None:
         _add_entries(cls)
 
 
+def _is_prepared(cls: type) -> bool:
+    """Whether nothing was put on a class since that has to be looked at."""
+    own = vars(cls)
+    names = own.keys() & {*GUARDED, *handler_names(cls)}
+    return all(
+        isinstance(own[name], StandIn) or mark_of(own[name]) is not None
+        for name in names
+    )
+
+
 def _add_bridges(cls: type) -> None:
-    others = {name: aname for name, aname, _ in pairs(cls)}
-    for name, aname in (HOOKS | others).items():
+    names = {name: HOOKS[name] for name in hooks_overridden_async(cls)}
+    names.update({name: aname for name, aname, _ in pairs(cls)})
+    for name, aname in names.items():
         for klass in cls.__mro__:
             own = vars(klass)
             if name in own and not is_passed_on(own[name]):
@@ -294,11 +310,12 @@ def _sync_override(cls: type, level: type, name: str, aname: str) -> Any:
 
 
 def _add_entries(cls: type) -> None:
+    definitions = Definitions(cls)
     for name in handler_names(cls):
-        owner = next((base for base in cls.__mro__ if name in vars(base)), None)
-        value: Any = vars(owner).get(name) if owner is not None else None
+        owner = next(iter(definitions.of(name)), cls)
+        value: Any = vars(owner).get(name)
         # A proxy of wrapt's is a function as well.
-        if owner is None or not isinstance(value, FunctionType):
+        if not isinstance(value, FunctionType):
             continue
         if mark_at(owner, name) is not None or _is_proxy_of_entry(value):
             continue
