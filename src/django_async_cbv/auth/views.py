@@ -184,7 +184,11 @@ class AsyncLoginView(
         kwargs["request"] = self.request
         return kwargs
 
-    @twin(views.LoginView.form_valid, calls=("get_success_url",))
+    @twin(
+        views.LoginView.form_valid,
+        calls=("get_success_url",),
+        not_calls=("get_user",),
+    )
     def aform_valid(self, form: AuthenticationForm) -> Body[HttpResponse]:
         """Log in, which gives the session a new key, and redirect."""
         yield call(login, self.request, form.get_user())
@@ -298,7 +302,7 @@ class AsyncPasswordResetConfirmView(
 ):
     """Async twin of PasswordResetConfirmView."""
 
-    @twin(views.PasswordResetConfirmView.get_user)
+    @twin(views.PasswordResetConfirmView.get_user, not_calls=("get",))
     async def aget_user(self, uidb64: str) -> AbstractBaseUser | None:
         """Return whose password it is, None if nobody's; twin of get_user()."""
 

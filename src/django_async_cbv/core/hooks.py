@@ -129,6 +129,8 @@ class Hook(Mark):
     is_handler: bool
     # Whether the body runs even where nothing that it calls is async.
     always: bool = False
+    # Names in Django's function that are methods of other objects, not of the view.
+    not_calls: Sequence[str] = ()
     # The classes that define the twin and the function, once they are made.
     home: type | None = None
     owner: type | None = None
@@ -149,6 +151,33 @@ class Hook(Mark):
         return frozenset().union(
             *map(names_read, (self.function, self.body, self.pure))
         )
+
+    @cached_property
+    def unknown_calls(self) -> frozenset[str]:
+        """
+        The methods of a view that Django's function calls, and that are not declared.
+
+        A Django that is newer than the body beside its function may have some. Then
+        the body does not run, as it would skip them: Django's function does.
+        """
+        if self.function.__module__.startswith(_OURS):
+            return frozenset()
+        declared = {self.name, *(self.calls or ()), *self.not_calls}
+        if self.calls is None:
+            declared.update(handler_names(View))
+        methods = {
+            name
+            for klass in (self.owner or object).__mro__
+            for name, value in vars(klass).items()
+            if isinstance(value, FunctionType) and not name.startswith("_")
+        }
+        named = names_read(self.function)
+        return frozenset((named & (methods | HOOKS.keys())) - declared)
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the body may stand for Django's function."""
+        return not self.unknown_calls
 
     def standing(self) -> Any:
         """What stands in the place of Django's function: that itself, or a wrapper."""

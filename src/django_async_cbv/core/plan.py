@@ -121,13 +121,14 @@ class Plan:
             function = self._nearest(made)
             is_djangos = function is made.standing()
             ours = is_djangos and not made.is_wrapped()
-            checks = self._purity(made) if ours else None
+            known = ours and made.is_known
+            checks = self._purity(made) if known else None
             # Inline, on the loop, a handler that Django's own calls would give it
             # a coroutine.
             on_loop = checks is not None and _calls_handlers(made)
             found = self._choices[made] = Choice(
                 function,
-                lifted=ours and (made.always or on_loop or self._below_is_async(made)),
+                lifted=known and (made.always or on_loop or self._below_is_async(made)),
                 is_wrapper=is_djangos and not ours,
                 in_worker=self._reads_descriptors(made),
                 checks=checks,
@@ -265,7 +266,7 @@ class Plan:
             if one in seen:
                 continue
             seen.add(one)
-            if one.pure is False or self._reads_descriptors(one):
+            if one.pure is False or not one.is_known or self._reads_descriptors(one):
                 return None
             if callable(one.pure):
                 checks.append(one.pure)

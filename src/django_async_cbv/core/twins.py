@@ -109,6 +109,7 @@ def twin(
     calls: Sequence[str] = (),
     pure: bool | Callable[[Any], bool] = False,
     always: bool = False,
+    not_calls: Sequence[str] = (),
 ) -> TwinDecorator:
     """
     Make a method the async twin of Django's hook `function`.
@@ -122,7 +123,8 @@ def twin(
     methods too, and SUPER. `pure`: whether Django's function does no I/O, so
     that it may run on the event loop, given that all it calls is Django's own.
     `always`: the body runs even where none of that is async, as it calls more,
-    which is known at run time only.
+    which is known at run time only. `not_calls`: names in Django's function that look
+    like hooks, and are methods of other objects.
     """
 
     def decorate(method: Any) -> Any:
@@ -139,6 +141,7 @@ def twin(
                 pure,
                 is_handler=False,
                 always=always,
+                not_calls=not_calls,
             )
         )
         return entry
@@ -152,6 +155,7 @@ def handler(
     calls: Sequence[str] | None = (),
     pure: bool | Callable[[Any], bool] = False,
     always: bool = False,
+    not_calls: Sequence[str] = (),
 ) -> Any:
     """
     Make a method stand for Django's handler `function` in both colours.
@@ -178,6 +182,7 @@ def handler(
                 pure,
                 is_handler=True,
                 always=always,
+                not_calls=not_calls,
             )
         )
         return entry

@@ -138,4 +138,5 @@ class Factory(Protocol[_Own, _Async_contra, _Sync_contra]):
         calls: Sequence[str] | None = (),
         pure: bool | Callable[[Any], bool] = False,
         always: bool = False,
+        not_calls: Sequence[str] = (),
     ) -> HandlerDecorator[_Own, _Async_contra, _Sync_contra]: ...

@@ -258,6 +258,7 @@ class AsyncRedirectView(DjangoRedirectView, AsyncView):
         base.RedirectView.get_redirect_url,
         pure=lambda view: has_plain_url(view, view.args, view.kwargs),
         always=True,
+        not_calls=("get",),
     )
     def aget_redirect_url(self, *args: Any, **kwargs: Any) -> Body[str | None]:
         """

@@ -434,7 +434,12 @@ class AsyncBaseDeleteView(
                 return (yield call(self.aform_valid, form))
         return (yield call(self.aform_invalid, form))
 
-    @twin(edit.BaseDeleteView.form_valid, calls=("get_success_url",), always=True)
+    @twin(
+        edit.BaseDeleteView.form_valid,
+        calls=("get_success_url",),
+        always=True,
+        not_calls=("delete",),
+    )
     def aform_valid(self, form: _DeleteF) -> Body[HttpResponse]:
         """Delete the object and redirect; twin of form_valid()."""
         success_url = yield call(self.aget_success_url)
