@@ -217,7 +217,7 @@ def adopt(view: Any) -> frozenset[str]:
     for aname in names:
         name = ANAMES[aname]
         if name not in vars(view) and hasattr(type(view), name):
-            setattr(view, name, MethodType(_bridge(name, aname), view))
+            setattr(view, name, MethodType(_bridge(name, aname, None), view))
     return frozenset(names)
 
 
@@ -274,7 +274,7 @@ def _add_bridges(cls: type) -> None:
                 break  # both colours, a bridge already, or sync above async
             if aname in own and mark_at(klass, aname) is None:
                 if hasattr(cls, name):
-                    setattr(cls, name, _bridge(name, aname))
+                    setattr(cls, name, _bridge(name, aname, cls))
                 break
 
 
@@ -339,7 +339,7 @@ def _is_proxy_of_entry(value: Any) -> bool:
     )
 
 
-def _bridge(name: str, aname: str) -> Callable[..., Any]:
+def _bridge(name: str, aname: str, owner: type | None) -> Callable[..., Any]:
     def bridge(self: Any, /, *args: Any, **kwargs: Any) -> Any:
         if loop_is_running():
             view = type(self).__name__
@@ -351,16 +351,16 @@ def _bridge(name: str, aname: str) -> Callable[..., Any]:
         if around.count((id(self), name)) >= _TOO_DEEP:
             raise RuntimeError(_calls_itself(type(self), name, aname))
         token = _waiting.set((*around, (id(self), name)))
-        hook = getattr(self, aname)
+        hook = _bridged(self, name, aname, owner)
         try:
             result = wait_for(hook, *args, **kwargs)
         finally:
             _waiting.reset(token)
-        if iscoroutinefunction(result):
+        gives_test = name == "get_test_func"
+        if iscoroutinefunction(result) and (gives_test or name not in GUARDED):
             # Sync code, which calls what it is given, is to get the value.
             result = functools.partial(wait_for, result)
         if name in GUARDED:
-            gives_test = name == "get_test_func"
             return checked(result, self, aname, gives_test=gives_test)
         if isinstance(result, CoroutineType):
             refuse_coroutine(hook, result)
@@ -370,6 +370,17 @@ def _bridge(name: str, aname: str) -> Callable[..., Any]:
     bridge.__doc__ = f"Wait for `{aname}()`, which this class overrides."
     bridge._twin = Bridge(bridge, aname)  # type: ignore[attr-defined]  # our mark
     return bridge
+
+
+def _bridged(view: Any, name: str, aname: str, owner: type | None) -> Any:
+    """The async override that a bridge of a class waits for, or of a view."""
+    mro = type(view).__mro__
+    definers = (klass for klass in mro if not is_passed_on(vars(klass).get(name)))
+    if owner is None or owner is next(one for one in definers if name in vars(one)):
+        return getattr(view, aname)
+    # A super() has led to the bridge: what stands before it has had its turn.
+    behind = mro[mro.index(owner) :]
+    return bind(next(vars(one)[aname] for one in behind if aname in vars(one)), view)
 
 
 def _calls_itself(cls: type, name: str, aname: str) -> str:
