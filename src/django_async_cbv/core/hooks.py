@@ -129,6 +129,8 @@ class Hook(Mark):
     is_handler: bool
     # Whether the body runs even where nothing that it calls is async.
     always: bool = False
+    # What makes of Django's function one that runs where the body may not.
+    unlifted: Callable[[Any], Callable[..., Any]] | None = None
     # Names in Django's function that are methods of other objects, not of the view.
     not_calls: Sequence[str] = ()
     # The classes that define the twin and the function, once they are made.

@@ -122,6 +122,8 @@ class Plan:
             is_djangos = function is made.standing()
             ours = is_djangos and not made.is_wrapped()
             known = ours and made.is_known
+            if ours and not known and made.unlifted is not None:
+                function = made.unlifted(function)
             checks = self._purity(made) if known else None
             # Inline, on the loop, a handler that Django's own calls would give it
             # a coroutine.

@@ -110,6 +110,7 @@ def twin(
     pure: bool | Callable[[Any], bool] = False,
     always: bool = False,
     not_calls: Sequence[str] = (),
+    unlifted: Callable[[Any], Callable[..., Any]] | None = None,
 ) -> TwinDecorator:
     """
     Make a method the async twin of Django's hook `function`.
@@ -124,7 +125,8 @@ def twin(
     that it may run on the event loop, given that all it calls is Django's own.
     `always`: the body runs even where none of that is async, as it calls more,
     which is known at run time only. `not_calls`: names in Django's function that look
-    like hooks, and are methods of other objects.
+    like hooks, and are methods of other objects. `unlifted`: makes of Django's function
+    one that runs where the body may not, as Django's calls what the body does not know.
     """
 
     def decorate(method: Any) -> Any:
@@ -142,6 +144,7 @@ def twin(
                 is_handler=False,
                 always=always,
                 not_calls=not_calls,
+                unlifted=unlifted,
             )
         )
         return entry
@@ -156,6 +159,7 @@ def handler(
     pure: bool | Callable[[Any], bool] = False,
     always: bool = False,
     not_calls: Sequence[str] = (),
+    unlifted: Callable[[Any], Callable[..., Any]] | None = None,
 ) -> Any:
     """
     Make a method stand for Django's handler `function` in both colours.
@@ -183,6 +187,7 @@ def handler(
                 is_handler=True,
                 always=always,
                 not_calls=not_calls,
+                unlifted=unlifted,
             )
         )
         return entry

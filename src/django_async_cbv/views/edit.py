@@ -17,6 +17,7 @@ from ..core.twins import Twins, after, twin, twin_or_hook
 from ..core.validation import (
     call_and_await,
     deletion_is_waited_for,
+    post_and_wait,
     prepare_instance,
     saved,
     validate,
@@ -268,6 +269,7 @@ class AsyncProcessFormView(DjangoProcessFormView, AsyncView):
         edit.ProcessFormView.post,
         calls=("get_form", "form_valid", "form_invalid"),
         always=True,
+        unlifted=post_and_wait,
     )
     def post(
         self, request: HttpRequest, *args: Any, **kwargs: Any
@@ -385,6 +387,7 @@ class AsyncDeletionMixin(DjangoDeletionMixin[_M], Twins):
         calls=("get_object", "get_success_url"),
         # The model's delete() may be async.
         always=True,
+        unlifted=post_and_wait,
     )
     def delete(
         self, request: HttpRequest, *args: Any, **kwargs: Any
@@ -421,6 +424,7 @@ class AsyncBaseDeleteView(
         edit.BaseDeleteView.post,
         calls=("get_object", "get_form", "form_valid", "form_invalid"),
         always=True,
+        unlifted=post_and_wait,
     )
     def post(
         self, request: HttpRequest, *args: Any, **kwargs: Any
