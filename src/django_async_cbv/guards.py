@@ -9,6 +9,7 @@ letting everyone in.
 
 from __future__ import annotations
 
+import functools
 import inspect
 import sys
 from collections.abc import Awaitable, Coroutine, Generator, Iterator
@@ -28,7 +29,7 @@ from .registry import (
     is_library,
     mark_of,
 )
-from .sync import loop_is_running
+from .sync import loop_is_running, wait_for
 
 __all__ = [
     "GUARDED",
@@ -55,6 +56,9 @@ MIXINS = {
     "get_test_func": "AsyncUserPassesTestMixin",
     "has_permission": "AsyncPermissionRequiredMixin",
 }
+
+
+_TESTS = {"test_func", "atest_func"}
 
 
 @dataclass(eq=False)
@@ -106,7 +110,7 @@ class Guard(StandIn):
             return found
         gives_test = self._name == "get_test_func"
         owner = self._owner
-        return _Guarded(found, self._name, view, owner, gives_test=gives_test)
+        return _Guarded(found, view, self._name, owner=owner, gives_test=gives_test)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the method, as what is in a class's namespace can be called."""
@@ -137,14 +141,13 @@ class _Guarded:
     def __init__(
         self,
         function: Any,
-        name: str,
         view: Any,
+        *names: str,
         owner: type | None = None,
-        *,
         gives_test: bool = False,
     ) -> None:
         self._function = function
-        self._name = name
+        self._names = names
         self._view = view
         self._owner = owner
         self._gives_test = gives_test
@@ -152,9 +155,12 @@ class _Guarded:
             markcoroutinefunction(self)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        result = self._function(*args, **kwargs)
         return checked(
-            result, self._view, self._name, self._owner, gives_test=self._gives_test
+            self._function(*args, **kwargs),
+            self._view,
+            *self._names,
+            owner=self._owner,
+            gives_test=self._gives_test,
         )
 
     def __getattr__(self, name: str) -> Any:
@@ -177,14 +183,14 @@ class _Guarded:
 class _Unawaited(Coroutine[Any, Any, Any]):
     """A coroutine for who awaits it, and an error for who asks if it is true."""
 
-    def __init__(self, verdict: Any, view: Any, name: str) -> None:
-        self._verdict, self._view, self._name = verdict, view, name
+    def __init__(self, verdict: Any, view: Any, *names: str) -> None:
+        self._verdict, self._view, self._names = verdict, view, names
         is_coroutine = isinstance(verdict, Coroutine)
         self._coroutine = verdict if is_coroutine else _awaited(verdict)
 
     def __bool__(self) -> bool:
         self._coroutine.close()
-        raise _denied(self._verdict, self._view, self._name)
+        raise _denied(self._verdict, self._view, *self._names)
 
     def __await__(self) -> Generator[Any, Any, Any]:
         awaited: Generator[Any, Any, Any] = self._coroutine.__await__()
@@ -207,35 +213,41 @@ async def _awaited(verdict: Awaitable[Any]) -> Any:
 def checked(
     verdict: Any,
     view: Any,
-    name: str,
+    *names: str,
     owner: type | None = None,
-    *,
     gives_test: bool = False,
 ) -> Any:
     """
     Return what a method of a view says, unless it has to be awaited.
 
-    `owner`: the class whose method it is, or the first that may have it.
+    `names`: the methods that may have said it, the likeliest first. `owner`: the class
+    whose method it is, or the first that may have it.
 
     Sync code gets ImproperlyConfigured in its place. Code on the event loop may
     still await it, and gets ImproperlyConfigured only when it asks for its truth.
     """
     if gives_test and callable(verdict):
-        return _Guarded(verdict, tests_of(view, verdict)[-1], view)
+        return _Guarded(verdict, view, *tests_of(view, verdict, *names))
     if isinstance(verdict, Awaitable) and loop_is_running():
-        return _Unawaited(verdict, view, name)
+        return _Unawaited(verdict, view, *names)
     if _has_to_be_awaited(verdict):
-        raise _denied(verdict, view, name, owner=owner)
+        raise _denied(verdict, view, *names, owner=owner)
     return verdict
 
 
-def tests_of(view: Any, test: Any) -> tuple[str, ...]:
-    """The names by which a view has the function that get_test_func() gave."""
+def tests_of(view: Any, test: Any, *names: str) -> tuple[str, ...]:
+    """
+    The names by which a view has the function that get_test_func() gave.
+
+    `names`: the hooks that may have given it, for a function that is no method.
+    """
+    if isinstance(test, functools.partial) and test.func is wait_for:
+        (test,) = test.args  # of a generated get_test_func(), which waits for it
     name = getattr(test, "__name__", "")
-    if name in {"test_func", "atest_func"}:
-        return "atest_func", "test_func"
-    is_method = hasattr(type(view), name)
-    return (name,) if is_method else ("aget_test_func", "get_test_func")
+    if name in _TESTS:
+        # Each of them may run the other.
+        return name, *(_TESTS - {name})
+    return (name,) if hasattr(type(view), name) else names
 
 
 def truth(verdict: Any, view: Any, *names: str) -> bool:
