@@ -126,20 +126,49 @@ def overlooked(cls: type) -> Iterator[Problem]:
 
 
 def _nearly_hooks(cls: type, klass: type) -> Iterator[Problem]:
-    """Async methods with the name of a hook but for a letter, that nothing calls."""
+    """Async methods with the name of a hook but for a letter or its last word."""
     hooks = [aname for name, aname in HOOKS.items() if hasattr(cls, name)]
     taken = {*hooks, *handler_names(cls)}
     taken |= {f"a{name}" for name in handler_names(cls)} | HOOKS.keys()
     for name, value in vars(klass).items():
         if name in taken or not _is_async(value) or is_called(cls.__mro__, name):
             continue
-        for meant in difflib.get_close_matches(name, hooks, n=1, cutoff=0.9):
+        for meant in _meant(name, hooks):
             yield Problem(
                 "async_cbv.W007",
                 f"{_label(klass, name)} is not called: there is no hook of that name",
                 f"rename it {meant}(), if that is the hook that you mean.",
                 (where(klass, name),),
             )
+
+
+def _meant(name: str, hooks: list[str]) -> list[str]:
+    """
+    The hook whose name somebody has got wrong, if any.
+
+    Packages have methods with one word more than a hook, or with another one. So these
+    are nobody's mistakes.
+    """
+    same = [meant for meant in hooks if meant.startswith("_") == name.startswith("_")]
+    close = [
+        meant
+        for meant in same
+        if _is_a_letter_off(name, meant)
+        or ("_" in name and meant.rpartition("_")[0] == name)
+    ]
+    return difflib.get_close_matches(
+        name, close or same, n=1, cutoff=0 if close else 0.93
+    )
+
+
+def _is_a_letter_off(name: str, meant: str) -> bool:
+    """Whether a letter is missing, is too many, is another, or two are swapped."""
+    start = 0
+    while name[start : start + 1] == meant[start : start + 1] != "":
+        start += 1
+    has, wants = name[start:], meant[start:]
+    is_swapped = has[:2] == wants[1::-1] and has[2:] == wants[2:]
+    return is_swapped or has[1:] in {wants, wants[1:]} or wants[1:] == has
 
 
 def _djangos_in_front(cls: type, klass: type) -> Iterator[Problem]:
