@@ -101,6 +101,31 @@ class AsyncVerdict(UserPassesTestMixin, AsyncTemplateView):
         return False
 
 
+class AsyncTest(AsyncUserPassesTestMixin, AsyncView):
+    async def test_func(self):
+        return False
+
+
+class AsyncTestGiven(AsyncUserPassesTestMixin, AsyncView):
+    async def get_test_func(self):
+        return self.is_member
+
+
+class YieldingPermission(AsyncPermissionRequiredMixin, AsyncView):
+    async def has_permission(self):
+        yield False
+
+
+class SyncTest(AsyncUserPassesTestMixin):
+    def test_func(self):
+        return False
+
+
+class AsyncOverASyncTest(SyncTest, AsyncView):
+    async def test_func(self):
+        return False
+
+
 class AsyncThirdParty(ThirdParty, AsyncView):
     async def is_allowed(self):
         return False
@@ -372,6 +397,36 @@ class GivesMany(StubOfMany):
 
 
 REFUSED = [
+    (
+        AsyncTest,
+        "async_cbv.E001",
+        "AsyncTest.test_func() is async; rename it atest_func(). The view awaits it, "
+        "and lets the user in if it returns True. (",
+        [AsyncTest.test_func],
+    ),
+    (
+        AsyncTestGiven,
+        "async_cbv.E001",
+        "AsyncTestGiven.get_test_func() is async; rename it aget_test_func(). The view "
+        "awaits it, and then the function that it returns, which may be async: "
+        "`return self.atest_func`. (",
+        [AsyncTestGiven.get_test_func],
+    ),
+    (
+        YieldingPermission,
+        "async_cbv.E001",
+        "YieldingPermission.has_permission() is an async generator; rename it "
+        "ahas_permission(). In it, `await super().ahas_permission()` checks "
+        "permission_required. Return the result instead of a `yield`. (",
+        [YieldingPermission.has_permission],
+    ),
+    (
+        AsyncOverASyncTest,
+        "async_cbv.E001",
+        "AsyncOverASyncTest.test_func() is async; rename it atest_func(). In it, "
+        "`await super().atest_func()` gives the result of SyncTest.test_func(). (",
+        [AsyncOverASyncTest.test_func],
+    ),
     (
         AsyncCheck,
         "async_cbv.E001",

@@ -254,13 +254,13 @@ def _async_under_a_sync_name(
                     "keep setup() sync, and await in `async def dispatch()`, before "
                     "`return await super().dispatch(request, *args, **kwargs)`."
                 )
-            elif hasattr(plan.cls, HOOKS.get(name, "")):
-                hint = f"rename it {HOOKS[name]}() and await super().{HOOKS[name]}()."
-                if _is_generator(value):
-                    hint += " Return the result instead of a `yield`."
             elif name in GUARDED:
                 yield _async_verdict(plan, klass, below, name)
                 continue
+            elif hasattr(plan.cls, HOOKS.get(name, "")):
+                hint = f"rename it {HOOKS[name]}() and await super().{HOOKS[name]}()."
+                if _is_generator(value):
+                    hint += _NO_YIELD
             elif expects_awaitable(plan.mro, name, below):
                 continue
             else:
@@ -280,24 +280,47 @@ def _async_verdict(plan: Plan, klass: type, below: type, name: str) -> Problem:
     """An `async def test_func()` and the like, which Python would call true."""
     aname = HOOKS.get(name)
     others = {hook: its_aname for hook, its_aname, _ in pairs(plan.cls)}
+    message = f"{_label(klass, name)} {_is_what(vars(klass)[name])}"
+    is_awaited = aname is not None and hasattr(plan.cls, aname)
+    if not is_awaited:
+        message += (
+            f", and {below.__name__} does not await it: a coroutine is true, so "
+            "everyone would be let in"
+        )
+    is_djangos = below.__module__.partition(".")[0] == "django"
     if name in others:
         hint = f"rename it {others[name]}(): then the view awaits it."
     elif aname is None:
         hint = "make it sync, and wait in it with `async_to_sync()`."
-    elif below.__module__.partition(".")[0] == "django":
+    elif is_djangos and not is_awaited:
         hint = (
             f"derive {plan.cls.__name__} from {MIXINS[name]} in place of "
             f"{below.__name__}, and rename it {aname}()."
         )
-    else:
+    elif not is_awaited:
         hint = f"rename it {aname}(): then the view awaits it."
-    return Problem(
-        "async_cbv.E001",
-        f"{_label(klass, name)} {_is_what(vars(klass)[name])}, and {below.__name__} "
-        "does not await it: a coroutine is true, so everyone would be let in",
-        hint,
-        (where(klass, name),),
-    )
+    elif not is_djangos:
+        hint = (
+            f"rename it {aname}(). In it, `await super().{aname}()` gives the result "
+            f"of {_label(below, name)}."
+        )
+    else:
+        hint = f"rename it {aname}(). {_VERDICT_HINTS[name]}"
+    if _is_generator(vars(klass)[name]):
+        hint += _NO_YIELD
+    return Problem("async_cbv.E001", message, hint, (where(klass, name),))
+
+
+_NO_YIELD = " Return the result instead of a `yield`."
+# What to do in the async variant of a check of Django's. Its own test_func() only raises
+# NotImplementedError, so super() is of no use there.
+_VERDICT_HINTS = {
+    "test_func": "The view awaits it, and lets the user in if it returns True.",
+    "get_test_func": "The view awaits it, and then the function that it returns, which "
+    "may be async: `return self.atest_func`.",
+    "has_permission": "In it, `await super().ahas_permission()` checks "
+    "permission_required.",
+}
 
 
 def _sync_under_a_twins_name(plan: Plan, name: str, aname: str) -> Iterator[Problem]:

@@ -196,7 +196,18 @@ class TestUserPassesTest(SimpleTestCase):
             def get_test_func(self):
                 return self.test_func
 
-        for mixin in (Sync, Async, Renamed, AsyncRenamed, Bridged):
+        class AwaitsSync(Sync):
+            async def atest_func(self):
+                return await super().atest_func()
+
+        class GivesAsync(Async):
+            async def aget_test_func(self):
+                return self.atest_func
+
+        for mixin in (
+            *(Sync, Async, Renamed, AsyncRenamed, Bridged),
+            *(AwaitsSync, GivesAsync),
+        ):
             for base in (Secret, AsyncSecret):
                 with self.subTest(mixin=mixin, base=base):
                     view = type("View", (mixin, base), {}).as_view()
