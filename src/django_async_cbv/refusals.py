@@ -312,7 +312,7 @@ def _async_verdict(plan: Plan, klass: type, below: type, name: str) -> Problem:
 
 
 _NO_YIELD = " Return the result instead of a `yield`."
-# What to do in the async variant of a check of Django's. Its own test_func() only raises
+# What to do in the async variant of a check of Django's. Its test_func() only raises
 # NotImplementedError, so super() is of no use there.
 _VERDICT_HINTS = {
     "test_func": "The view awaits it, and lets the user in if it returns True.",
