@@ -638,7 +638,8 @@ def wait_for(
     for was cancelled meanwhile.
 
     The sync work of a task that `func` begins, and that goes on when the wait
-    is over, is done by this same thread.
+    is over, is done by this same thread. Do not wait here for a task that began
+    on the event loop: its sync work may need this thread, which waits for it.
     """
     relay = _Relay(_worker.desk)
     return async_to_sync(_unless_cancelled)(
