@@ -15,7 +15,7 @@ import sys
 from collections.abc import Awaitable, Coroutine, Generator, Iterator
 from dataclasses import dataclass
 from importlib import import_module
-from types import CoroutineType
+from types import CoroutineType, FunctionType
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
@@ -183,18 +183,19 @@ class _Guarded:
 class _Unawaited(Coroutine[Any, Any, Any]):
     """A coroutine for who awaits it, and an error for who asks if it is true."""
 
-    def __init__(self, verdict: Any, view: Any, *names: str) -> None:
-        self._verdict, self._view, self._names = verdict, view, names
+    def __init__(
+        self, verdict: Any, view: Any, *names: str, owner: type | None
+    ) -> None:
+        self.verdict, self.view, self.names, self.owner = verdict, view, names, owner
         is_coroutine = isinstance(verdict, Coroutine)
         self._coroutine = verdict if is_coroutine else _awaited(verdict)
 
     def __bool__(self) -> bool:
-        self._coroutine.close()
-        raise _denied(self._verdict, self._view, *self._names)
+        raise _denied(self, self.view, *self.names)
 
     def __await__(self) -> Generator[Any, Any, Any]:
-        awaited: Generator[Any, Any, Any] = self._coroutine.__await__()
-        return awaited
+        result = yield from self._coroutine.__await__()
+        return checked(result, self.view, *self.names, owner=self.owner)
 
     def send(self, value: Any) -> Any:
         return self._coroutine.send(value)
@@ -225,13 +226,17 @@ def checked(
 
     Sync code gets ImproperlyConfigured in its place. Code on the event loop may
     still await it, and gets ImproperlyConfigured only when it asks for its truth.
+    It has awaited aget_test_func() already.
     """
     if gives_test and callable(verdict):
         return _Guarded(verdict, view, *tests_of(view, verdict, *names))
-    if isinstance(verdict, Awaitable) and loop_is_running():
-        return _Unawaited(verdict, view, *names)
+    if not (gives_test and "aget_test_func" in names) and loop_is_running():
+        if isinstance(verdict, _Unawaited):
+            return verdict  # It knows who gave it.
+        if isinstance(verdict, Awaitable):
+            return _Unawaited(verdict, view, *names, owner=owner)
     if _has_to_be_awaited(verdict):
-        raise _denied(verdict, view, *names, owner=owner)
+        raise _denied(verdict, view, *names, owner=owner, gives_test=gives_test)
     return verdict
 
 
@@ -273,14 +278,25 @@ def _has_to_be_awaited(verdict: Any) -> bool:
 
 
 def _denied(
-    verdict: Any, view: Any, *names: str, owner: type | None = None
+    verdict: Any,
+    view: Any,
+    *names: str,
+    owner: type | None = None,
+    gives_test: bool = False,
 ) -> ImproperlyConfigured:
+    if isinstance(verdict, _Unawaited):
+        verdict.close()
+        view, names, owner = verdict.view, verdict.names, verdict.owner
+        verdict = verdict.verdict
     if isinstance(verdict, CoroutineType):
         verdict.close()
     cls = view if isinstance(view, type) else type(view)
     owner, name = _author(view, cls, names, owner)
     aname = HOOKS.get(name, name)
-    if name.endswith("get_test_func") or aname not in {*GUARDED, *HOOKS.values()}:
+    expected = "True or False"
+    if gives_test:
+        expected = "a function"
+    elif name.endswith("get_test_func") or aname not in {*GUARDED, *HOOKS.values()}:
         aname = HOOKS.get("test_func", aname)  # what get_test_func() returned
     fix = (
         f"Await it in `async def {aname}()`"
@@ -288,7 +304,7 @@ def _denied(
         else f"Wait for it with `async_to_sync()` in `def {name}()`"
     )
     return ImproperlyConfigured(
-        f"{owner.__name__}.{name}() returned {verdict!r} instead of True or False. "
+        f"{owner.__name__}.{name}() returned {verdict!r} instead of {expected}. "
         f"Access is denied. {fix} and return the result."
     )
 
@@ -326,6 +342,30 @@ def add_guards(cls: type) -> None:
             continue
         guard = Guard(cls, name, own) if name in vars(cls) else Guard(cls, name)
         setattr(cls, name, guard)
+    for name in GUARDED:
+        aname = HOOKS.get(name, f"a{name}")
+        function = vars(cls).get(aname)
+        if (
+            isinstance(function, FunctionType)
+            and iscoroutinefunction(function)
+            and mark_of(function) is None
+            # An attribute that functools.wraps() copies, so it has to be its own.
+            and getattr(function, "_guarded", None) is not function
+        ):
+            setattr(cls, aname, _guarded(cls, aname, function))
+
+
+def _guarded(cls: type, aname: str, function: Any) -> Any:
+    """An async check whose awaited result is checked, for `super()` as well."""
+
+    @functools.wraps(function)
+    async def guarded(self: Any, /, *args: Any, **kwargs: Any) -> Any:
+        result = await function(self, *args, **kwargs)
+        gives_test = aname == "aget_test_func"
+        return checked(result, self, aname, owner=cls, gives_test=gives_test)
+
+    guarded._guarded = guarded  # type: ignore[attr-defined]  # our mark
+    return guarded
 
 
 def pairs(cls: type) -> Iterator[tuple[str, str, type]]:

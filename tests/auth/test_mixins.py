@@ -678,6 +678,81 @@ class TestFailClosed(SimpleTestCase):
             ):
                 await base.sub.as_view()(request_of(MEMBER))
 
+    async def test_super_hides_nothing_of_an_async_override(self):
+        async def ask(self):
+            return False
+
+        async def forgets(self):
+            return self.ask()
+
+        async def nests(self):
+            return await self.asks()
+
+        async def asks(self):
+            return self.ask()
+
+        for mixin, name in (
+            (django_mixins.UserPassesTestMixin, "atest_func"),
+            (AsyncUserPassesTestMixin, "atest_func"),
+            (django_mixins.PermissionRequiredMixin, "ahas_permission"),
+            (AsyncPermissionRequiredMixin, "ahas_permission"),
+        ):
+            for check in (forgets, nests):
+                names = {name: check, "ask": ask, "asks": asks}
+                base = type("Base", (mixin, Secret), names)
+
+                async def hiding(self, name=name, base=base):
+                    return await getattr(super(base.sub, self), name)() and True
+
+                base.sub = type("Sub", (base,), {name: hiding})
+                with (
+                    self.subTest(mixin, check=check),
+                    self.assertRaisesMessage(
+                        ImproperlyConfigured, f"Base.{name}() returned"
+                    ),
+                ):
+                    await base.sub.as_view()(request_of(MEMBER))
+
+    async def test_super_hides_nothing_of_an_async_test(self):
+        """The function that aget_test_func() returns is guarded as the check is."""
+
+        class Base(AsyncUserPassesTestMixin, Secret):
+            async def aget_test_func(self):
+                return self.forgets
+
+            async def forgets(self):
+                return self.ask()
+
+            async def ask(self):
+                return False
+
+        class Sub(Base):
+            async def aget_test_func(self):
+                test = await super().aget_test_func()
+
+                async def both():
+                    return await test() and True
+
+                return both
+
+        with self.assertRaisesMessage(ImproperlyConfigured, "Access is denied"):
+            await Sub.as_view()(request_of(MEMBER))
+
+    async def test_an_async_override_is_guarded_and_itself(self):
+        class View(AsyncUserPassesTestMixin, Secret):
+            async def atest_func(self):
+                """Ask another service."""
+                return True
+
+        response = await View.as_view()(request_of(MEMBER))
+        self.assertEqual(response.status_code, 200)
+        self.assertEqual(View.atest_func.__doc__, "Ask another service.")
+        self.assertIs(View.atest_func, vars(View)["atest_func"])
+        # as_view() prepares a class again; its methods stay.
+        function = View.atest_func
+        View.as_view()
+        self.assertIs(View.atest_func, function)
+
     async def test_what_is_asked_of_the_class(self):
         class Asking:
             def dispatch(self, request, *args, **kwargs):
@@ -848,7 +923,7 @@ class TestGetTestFuncInAsync(SimpleTestCase):
             await self.assertDenied(lambda view, function=function: function, what)
 
     async def test_the_message_names_what_the_user_wrote(self):
-        for mixin in (django_mixins.UserPassesTestMixin, AsksForTest):
+        for mixin in self.MIXINS:
             for name, method in (
                 ("aget_test_func", lambda view: functools.partial(failing_to_await)),
                 ("is_member", lambda view: view.is_member),
