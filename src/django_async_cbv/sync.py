@@ -30,7 +30,7 @@ from django.db.models.query import RawQuerySet
 from django.db.transaction import Atomic
 
 from .core.steps import Driven
-from .core.threads import run_sync, wait_for
+from .core.threads import name_of, run_sync, wait_for
 
 __all__ = ["iterate", "run_sync", "to_async", "wait_for"]
 
@@ -207,6 +207,7 @@ def to_async(sync: Any = None, /, *, chunk_size: int | None = None) -> Any:
     else:
         gives_context = getattr(function, "__code__", None) is _CONTEXT_MANAGER
     if gives_context:
+        _refuse_async_generator(function)
 
         def adapter(*args: Any, **kwargs: Any) -> Any:
             return _AsyncContext(functools.partial(sync, *args, **kwargs))
@@ -238,6 +239,17 @@ def _refuse_atomic(sync: Any) -> None:
             "to_async() takes no transaction.atomic(): tasks that run at the same time "
             "would share one transaction, and lose each other's rows. Use "
             "`async with aatomic():` from django_async_cbv.db."
+        )
+
+
+def _refuse_async_generator(function: Any) -> None:
+    """Raise TypeError for @contextmanager above an async generator function."""
+    inner = getattr(function, "__wrapped__", None)
+    if inspect.isasyncgenfunction(inner):
+        raise TypeError(
+            f"{name_of(function)}() is a @contextmanager of an async generator "
+            "function, which Python can't enter. Write @to_async above "
+            "@contextmanager, or use @asynccontextmanager for an `async def`."
         )
 
 

@@ -33,6 +33,7 @@ __all__ = [
     "Worker",
     "await_to_the_end",
     "loop_is_running",
+    "name_of",
     "run_apart",
     "run_sync",
     "run_to_the_end",
@@ -121,13 +122,14 @@ def _refuse_to_wait_for_itself(func: Any) -> None:
     # A pool counts a new thread as its own only once that runs: hence our own list.
     if worker.hops or threading.current_thread() in threads:
         raise RuntimeError(
-            f"run_sync({_name(func)}) would wait for the thread that it is called "
+            f"run_sync({name_of(func)}) would wait for the thread that it is called "
             "in: sync code has begun an event loop there. Call async code from sync "
             "code by async_to_sync(), not by asyncio.run()."
         )
 
 
-def _name(value: Any) -> str:
+def name_of(value: Any) -> str:
+    """What to call a function in a message."""
     return getattr(value, "__qualname__", None) or repr(value)
 
 
@@ -254,7 +256,8 @@ def wait_for(
     for was cancelled meanwhile.
 
     The sync work of a task that `func` begins, and that goes on when the wait
-    is over, is done by this same thread.
+    is over, is done by this same thread. Do not wait here for a task that began
+    on the event loop: its sync work may need this thread, which waits for it.
     """
     relay = Relay(worker.desk)
     return async_to_sync(_unless_cancelled)(
