@@ -45,6 +45,7 @@ ORDER = [
     "forms",
     "views._generic",
     "views._plain",
+    "views._newer",
     "views._saves",
     "views._formsets",
     "views._function",

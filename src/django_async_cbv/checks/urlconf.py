@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction
+from django import get_version
 from django.apps import AppConfig, apps
 from django.conf import settings
 from django.core import checks
@@ -19,7 +20,7 @@ from django.utils.module_loading import import_string
 from django.views.generic.base import View
 
 from ..core.callers import is_installed
-from ..core.hooks import is_library
+from ..core.hooks import TWINS, is_library
 from ..core.problems import Problem, overlooked, problems, waits, where_written
 from ..core.twins import Twins
 from ..views import AsyncView
@@ -69,6 +70,10 @@ def check_views(
         found += [
             _as_message(checks.Error, None, problem)
             for problem in called_by_sync_code()
+        ]
+    if any(issubclass(cls, Twins) for cls in _view_classes(callbacks)):
+        found += [
+            _as_message(checks.Warning, None, problem) for problem in newer_hooks()
         ]
     if any(map(iscoroutinefunction, callbacks)):
         found += [
@@ -276,4 +281,19 @@ def sync_middleware() -> Iterator[Problem]:
                 "make it async capable: derive it from MiddlewareMixin, or decorate it "
                 "with sync_and_async_middleware.",
                 (f"module {middleware.__module__}",),
+            )
+
+
+def newer_hooks() -> Iterator[Problem]:
+    """Django's functions that call a method which this version does not know of."""
+    for hook in TWINS.values():
+        if hook.unknown_calls:
+            called = " and ".join(f"{name}()" for name in sorted(hook.unknown_calls))
+            yield Problem(
+                "async_cbv.W009",
+                f"{hook.function.__qualname__}() of Django {get_version()} calls "
+                f"{called}, which this version of django-async-cbv does not know. "
+                "It runs in the worker thread, and waits there for async overrides",
+                "install a version of django-async-cbv that knows this Django.",
+                (where_written(hook.function),),
             )

@@ -28,7 +28,6 @@ __all__ = [
     "ais_valid",
     "call_and_await",
     "deletion_is_waited_for",
-    "post_and_wait",
     "prepare_instance",
     "saved",
     "validate",
@@ -419,47 +418,3 @@ async def _clean_together(formset: Any) -> None:
             await cleaner()
         except ValidationError as error:
             formset.non_form_errors().extend(error.error_list)
-
-
-def post_and_wait(function: Any) -> Callable[..., Any]:
-    """
-    Django's own `post()` of a form view, which waits for what forms and models await.
-
-    For a Django whose `post()` calls what ours does not know: see Hook.unknown_calls.
-    It runs in the worker thread, which waits.
-    """
-
-    @functools.wraps(function)
-    def post(view: Any, *args: Any, **kwargs: Any) -> Any:
-        for name, wrap in (("get_form", _wait_to_validate), ("get_object", _waits)):
-            if hasattr(view, name):
-                setattr(view, name, _changing(getattr(view, name), wrap))
-        return function(view, *args, **kwargs)
-
-    return post
-
-
-def _changing(method: Callable[..., Any], change: Callable[[Any], Any]) -> Any:
-    @functools.wraps(method)
-    def changed(*args: Any, **kwargs: Any) -> Any:
-        return change(method(*args, **kwargs))
-
-    return changed
-
-
-def _waits(instance: Any) -> Any:
-    prepare_instance(instance)
-    return instance
-
-
-def _wait_to_validate(form: Any) -> Any:
-    is_valid = form.is_valid
-
-    def validate_and_wait() -> bool:
-        # Asked in its turn, it is the form's own again.
-        form.is_valid = is_valid
-        valid: bool = Flow(validate(form)).enter()
-        return valid
-
-    form.is_valid = validate_and_wait
-    return form

@@ -17,12 +17,12 @@ from ..core.twins import Twins, after, twin, twin_or_hook
 from ..core.validation import (
     call_and_await,
     deletion_is_waited_for,
-    post_and_wait,
     prepare_instance,
     saved,
     validate,
 )
 from ._generic import _F, _M, _DeleteF, _ModelF, subscriptable
+from ._newer import post_and_wait
 from ._plain import has_plain_success_url
 from ._saves import redirect
 from .base import AsyncContextMixin, AsyncTemplateResponseMixin, AsyncView
