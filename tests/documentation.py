@@ -153,7 +153,7 @@ def checked(urlpatterns: list[Any], imported: list[type] | None = None) -> str:
             call_command("check", stdout=said, stderr=said, no_color=True)
         except SystemCheckError as error:
             said.write(str(error))
-    return re.sub(r"(?s)^.*?(?=<class)", "", said.getvalue()).partition("\n\n")[0]
+    return re.sub(r"(?s)^.*?(?=<class|\?: )", "", said.getvalue()).partition("\n\n")[0]
 
 
 def run_tests(case: Any) -> int:
