@@ -24,10 +24,10 @@ in which one override would hide another of the other colour is refused.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextvars import ContextVar
 from types import CoroutineType, FunctionType, MethodType
-from typing import TYPE_CHECKING, Any, get_type_hints
+from typing import TYPE_CHECKING, Any, Unpack, get_type_hints
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 
@@ -35,6 +35,7 @@ from .flow import Call, finish, refuse_coroutine
 from .guards import (
     add_guards,
     checked,
+    has_unguarded,
     import_auth_hooks,
     is_passed_on,
     pairs,
@@ -47,6 +48,7 @@ from .hooks import (
     Bridge,
     Definitions,
     Hook,
+    HookOptions,
     Override,
     StandIn,
     SyncAsked,
@@ -103,15 +105,7 @@ def after(level: type, view: Any, name: str) -> Any:
     return getattr(super(level, view), name)
 
 
-def twin(
-    function: Callable[..., Any],
-    *,
-    calls: Sequence[str] = (),
-    pure: bool | Callable[[Any], bool] = False,
-    always: bool = False,
-    not_calls: Sequence[str] = (),
-    unlifted: Callable[[Any], Callable[..., Any]] | None = None,
-) -> TwinDecorator:
+def twin(function: Callable[..., Any], **options: Unpack[HookOptions]) -> TwinDecorator:
     """
     Make a method the async twin of Django's hook `function`.
 
@@ -120,13 +114,7 @@ def twin(
     calls no other, there is nothing to lift: then it is an `async def` without
     a body, for its signature and docstring.
 
-    `calls`: the hooks that Django's function calls on self, through private
-    methods too, and SUPER. `pure`: whether Django's function does no I/O, so
-    that it may run on the event loop, given that all it calls is Django's own.
-    `always`: the body runs even where none of that is async, as it calls more,
-    which is known at run time only. `not_calls`: names in Django's function that look
-    like hooks, and are methods of other objects. `unlifted`: makes of Django's function
-    one that runs where the body may not, as Django's calls what the body does not know.
+    `options`: see HookOptions.
     """
 
     def decorate(method: Any) -> Any:
@@ -134,42 +122,20 @@ def twin(
         async def entry(self: Any, /, *args: Any, **kwargs: Any) -> Any:
             return await finish(Call(bind(entry, self), args, kwargs))
 
-        _register(
-            Hook(
-                entry,
-                pristine(function),
-                method,
-                calls,
-                pure,
-                is_handler=False,
-                always=always,
-                not_calls=not_calls,
-                unlifted=unlifted,
-            )
-        )
+        _register(Hook(entry, pristine(function), method, is_handler=False, **options))
         return entry
 
     return decorate
 
 
-def handler(
-    function: Callable[..., Any],
-    *,
-    calls: Sequence[str] | None = (),
-    pure: bool | Callable[[Any], bool] = False,
-    always: bool = False,
-    not_calls: Sequence[str] = (),
-    unlifted: Callable[[Any], Callable[..., Any]] | None = None,
-) -> Any:
+def handler(function: Callable[..., Any], **options: Unpack[HookOptions]) -> Any:
     """
     Make a method stand for Django's handler `function` in both colours.
 
     As twin(), under Django's own name: on the event loop a call gives a
     coroutine, in sync code (the `super().get()` of a sync override, Django's
-    View.dispatch()) it gives the response. `calls` is None where what is called
-    is known at run time only: then the body always runs. `always`: it does in any
-    case, as it has more to do than Django's. What a type checker sees of it is
-    said in handlers.py, for each name.
+    View.dispatch()) it gives the response. What a type checker sees of it is said in
+    handlers.py, for each name.
     """
 
     def decorate(method: Any) -> Any:
@@ -177,19 +143,7 @@ def handler(
         def entry(self: Any, /, *args: Any, **kwargs: Any) -> Any:
             return finish(Call(bind(entry, self), args, kwargs, response=True))
 
-        _register(
-            Hook(
-                entry,
-                pristine(function),
-                method,
-                calls,
-                pure,
-                is_handler=True,
-                always=always,
-                not_calls=not_calls,
-                unlifted=unlifted,
-            )
-        )
+        _register(Hook(entry, pristine(function), method, is_handler=True, **options))
         return entry
 
     return decorate
@@ -262,8 +216,8 @@ def prepare(cls: type) -> None:
 def _is_prepared(cls: type) -> bool:
     """Whether nothing was put on a class since that has to be looked at."""
     own = vars(cls)
-    names = own.keys() & {*GUARDED, *handler_names(cls)}
-    return all(
+    names = {*GUARDED, *handler_names(cls)}.intersection(own)
+    return not has_unguarded(cls) and all(
         isinstance(own[name], StandIn) or mark_of(own[name]) is not None
         for name in names
     )
