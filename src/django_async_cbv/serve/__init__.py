@@ -1,0 +1,1 @@
+"""The execution layer behind the ASGI entry point."""
