@@ -23,8 +23,8 @@ from django.utils.translation import trans_real
 
 from django_async_cbv.serve.middleware import COMPRESSED, HASHED, INLINE
 from tests.app.models import Tag
-from tests.serve.chain import Answer, InlineHandler, Request, the_same_each_time, visit
 from tests.hops import count_hops
+from tests.serve.chain import Answer, InlineHandler, Request, the_same_each_time, visit
 
 SESSION = "django.contrib.sessions.middleware.SessionMiddleware"
 AUTH = "django.contrib.auth.middleware.AuthenticationMiddleware"
@@ -44,6 +44,15 @@ GZIP = "django.middleware.gzip.GZipMiddleware"
 NEEDS = {AUTH: [SESSION], LOGIN: [SESSION, AUTH], MESSAGE: [SESSION]}
 # Which Django does not have all of them.
 HAS_CSP = django.VERSION >= (6, 0)
+MAILERS = (
+    {
+        "MAILERS": {
+            "default": {"BACKEND": "django.core.mail.backends.locmem.EmailBackend"}
+        }
+    }
+    if django.VERSION >= (6, 1)
+    else {}
+)
 CACHED = {"SESSION_ENGINE": "django.contrib.sessions.backends.cache"}
 PREFIXED = {"ROOT_URLCONF": "tests.serve.urls_prefixed"}
 PARTLY = {"ROOT_URLCONF": "tests.serve.urls_partly_prefixed"}
@@ -228,7 +237,7 @@ def common_cases() -> Iterator[Case]:
     never = "any page that is found, or a 404 that needs no email"
     emailed = "a 404 that Django reports by email"
     managers = ["manager@example.com"] if HAS_CSP else [("Ann", "manager@example.com")]
-    told = {"MANAGERS": managers, "IGNORABLE_404_URLS": []}
+    told = {"MANAGERS": managers, "IGNORABLE_404_URLS": [], **MAILERS}
     elsewhere = {"referer": "http://example.com/page"}
     yield Case(LINKS, never, 0, get("/", **elsewhere), told)
     yield Case(LINKS, never, 0, get("/missing/"), told)

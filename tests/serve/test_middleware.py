@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
-from unittest import skipUnless
 
 from django.core.handlers.asgi import ASGIHandler
 from django.test import TestCase
