@@ -1,24 +1,39 @@
-"""What a project writes: middleware, sessions, messages, signers and caches."""
+"""What a project writes: sessions, messages, signers, caches, mail; each does I/O."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 from django.contrib.messages.storage.cookie import CookieStorage
 from django.contrib.sessions.backends import db
 from django.core.cache.backends.locmem import LocMemCache
+from django.core.mail.backends import locmem
 from django.core.signing import TimestampSigner
 
 
-class SessionStore(db.SessionStore):
+class ReadsAFile:
+    """What may not be made on the event loop."""
+
+    def __init__(self, *args, **kwargs):
+        Path(__file__).stat()
+        super().__init__(*args, **kwargs)
+
+
+class SessionStore(ReadsAFile, db.SessionStore):
     pass
 
 
-class Storage(CookieStorage):
+class Storage(ReadsAFile, CookieStorage):
     pass
 
 
-class Signer(TimestampSigner):
+class Signer(ReadsAFile, TimestampSigner):
     pass
 
 
-class Cache(LocMemCache):
+class Cache(ReadsAFile, LocMemCache):
+    pass
+
+
+class EmailBackend(ReadsAFile, locmem.EmailBackend):
     pass
