@@ -28,7 +28,7 @@ from django.test import TestCase, TransactionTestCase, override_settings
 from django.test.utils import CaptureQueriesContext
 from django.urls import path
 
-import tests.tenants.base
+import tests.tenants.base  # noqa: F401 - of the ENGINE that is configured now
 from django_async_cbv import db
 from django_async_cbv.db import aatomic, agather
 from django_async_cbv.sync import run_sync, wait_for

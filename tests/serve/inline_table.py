@@ -110,16 +110,15 @@ class Case:
             await sync_to_async(block.__enter__)()
             try:
                 await Tag.objects.aget_or_create(name="red")
-                with mock.patch.dict(trans_real._translations):
-                    if self.languages_loaded:
-                        await sync_to_async(load_languages)()
-                    else:
-                        trans_real._translations.clear()
+                await sync_to_async(load_languages)()
+                with mock.patch.dict(
+                    trans_real._translations, clear=not self.languages_loaded
+                ):
                     yield await self.request_of_visitor()
             finally:
                 await sync_to_async(transaction.set_rollback)(True)
                 await sync_to_async(block.__exit__)(None, None, None)
-                await sync_to_async(caches["default"].clear)()
+                await sync_to_async(clear_cache)()
 
     async def request_of_visitor(self) -> Request:
         if self.session is None:
@@ -152,6 +151,10 @@ class Case:
 async def made(handler: type[ASGIHandler]) -> ASGIHandler:
     """Make a handler off the loop, in a context that no request sees."""
     return await sync_to_async(copy_context().run)(handler)
+
+
+def clear_cache() -> None:
+    caches["default"].clear()
 
 
 def load_languages() -> None:
@@ -228,7 +231,7 @@ def session_cases() -> Iterator[Case]:
 
 
 def common_cases() -> Iterator[Case]:
-    found = "any page that is found, or ends with a slash"
+    found = "a path that is found, or ends with a slash"
     yield Case(COMMON, found, 0)
     yield Case(COMMON, found, 0, get("/missing/"))
     yield Case(COMMON, found, 0, get("/nowhere/"))
@@ -242,7 +245,7 @@ def common_cases() -> Iterator[Case]:
         yield Case(COMMON, slash, 1, get(path))
     www = "a path without a slash, with `PREPEND_WWW`"
     yield Case(COMMON, www, 1, get("/tag/red"), {"PREPEND_WWW": True})
-    never = "any page that is found, or a 404 that needs no email"
+    never = "a path that is found, or a 404 that needs no email"
     emailed = "a 404 that Django reports by email"
     managers = ["manager@example.com"] if HAS_CSP else [("Ann", "manager@example.com")]
     told = {"MANAGERS": managers, "IGNORABLE_404_URLS": [], **MAILERS}

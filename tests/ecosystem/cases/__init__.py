@@ -1,6 +1,6 @@
 """What is tried: a module for each package, in the order of the table."""
 
-from tests.ecosystem.cases import (
+from tests.ecosystem.cases import (  # noqa: F401 - they register themselves
     accounts,
     braces,
     crispy,
