@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Iterator
 from contextlib import asynccontextmanager
 from contextvars import copy_context
@@ -134,10 +135,17 @@ class Case:
         )
 
     async def answered(self, handler: type[ASGIHandler]) -> Answer:
-        async with self.site() as request:
-            return await visit(await made(handler), request)
+        async def answer():
+            async with self.site() as request:
+                return await visit(await made(handler), request)
+
+        # A task's own context is forgotten with it.
+        return await asyncio.create_task(answer())
 
     async def measured(self) -> int:
+        return await asyncio.create_task(self.measure())
+
+    async def measure(self) -> int:
         async with self.site() as request:
             handler = await made(InlineHandler)
             with count_hops() as hops:

@@ -105,11 +105,12 @@ class TestTable(TestCase):
         self.assertEqual({case.middleware for case in CASES}, set(INSTALLED))
 
     async def test_every_hop_is_needed(self):
-        """On the loop it would block, but for what takes only time."""
+        """On the loop it would block: here mail does not, and what takes only time."""
         blocking = {
             (case.name, case.when)
             for case in CASES
-            if case.expected and "a body of more than" not in case.when
+            if case.expected
+            and not re.search("a body of more than|by email", case.when)
         }
         blocked = set()
 
@@ -185,7 +186,9 @@ class TestWhole(TestCase):
     async def test_answers(self):
         for site in self.SITES:
             for request in self.REQUESTS:
-                await self.compare(Case("", "", 0, request, site, {"color": "red"}))
+                # A page with a traceback asks for the user, where Django makes it.
+                if not (site.get("DEBUG") and request.path == "/broken/"):
+                    await self.compare(Case("", "", 0, request, site, {"color": "red"}))
 
     async def test_answers_to_strangers(self):
         for request in (*self.REQUESTS, get("/", host="elsewhere.example")):
@@ -197,10 +200,7 @@ class TestWhole(TestCase):
         ):
             djangos = await case.answered(ASGIHandler)
             given = await case.answered(InlineHandler)
-            if b"Traceback" in djangos.body:
-                self.assertEqual(given.status, djangos.status)
-            else:
-                self.assertEqual(given, djangos)
+            self.assertEqual(given, djangos)
 
     async def test_a_page_that_has_nothing_to_wait_for_makes_no_hop(self):
         hops = []

@@ -1,4 +1,4 @@
-"""What a project writes: sessions, messages, signers, caches, mail; each does I/O."""
+"""What a project writes: sessions, messages, signers, caches; each does I/O."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from pathlib import Path
 from django.contrib.messages.storage.cookie import CookieStorage
 from django.contrib.sessions.backends import db
 from django.core.cache.backends.locmem import LocMemCache
-from django.core.mail.backends import locmem
 from django.core.signing import TimestampSigner
 
 
@@ -32,8 +31,4 @@ class Signer(ReadsAFile, TimestampSigner):
 
 
 class Cache(ReadsAFile, LocMemCache):
-    pass
-
-
-class EmailBackend(ReadsAFile, locmem.EmailBackend):
     pass
