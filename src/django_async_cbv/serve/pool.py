@@ -245,9 +245,10 @@ class Lease(RequestExecutor):
 
     def end(self) -> None:
         """Give the worker back once its jobs are done: the response is complete."""
-        self.has_ended = True
-        if self.worker is not None:
-            self.pool.put(self, _Job(_nothing, True))
+        if not self.has_ended:
+            self.has_ended = True
+            if self.worker is not None:
+                self.pool.put(self, _Job(_nothing, True))
 
     def abandon(self) -> None:
         """Give the worker back whatever is open: no task of the request is left."""
