@@ -1,1 +1,1 @@
-"""The execution layer behind the ASGI entry point."""
+"""What serves requests on an ASGI server; knows nothing of views."""
