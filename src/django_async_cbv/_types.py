@@ -29,7 +29,15 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
 from .flow import Body
 
-__all__ = ["Factory", "Handler", "HandlerDecorator", "TwinDecorator"]
+__all__ = [
+    "Factory",
+    "Handler",
+    "HandlerDecorator",
+    "HandlerOf",
+    "HookDecorator",
+    "TwinDecorator",
+    "Variant",
+]
 
 MYPY = False  # which mypy takes for true
 
@@ -73,6 +81,35 @@ class TwinDecorator(Protocol):
     def __call__(
         self, method: Callable[_P, Body[_T]], /
     ) -> Callable[_P, Coroutine[Any, Any, _T]]: ...
+
+
+class HookDecorator(Protocol):
+    """Turns the body under hook() into the sync function, and leaves a plain one."""
+
+    @overload
+    def __call__(self, method: Callable[_P, Body[_T]], /) -> Callable[_P, _T]: ...
+    @overload
+    def __call__(self, method: Callable[_P, _T], /) -> Callable[_P, _T]: ...
+
+
+class Variant(Protocol):
+    """The function twin_of(): from a sync hook to what twin() makes."""
+
+    # As in TwinDecorator: each checker takes one of these, pyright the last.
+    if MYPY:
+
+        def __call__(
+            self, function: Callable[Concatenate[Any, _P], _T], /
+        ) -> Callable[Concatenate[Any, _P], Coroutine[Any, Any, _T]]: ...
+
+    else:
+
+        def __call__(
+            self,
+            function: Callable[Concatenate[Any, _P], _T],
+            /,
+            native: Callable[[_T], _Coroutine] = _native,
+        ) -> Callable[Concatenate[Any, _P], _Coroutine]: ...
 
 
 class ResponseInEitherColour(HttpResponse, Generic[_R_co]):
@@ -139,3 +176,11 @@ class Factory(Protocol[_Own, _Async_contra, _Sync_contra]):
         pure: bool | Callable[[Any], bool] = False,
         always: bool = False,
     ) -> HandlerDecorator[_Own, _Async_contra, _Sync_contra]: ...
+
+
+class HandlerOf(Protocol[_Own, _Async_contra, _Sync_contra]):
+    """The function twin_of(), for handlers of one name."""
+
+    def __call__(
+        self, function: Callable[..., _R], /
+    ) -> Handler[_Own, _Async_contra, _Sync_contra, _R]: ...

@@ -31,6 +31,7 @@ __all__ = [
     "is_bound",
     "refuse_coroutine",
     "respond",
+    "run_in_sync_code",
 ]
 
 _R = TypeVar("_R")
@@ -89,8 +90,9 @@ class Mark:
         return step
 
 
-# What a lifted body is: it yields calls, is sent their results, returns an _R.
-Body: TypeAlias = Generator[Call, Any, _R]
+# What a lifted body is: it yields calls, is sent their results, returns an _R. A
+# method to be called without arguments it may yield as it is.
+Body: TypeAlias = Generator[Call | Callable[[], Any], Any, _R]
 
 
 def call(func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Call:
@@ -104,7 +106,7 @@ def in_worker(body: Body[_R]) -> Body[_R]:
 
     That is a body that reads an attribute which a view's class gives as a property.
     """
-    send: Callable[[], Call] = functools.partial(next, body)
+    send: Callable[[], Any] = functools.partial(body.send, None)
     try:
         while True:
             # A flow goes to the worker for this call, and comes back from there.
@@ -173,12 +175,15 @@ class Flow:
         "awaiting",
     )
 
-    def __init__(self, body: Body[Any], *, unwinds: bool = False) -> None:
+    def __init__(
+        self, body: Body[Any], first: Call | None = None, *, unwinds: bool = False
+    ) -> None:
         self._stack: list[Body[Any]] = [body]
         self._unwinds = unwinds
         self._value: Any = None
         self._error: BaseException | None = None
-        self._job: Call | None = None
+        # What the body has asked for already, if it is not new.
+        self._job = first
         self._abandoned = False
         # What the loop is to run or await; neither is begun in a worker, so that
         # nothing is lost when the loop never comes to it.
@@ -262,9 +267,10 @@ class Flow:
                     error = _as_runtime_error(error)
                 try:
                     if error is None:
-                        step = stack[-1].send(value)
+                        asked = stack[-1].send(value)
                     else:
-                        step = stack[-1].throw(error)
+                        asked = stack[-1].throw(error)
+                    step = asked if isinstance(asked, Call) else Call(asked)
                 except StopIteration as stop:
                     stack.pop()
                     self._value = stop.value
@@ -319,6 +325,46 @@ class Flow:
                 # Else the traceback's frame and the exception hold each other.
                 del error
         return self._value
+
+
+def run_in_sync_code(body: Body[_R]) -> _R:
+    """
+    Run a body in sync code, which makes each call that it asks for, in its place.
+
+    From the first call on that may have to be awaited, a flow runs the rest.
+    """
+    resume: Callable[[Any], Any] = body.send
+    given: Any = None
+    while True:
+        try:
+            step = resume(given)
+        except StopIteration as stop:
+            result: _R = stop.value
+            return result
+        finally:
+            # An error that it was, and the traceback's frame, would hold each other.
+            given = None
+        is_call = isinstance(step, Call)
+        if is_call and step.response:
+            rest: _R = Flow(body, step).enter()
+            return rest
+        try:
+            given = step.func(*step.args, **step.kwargs) if is_call else step()
+        except BaseException as error:  # noqa: BLE001 - for the body to handle
+            resume, given = body.throw, error
+            continue
+        resume = body.send
+        if isinstance(given, CoroutineType):
+            return Flow(body, _to_await(step if is_call else Call(step), given)).enter()
+
+
+def _to_await(step: Call, coroutine: CoroutineType[Any, Any, Any]) -> Call:
+    """The call by which a flow gets what sync code got a coroutine for."""
+    if not iscoroutinefunction(step.func):
+        return Call(refuse_coroutine, (step.func, coroutine))
+    # It has not begun, and the flow makes one where it belongs.
+    coroutine.close()
+    return step
 
 
 def _only(first: Call) -> Body[Any]:

@@ -25,14 +25,23 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextvars import ContextVar
 from types import CoroutineType, FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from django.views.generic import View
 
-from .flow import Call, finish, in_worker, is_bound, refuse_coroutine
+from .flow import (
+    Body,
+    Call,
+    finish,
+    in_worker,
+    is_bound,
+    refuse_coroutine,
+    run_in_sync_code,
+)
 from .guards import (
     GUARDED,
     add_guards,
@@ -44,9 +53,12 @@ from .guards import (
 from .plan import Plan, Sources
 from .registry import (
     ANAMES,
+    DECLARED,
     HOOKS,
+    SUPER,
     TWINS,
     Bridge,
+    Declared,
     Hook,
     Override,
     SyncAsked,
@@ -62,7 +74,7 @@ from .registry import (
 from .sync import loop_is_running, wait_for
 
 if TYPE_CHECKING:
-    from ._types import TwinDecorator
+    from ._types import HookDecorator, TwinDecorator, Variant
 
 __all__ = [
     "Entry",
@@ -72,9 +84,12 @@ __all__ = [
     "after",
     "bind",
     "handler",
+    "hook",
+    "hook_of",
     "plan_of",
     "prepare",
     "twin",
+    "twin_of",
     "twin_or_hook",
 ]
 
@@ -98,6 +113,8 @@ class Twin(Hook):
         choice = plan_of(type(view)).with_own(names).choice(self)
         if choice.lifted:
             body = self.body(view, *args, **kwargs)
+            if choice.called:
+                body = _ByTwins(body, view, self, choice.called)
             return in_worker(body) if choice.in_worker else body
         if is_descriptor(choice.function):
             return Call(
@@ -147,6 +164,51 @@ class Entry(Override):
         return Call(bind(self.function, view), args, kwargs, response=True)
 
 
+class _ByTwins(Generator[Call, Any, Any]):
+    """A shared body in a flow: the hooks that it asks for are asked by their twins."""
+
+    def __init__(
+        self, body: Body[Any], view: Any, made: Twin, called: Sequence[tuple[Any, str]]
+    ) -> None:
+        self._body = body
+        self._view = view
+        self._made = made
+        self._called = called
+
+    def send(self, value: Any) -> Call:
+        """Go on with a result."""
+        return self._by_twin(self._body.send(value))
+
+    def throw(self, error: Any, value: Any = None, traceback: Any = None, /) -> Call:
+        """Go on with an error."""
+        return self._by_twin(self._body.throw(error))
+
+    def _by_twin(self, asked: Any) -> Call:
+        if isinstance(asked, hook_of):
+            return Call(twin_or_hook(asked.owner, asked.name))
+        step = asked if isinstance(asked, Call) else Call(asked)
+        for value, name in self._called:
+            if is_bound(value, step.func):
+                if name == SUPER:
+                    level = super(self._made.home, self._view)  # type: ignore[arg-type]  # settled
+                    step.func = getattr(level, self._made.aname)
+                else:
+                    step.func = twin_or_hook(self._view, name)
+                break
+        return step
+
+
+class hook_of:  # noqa: N801 - reads as the function that it is
+    """`yield hook_of(other, "get_form")`: a hook of another object than the view."""
+
+    def __init__(self, owner: Any, name: str) -> None:
+        self.owner = owner
+        self.name = name
+
+    def __call__(self) -> Any:
+        return getattr(self.owner, self.name)()
+
+
 async def _awaited(step: Call) -> Any:
     value = step.func(*step.args, **step.kwargs)
     return await value if inspect.isawaitable(value) else value
@@ -191,6 +253,77 @@ def after(level: type, view: Any, name: str) -> Any:
     return getattr(super(level, view), name)
 
 
+def hook(
+    *,
+    calls: Sequence[str] = (),
+    pure: bool | Callable[[Any], bool] = False,
+    always: bool = False,
+) -> HookDecorator:
+    """
+    Declare a hook, or a handler, of this package's own sync views.
+
+    Where it calls no other it is a plain function, and stays that. Else it is the
+    body that it shares with its async variant, a generator which asks for what it
+    calls, under the names that sync code has for it: `yield self.get_queryset`, or
+    `yield call(self.get_form, form_class)`. In sync code those are called. For the
+    async variant Twin.step() puts their own async variants in their place.
+
+    `calls`, `pure` and `always` are those of twin(), which finds them here.
+    """
+
+    def decorate(method: Any) -> Any:
+        function = method
+        if inspect.isgeneratorfunction(method):
+
+            @functools.wraps(method)
+            def function(self: Any, /, *args: Any, **kwargs: Any) -> Any:
+                return run_in_sync_code(method(self, *args, **kwargs))
+
+            function.__annotations__ = _for_callers(function)
+        DECLARED[function] = Declared(method, calls, pure, always)
+        return function
+
+    return decorate
+
+
+def _twin_of(function: Any) -> Any:
+    """
+    Make the async variant of a hook of ours, or its handler for both colours.
+
+    What it is called, takes and does is the sync function's, and its docstring.
+    """
+    declared = DECLARED[function]
+    name = function.__name__
+    is_handler = name in View.http_method_names
+    aname = name if is_handler else f"a{name}"
+    owner = function.__qualname__.removesuffix(f".{name}")
+
+    @functools.wraps(function)
+    def method(self: Any) -> None: ...
+
+    method.__name__, method.__qualname__ = aname, f"Async{owner}.{aname}"
+    method.__doc__ = _doc(function, declared, is_handler=is_handler)
+    decorate = handler(function) if is_handler else twin(function)
+    return decorate(method)
+
+
+twin_of: Variant = _twin_of
+
+
+def _doc(function: Any, declared: Declared, *, is_handler: bool) -> str:
+    """The docstring of an async variant, and where it runs without overrides."""
+    said = inspect.cleandoc(function.__doc__)
+    if not is_handler:
+        said += f"\n\nAsync variant of `{function.__name__}()`."
+    if not declared.pure:
+        where = "A worker thread: one hop."
+    elif declared.pure is True and not declared.calls:
+        where = "The event loop: no hop."
+    else:
+        where = "The event loop, or a worker thread where Django may query: one hop."
+    return f"{said}\n\nRuns on:\n    {where}\n"
+
+
 def twin(
     function: Callable[..., Any],
     *,
@@ -204,7 +337,8 @@ def twin(
     The method is the lifted body, a generator of calls (see flow.call), for
     when something that the hook calls is overridden async. Where Django's hook
     calls no other, there is nothing to lift: then it is an `async def` without
-    a body, for its signature and docstring.
+    a body, for its signature and docstring. So it is for a hook that is ours,
+    and declared by hook().
 
     `calls`: the hooks that Django's function calls on self, through private
     methods too, and SUPER. `pure`: whether Django's function does no I/O, so
@@ -218,17 +352,8 @@ def twin(
         async def entry(self: Any, /, *args: Any, **kwargs: Any) -> Any:
             return await finish(Call(bind(entry, self), args, kwargs))
 
-        _register(
-            Twin(
-                entry,
-                pristine(function),
-                method,
-                calls,
-                pure,
-                is_handler=False,
-                always=always,
-            )
-        )
+        declared = DECLARED.get(function, Declared(method, calls, pure, always))
+        _register(entry, function, declared, is_handler=False)
         return entry
 
     return decorate
@@ -257,35 +382,44 @@ def handler(
         def entry(self: Any, /, *args: Any, **kwargs: Any) -> Any:
             return finish(Call(bind(entry, self), args, kwargs, response=True))
 
-        _register(
-            Twin(
-                entry,
-                pristine(function),
-                method,
-                calls,
-                pure,
-                is_handler=True,
-                always=always,
-            )
-        )
+        declared = DECLARED.get(function, Declared(method, calls, pure, always))
+        _register(entry, function, declared, is_handler=True)
         return entry
 
     return decorate
 
 
-def _register(made: Twin) -> None:
-    # What a caller gets, not how the body is run.
-    annotations = made.entry.__annotations__ = dict(made.entry.__annotations__)
-    if (returns := str(annotations.get("return"))).startswith("Body["):
-        annotations["return"] = returns.removeprefix("Body[").removesuffix("]")
-    if made.is_handler:
+def _register(
+    entry: Any, function: Any, declared: Declared, *, is_handler: bool
+) -> None:
+    is_ours = function in DECLARED
+    made = Twin(
+        entry,
+        function if is_ours else pristine(function),
+        declared.body,
+        declared.calls,
+        declared.pure,
+        is_handler=is_handler,
+        always=declared.always,
+        is_shared=is_ours,
+    )
+    entry.__annotations__ = _for_callers(entry)
+    if is_handler:
         # as_view() hands them on, to where their names mean nothing.
-        made.entry.__annotations__ = get_type_hints(made.entry)
-    made.entry._twin = made  # type: ignore[attr-defined]  # our mark
+        entry.__annotations__ = get_type_hints(entry)
+    entry._twin = made
     TWINS[made.function] = made
-    if not made.is_handler:
+    if not is_handler:
         HOOKS[made.name] = made.aname
         ANAMES[made.aname] = made.name
+
+
+def _for_callers(function: Any) -> dict[str, Any]:
+    """The annotations of a body's function: what a caller gets, not how it is run."""
+    annotations = dict(function.__annotations__)
+    if (returns := str(annotations.get("return"))).startswith("Body["):
+        annotations["return"] = returns.removeprefix("Body[").removesuffix("]")
+    return annotations
 
 
 def adopt(view: Any) -> frozenset[str]:

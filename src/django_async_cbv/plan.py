@@ -33,6 +33,7 @@ class Choice:
 
     __slots__ = (
         "_checks",
+        "called",
         "function",
         "in_worker",
         "is_sync",
@@ -48,8 +49,11 @@ class Choice:
         is_wrapper: bool,
         in_worker: bool,
         checks: Sequence[Callable[[Any], bool]] | None,
+        called: Sequence[tuple[Any, str]] = (),
     ) -> None:
         self.function = function
+        # What stands in the class for the hooks that a shared body names.
+        self.called = called
         # Whether the body reads what the class gives as a property, or the like.
         self.in_worker = in_worker
         # A function for certain; of any other callable it is asked at each call.
@@ -131,8 +135,25 @@ class Plan:
                 is_wrapper=is_djangos and not ours,
                 in_worker=self._reads_descriptors(made),
                 checks=checks,
+                called=list(self._called(made)) if made.is_shared else (),
             )
         return found
+
+    def _called(self, made: Hook) -> Iterator[tuple[Any, str]]:
+        """The attributes by which sync code calls the hooks that a hook calls."""
+        for called in made.calls or ():
+            name, start = called, 0
+            if called == SUPER:
+                name, start = made.name, self.place(made) + 1
+            if name not in HOOKS:
+                continue
+            for klass in self.mro[start:]:
+                value = vars(klass).get(name)
+                if value is not None:
+                    if isinstance(value, classmethod | staticmethod):
+                        value = value.__func__
+                    yield value, called
+                    break
 
     def _reads_descriptors(self, made: Hook) -> bool:
         names = made.reads

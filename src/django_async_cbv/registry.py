@@ -14,10 +14,12 @@ from .flow import Call, Mark
 
 __all__ = [
     "ANAMES",
+    "DECLARED",
     "HOOKS",
     "SUPER",
     "TWINS",
     "Bridge",
+    "Declared",
     "Hook",
     "Mark",
     "Override",
@@ -45,6 +47,8 @@ TWINS: dict[Any, Hook] = {}
 HOOKS: dict[str, str] = {}
 # The names of all twins, each with its hook's.
 ANAMES: dict[str, str] = {}
+# What the hooks of this package's own sync views declare: see hooks.hook().
+DECLARED: dict[Any, Declared] = {}
 
 
 def mark_of(function: Any) -> Mark | None:
@@ -106,6 +110,17 @@ def names_read(function: Any) -> set[str]:
     return names
 
 
+@dataclass(frozen=True)
+class Declared:
+    """What is said of a hook once, for its sync and its async variant."""
+
+    # A generator where the hook calls others.
+    body: Callable[..., Any]
+    calls: Sequence[str] | None
+    pure: bool | Callable[[Any], bool]
+    always: bool
+
+
 @dataclass(eq=False)
 class Hook(Mark):
     """A hook or handler at one level of Django's views, as its twin declares it."""
@@ -118,6 +133,8 @@ class Hook(Mark):
     is_handler: bool
     # Whether the body runs even where nothing that it calls is async.
     always: bool = False
+    # Whether the body is the sync function's too, and names the sync hooks.
+    is_shared: bool = False
     # The classes that define the twin and the function, once they are made.
     home: type | None = None
     owner: type | None = None
