@@ -33,10 +33,8 @@ __all__ = [
     "Factory",
     "Handler",
     "HandlerDecorator",
-    "HandlerOf",
     "HookDecorator",
     "TwinDecorator",
-    "Variant",
 ]
 
 MYPY = False  # which mypy takes for true
@@ -92,26 +90,6 @@ class HookDecorator(Protocol):
     def __call__(self, method: Callable[_P, _T], /) -> Callable[_P, _T]: ...
 
 
-class Variant(Protocol):
-    """The function twin_of(): from a sync hook to what twin() makes."""
-
-    # As in TwinDecorator: each checker takes one of these, pyright the last.
-    if MYPY:
-
-        def __call__(
-            self, function: Callable[Concatenate[Any, _P], _T], /
-        ) -> Callable[Concatenate[Any, _P], Coroutine[Any, Any, _T]]: ...
-
-    else:
-
-        def __call__(
-            self,
-            function: Callable[Concatenate[Any, _P], _T],
-            /,
-            native: Callable[[_T], _Coroutine] = _native,
-        ) -> Callable[Concatenate[Any, _P], _Coroutine]: ...
-
-
 class ResponseInEitherColour(HttpResponse, Generic[_R_co]):
     """What a handler gives that nobody overrode: it may be awaited, or not."""
 
@@ -161,7 +139,7 @@ class HandlerDecorator(Protocol[_Own, _Async_contra, _Sync_contra]):
     """Turns the method under handler() into a Handler."""
 
     def __call__(
-        self, method: Callable[..., Body[_R] | Coroutine[Any, Any, _R]], /
+        self, method: Callable[..., Body[_R] | Coroutine[Any, Any, _R] | _R], /
     ) -> Handler[_Own, _Async_contra, _Sync_contra, _R]: ...
 
 
@@ -176,11 +154,3 @@ class Factory(Protocol[_Own, _Async_contra, _Sync_contra]):
         pure: bool | Callable[[Any], bool] = False,
         always: bool = False,
     ) -> HandlerDecorator[_Own, _Async_contra, _Sync_contra]: ...
-
-
-class HandlerOf(Protocol[_Own, _Async_contra, _Sync_contra]):
-    """The function twin_of(), for handlers of one name."""
-
-    def __call__(
-        self, function: Callable[..., _R], /
-    ) -> Handler[_Own, _Async_contra, _Sync_contra, _R]: ...

@@ -25,13 +25,13 @@ from __future__ import annotations
 
 import functools
 import inspect
+import re
 from collections.abc import Callable, Generator, Sequence
 from contextvars import ContextVar
 from types import CoroutineType, FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
-from django.views.generic import View
 
 from .flow import (
     Body,
@@ -74,7 +74,7 @@ from .registry import (
 from .sync import loop_is_running, wait_for
 
 if TYPE_CHECKING:
-    from ._types import HookDecorator, TwinDecorator, Variant
+    from ._types import HookDecorator, TwinDecorator
 
 __all__ = [
     "Entry",
@@ -89,7 +89,6 @@ __all__ = [
     "plan_of",
     "prepare",
     "twin",
-    "twin_of",
     "twin_or_hook",
 ]
 
@@ -286,28 +285,14 @@ def hook(
     return decorate
 
 
-def _twin_of(function: Any) -> Any:
-    """
-    Make the async variant of a hook of ours, or its handler for both colours.
-
-    What it is called, takes and does is the sync function's, and its docstring.
-    """
-    declared = DECLARED[function]
-    name = function.__name__
-    is_handler = name in View.http_method_names
-    aname = name if is_handler else f"a{name}"
-    owner = function.__qualname__.removesuffix(f".{name}")
-
-    @functools.wraps(function)
-    def method(self: Any) -> None: ...
-
-    method.__name__, method.__qualname__ = aname, f"Async{owner}.{aname}"
-    method.__doc__ = _doc(function, declared, is_handler=is_handler)
-    decorate = handler(function) if is_handler else twin(function)
-    return decorate(method)
-
-
-twin_of: Variant = _twin_of
+def _add_variants(cls: type) -> None:
+    """Make the async variants of the hooks that the sync class behind declares."""
+    for function in [*vars(cls.__mro__[1]).values()]:
+        if isinstance(function, FunctionType) and function in DECLARED:
+            private, name = re.fullmatch("(_?)(.*)", function.__name__).groups()
+            aname = f"{private}a{name}"
+            if aname in vars(cls):
+                setattr(cls, aname, twin(function)(vars(cls)[aname]))
 
 
 def _doc(function: Any, declared: Declared, *, is_handler: bool) -> str:
@@ -403,6 +388,8 @@ def _register(
         always=declared.always,
         is_shared=is_ours,
     )
+    if is_ours:
+        entry.__doc__ = _doc(function, declared, is_handler=is_handler)
     entry.__annotations__ = _for_callers(entry)
     if is_handler:
         # as_view() hands them on, to where their names mean nothing.
@@ -630,6 +617,7 @@ class Twins:
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if is_library(cls):
+            _add_variants(cls)
             settle(cls)
         prepare(cls)
 

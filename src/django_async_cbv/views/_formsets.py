@@ -27,7 +27,7 @@ from ..flow import Body, call, respond
 from ..forms import call_and_await, saved, validate
 from ..hooks import hook, hook_of
 from ..registry import SUPER
-from ._generic import _M, _ModelF, subscriptable
+from ._generic import _M, _ModelF, itself, subscriptable
 from ._plain import has_plain_success_url
 from ._saves import join_saves, redirect, save_formset
 
@@ -227,9 +227,7 @@ class ModelFormSetMixin(FormSetMixin, MultipleObjectMixin[_M]):
     fields: Sequence[str] | str | None = None
     object_list: Any
 
-    def __class_getitem__(cls, item: Any) -> type:
-        """Allow a subscript at run time, where it means nothing."""
-        return cls
+    __class_getitem__ = classmethod(itself)
 
     @hook(calls=("get_queryset", SUPER))
     def get_formset_kwargs(self) -> Body[dict[str, Any]]:
@@ -323,9 +321,7 @@ class InlineFormSetMixin(BaseInlineFormSetFactory, SingleObjectMixin[_M], FormSe
 
     object_list: Any
 
-    def __class_getitem__(cls, item: Any) -> type:
-        """Allow a subscript at run time, where it means nothing."""
-        return cls
+    __class_getitem__ = classmethod(itself)
 
     @hook(calls=(SUPER,))
     def formset_valid(self, formset: Any) -> Answer:
@@ -445,9 +441,7 @@ class ModelFormWithInlinesMixin(ModelFormMixin[_M, _ModelF]):
 
         def render_to_response(self, context: dict[str, Any]) -> HttpResponse: ...
 
-    def __class_getitem__(cls, item: Any) -> type:
-        """Allow a subscript at run time, where it means nothing."""
-        return cls
+    __class_getitem__ = classmethod(itself)
 
     @hook(pure=True)
     def get_inlines(self) -> Sequence[type[BaseInlineFormSetFactory]]:

@@ -32,7 +32,12 @@ else:
     _R = TypeVar("_R")
     _TemplateR = TypeVar("_TemplateR")
 
-__all__ = ["subscriptable"]
+__all__ = ["itself", "subscriptable"]
+
+
+def itself(cls: type, item: Any) -> type:
+    """Allow a subscript at run time, where it means nothing: a __class_getitem__()."""
+    return cls
 
 
 class subscriptable:  # noqa: N801 - reads as the function that it is

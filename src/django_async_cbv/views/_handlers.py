@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..hooks import handler, twin_of
+from ..hooks import handler
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Protocol, TypeVar
 
-    from .._types import Async, Either, Factory, HandlerOf, Sync
+    from .._types import Async, Either, Factory, Sync
 
     _T_co = TypeVar("_T_co", covariant=True)
 
@@ -67,25 +67,18 @@ if TYPE_CHECKING:
     patch: Factory[_Patch[Either], _Patch[Async], _Patch[Sync]]
     delete: Factory[_Delete[Either], _Delete[Async], _Delete[Sync]]
     options: Factory[_Options[Either], _Options[Async], _Options[Sync]]
-    get_of: HandlerOf[_Get[Either], _Get[Async], _Get[Sync]]
-    post_of: HandlerOf[_Post[Either], _Post[Async], _Post[Sync]]
-    put_of: HandlerOf[_Put[Either], _Put[Async], _Put[Sync]]
 else:
     dispatch = http_method_not_allowed = handler
     get = head = post = put = patch = delete = options = handler
-    get_of = post_of = put_of = twin_of
 
 __all__ = [
     "delete",
     "dispatch",
     "get",
-    "get_of",
     "head",
     "http_method_not_allowed",
     "options",
     "patch",
     "post",
-    "post_of",
     "put",
-    "put_of",
 ]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any
 
-from django.http import HttpResponse, HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.utils.decorators import classonlymethod
 
-from ..hooks import Twins, twin, twin_of
+from ..hooks import Twins
 from ..refusals import refuse
 from ..registry import is_descriptor
 from . import _formsets as formsets
@@ -20,11 +20,8 @@ from .edit import AsyncModelFormMixin
 from .list import AsyncMultipleObjectMixin, AsyncMultipleObjectTemplateResponseMixin
 
 if TYPE_CHECKING:
-    from ._formsets import (
-        InlineFormSetMixin,
-        ModelFormSetMixin,
-        ModelFormWithInlinesMixin,
-    )
+    from django.db.models import Model
+    from django.forms import BaseForm, BaseFormSet, BaseInlineFormSet, BaseModelFormSet
 
     # Their sync handlers are not for checkers to see: see base.py.
     class ProcessFormSetView: ...
@@ -52,9 +49,6 @@ if TYPE_CHECKING:
     class UpdateWithInlinesView: ...
 
 else:
-    InlineFormSetMixin = subscriptable(formsets.InlineFormSetMixin)
-    ModelFormSetMixin = subscriptable(formsets.ModelFormSetMixin)
-    ModelFormWithInlinesMixin = subscriptable(formsets.ModelFormWithInlinesMixin)
     ProcessFormSetView = formsets.ProcessFormSetView
     BaseFormSetView = formsets.BaseFormSetView
     FormSetView = formsets.FormSetView
@@ -94,15 +88,15 @@ __all__ = [
 class AsyncBaseFormSetFactory(formsets.BaseFormSetFactory, Twins):
     """What all formset views have: the hooks that a formset is made by."""
 
-    aconstruct_formset = twin_of(formsets.BaseFormSetFactory.construct_formset)
-    aget_initial = twin_of(formsets.BaseFormSetFactory.get_initial)
-    aget_prefix = twin_of(formsets.BaseFormSetFactory.get_prefix)
-    aget_formset_class = twin_of(formsets.BaseFormSetFactory.get_formset_class)
-    aget_form_class = twin_of(formsets.BaseFormSetFactory.get_form_class)
-    aget_form_kwargs = twin_of(formsets.BaseFormSetFactory.get_form_kwargs)
-    aget_formset = twin_of(formsets.BaseFormSetFactory.get_formset)
-    aget_formset_kwargs = twin_of(formsets.BaseFormSetFactory.get_formset_kwargs)
-    aget_factory_kwargs = twin_of(formsets.BaseFormSetFactory.get_factory_kwargs)
+    async def aconstruct_formset(self) -> BaseFormSet[Any]: ...
+    async def aget_initial(self) -> Sequence[dict[str, Any]]: ...
+    async def aget_prefix(self) -> str | None: ...
+    async def aget_formset_class(self) -> type[BaseFormSet[Any]] | None: ...
+    async def aget_form_class(self) -> type[BaseForm] | None: ...
+    async def aget_form_kwargs(self) -> dict[str, Any]: ...
+    async def aget_formset(self) -> type[BaseFormSet[Any]]: ...
+    async def aget_formset_kwargs(self) -> dict[str, Any]: ...
+    async def aget_factory_kwargs(self) -> dict[str, Any]: ...
 
 
 class AsyncFormSetMixin(
@@ -110,20 +104,20 @@ class AsyncFormSetMixin(
 ):
     """Provides a way to show and handle a formset."""
 
-    aget_success_url = twin_of(formsets.FormSetMixin.get_success_url)
-    aformset_valid = twin_of(formsets.FormSetMixin.formset_valid)
-    aformset_invalid = twin_of(formsets.FormSetMixin.formset_invalid)
+    async def aget_success_url(self) -> str: ...
+    async def aformset_valid(self, formset: Any) -> HttpResponse: ...
+    async def aformset_invalid(self, formset: Any) -> HttpResponse: ...
 
 
 class AsyncModelFormSetMixin(
-    ModelFormSetMixin[_M], AsyncFormSetMixin, AsyncMultipleObjectMixin[_M]
+    formsets.ModelFormSetMixin[_M], AsyncFormSetMixin, AsyncMultipleObjectMixin[_M]
 ):
     """Provides a way to show and handle a formset of a model's objects."""
 
-    aget_formset_kwargs = twin_of(formsets.ModelFormSetMixin.get_formset_kwargs)
-    aget_factory_kwargs = twin_of(formsets.ModelFormSetMixin.get_factory_kwargs)
-    aget_formset = twin_of(formsets.ModelFormSetMixin.get_formset)
-    aformset_valid = twin_of(formsets.ModelFormSetMixin.formset_valid)
+    async def aget_formset_kwargs(self) -> dict[str, Any]: ...
+    async def aget_factory_kwargs(self) -> dict[str, Any]: ...
+    async def aget_formset(self) -> type[BaseModelFormSet[Any, Any]]: ...
+    async def aformset_valid(self, formset: Any) -> HttpResponse: ...
 
 
 class AsyncBaseInlineFormSetFactory(
@@ -131,29 +125,32 @@ class AsyncBaseInlineFormSetFactory(
 ):
     """The hooks that a formset of an object's children is made by."""
 
-    aget_inline_model = twin_of(formsets.BaseInlineFormSetFactory.get_inline_model)
-    aget_formset_kwargs = twin_of(formsets.BaseInlineFormSetFactory.get_formset_kwargs)
-    aget_factory_kwargs = twin_of(formsets.BaseInlineFormSetFactory.get_factory_kwargs)
-    aget_formset = twin_of(formsets.BaseInlineFormSetFactory.get_formset)
+    async def aget_inline_model(self) -> type[Model] | None: ...
+    async def aget_formset_kwargs(self) -> dict[str, Any]: ...
+    async def aget_factory_kwargs(self) -> dict[str, Any]: ...
+    async def aget_formset(self) -> type[BaseInlineFormSet[Any, Any, Any]]: ...
 
 
 class AsyncInlineFormSetMixin(
-    InlineFormSetMixin[_M],
+    formsets.InlineFormSetMixin[_M],
     AsyncBaseInlineFormSetFactory,
     AsyncSingleObjectMixin[_M],
     AsyncFormSetMixin,
 ):
     """Provides a way to show and handle a formset of an object's children."""
 
-    aformset_valid = twin_of(formsets.InlineFormSetMixin.formset_valid)
+    async def aformset_valid(self, formset: Any) -> HttpResponse: ...
 
 
 class AsyncProcessFormSetView(ProcessFormSetView, AsyncView):
     """Shows a formset on GET and processes it on POST."""
 
-    get = handler.get_of(formsets.ProcessFormSetView.get)
-    post = handler.post_of(formsets.ProcessFormSetView.post)
-    put = handler.put_of(formsets.ProcessFormSetView.put)
+    @handler.get(formsets.ProcessFormSetView.get)
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse: ...
+    @handler.post(formsets.ProcessFormSetView.post)
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse: ...
+    @handler.put(formsets.ProcessFormSetView.put)
+    def put(self, *args: Any, **kwargs: Any) -> HttpResponse: ...
 
 
 class AsyncBaseFormSetView(BaseFormSetView, AsyncFormSetMixin, AsyncProcessFormSetView):
@@ -169,8 +166,10 @@ class AsyncBaseModelFormSetView(
 ):
     """A model formset view without a response mixin."""
 
-    get = handler.get_of(formsets.BaseModelFormSetView.get)
-    post = handler.post_of(formsets.BaseModelFormSetView.post)
+    @handler.get(formsets.BaseModelFormSetView.get)
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse: ...
+    @handler.post(formsets.BaseModelFormSetView.post)
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse: ...
 
 
 class AsyncModelFormSetView(
@@ -188,8 +187,10 @@ class AsyncBaseInlineFormSetView(
 
     object: _M
 
-    get = handler.get_of(formsets.BaseInlineFormSetView.get)
-    post = handler.post_of(formsets.BaseInlineFormSetView.post)
+    @handler.get(formsets.BaseInlineFormSetView.get)
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse: ...
+    @handler.post(formsets.BaseInlineFormSetView.post)
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse: ...
 
 
 class AsyncInlineFormSetView(
@@ -213,16 +214,20 @@ class AsyncInlineFormSetFactory(
 
 
 class AsyncModelFormWithInlinesMixin(
-    ModelFormWithInlinesMixin[_M, _ModelF], AsyncModelFormMixin[_M, _ModelF]
+    formsets.ModelFormWithInlinesMixin[_M, _ModelF], AsyncModelFormMixin[_M, _ModelF]
 ):
     """Provides a way to show and handle a model form with inline formsets."""
 
-    aget_inlines = twin_of(formsets.ModelFormWithInlinesMixin.get_inlines)
-    aforms_valid = twin_of(formsets.ModelFormWithInlinesMixin[_M, _ModelF].forms_valid)
-    aforms_invalid = twin_of(
-        formsets.ModelFormWithInlinesMixin[_M, _ModelF].forms_invalid
-    )
-    aconstruct_inlines = twin_of(formsets.ModelFormWithInlinesMixin.construct_inlines)
+    async def aget_inlines(
+        self,
+    ) -> Sequence[type[formsets.BaseInlineFormSetFactory]]: ...
+    async def aforms_valid(
+        self, form: _ModelF, inlines: Sequence[Any]
+    ) -> HttpResponse: ...
+    async def aforms_invalid(
+        self, form: _ModelF, inlines: Sequence[Any]
+    ) -> HttpResponse: ...
+    async def aconstruct_inlines(self) -> list[Any]: ...
 
 
 class AsyncProcessFormWithInlinesView(ProcessFormWithInlinesView, AsyncView):
@@ -248,9 +253,12 @@ class AsyncProcessFormWithInlinesView(ProcessFormWithInlinesView, AsyncView):
                 refuse(inline_class)
         return super().as_view(**initkwargs)
 
-    get = handler.get_of(formsets.ProcessFormWithInlinesView.get)
-    post = handler.post_of(formsets.ProcessFormWithInlinesView.post)
-    put = handler.put_of(formsets.ProcessFormWithInlinesView.put)
+    @handler.get(formsets.ProcessFormWithInlinesView.get)
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse: ...
+    @handler.post(formsets.ProcessFormWithInlinesView.post)
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse: ...
+    @handler.put(formsets.ProcessFormWithInlinesView.put)
+    def put(self, *args: Any, **kwargs: Any) -> HttpResponse: ...
 
 
 class AsyncBaseCreateWithInlinesView(
@@ -262,8 +270,10 @@ class AsyncBaseCreateWithInlinesView(
 
     object: _M | None
 
-    get = handler.get_of(formsets.BaseCreateWithInlinesView.get)
-    post = handler.post_of(formsets.BaseCreateWithInlinesView.post)
+    @handler.get(formsets.BaseCreateWithInlinesView.get)
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse: ...
+    @handler.post(formsets.BaseCreateWithInlinesView.post)
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse: ...
 
 
 class AsyncCreateWithInlinesView(
@@ -283,8 +293,10 @@ class AsyncBaseUpdateWithInlinesView(
 
     object: _M
 
-    get = handler.get_of(formsets.BaseUpdateWithInlinesView.get)
-    post = handler.post_of(formsets.BaseUpdateWithInlinesView.post)
+    @handler.get(formsets.BaseUpdateWithInlinesView.get)
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse: ...
+    @handler.post(formsets.BaseUpdateWithInlinesView.post)
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse: ...
 
 
 class AsyncUpdateWithInlinesView(
