@@ -327,33 +327,31 @@ class Flow:
         return self._value
 
 
-def run_in_sync_code(body: Body[_R]) -> _R:
+def run_in_sync_code(body: Body[Any]) -> Any:
     """
     Run a body in sync code, which makes each call that it asks for, in its place.
 
     From the first call on that may have to be awaited, a flow runs the rest.
     """
-    resume: Callable[[Any], Any] = body.send
+    step: Any
     given: Any = None
+    failed: BaseException | None = None
     while True:
         try:
-            step = resume(given)
+            step = body.send(given) if failed is None else body.throw(failed)
         except StopIteration as stop:
-            result: _R = stop.value
-            return result
+            return stop.value
         finally:
-            # An error that it was, and the traceback's frame, would hold each other.
-            given = None
+            # Else the traceback's frame and the exception hold each other.
+            failed = None
         is_call = isinstance(step, Call)
         if is_call and step.response:
-            rest: _R = Flow(body, step).enter()
-            return rest
+            return Flow(body, step).enter()
         try:
             given = step.func(*step.args, **step.kwargs) if is_call else step()
         except BaseException as error:  # noqa: BLE001 - for the body to handle
-            resume, given = body.throw, error
+            failed = error
             continue
-        resume = body.send
         if isinstance(given, CoroutineType):
             return Flow(body, _to_await(step if is_call else Call(step), given)).enter()
 

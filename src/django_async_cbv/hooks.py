@@ -189,7 +189,7 @@ class _ByTwins(Generator[Call, Any, Any]):
         for value, name in self._called:
             if is_bound(value, step.func):
                 if name == SUPER:
-                    level = super(self._made.home, self._view)  # type: ignore[arg-type]  # settled
+                    level = super(self._made.home, self._view)
                     step.func = getattr(level, self._made.aname)
                 else:
                     step.func = twin_or_hook(self._view, name)
@@ -286,13 +286,21 @@ def hook(
 
 
 def _add_variants(cls: type) -> None:
-    """Make the async variants of the hooks that the sync class behind declares."""
+    """
+    Make the async variants of the hooks that the sync class behind declares.
+
+    The class lists them, as users override them, but for the private ones.
+    """
     for function in [*vars(cls.__mro__[1]).values()]:
-        if isinstance(function, FunctionType) and function in DECLARED:
-            private, name = re.fullmatch("(_?)(.*)", function.__name__).groups()
-            aname = f"{private}a{name}"
-            if aname in vars(cls):
-                setattr(cls, aname, twin(function)(vars(cls)[aname]))
+        if not isinstance(function, FunctionType) or function not in DECLARED:
+            continue
+        aname = re.sub("^(_?)", r"\1a", function.__name__)
+        listed = vars(cls).get(aname)
+        if listed is None and aname.startswith("_"):
+            listed = functools.wraps(function)(lambda self: None)
+            listed.__name__ = aname
+        if listed is not None:
+            setattr(cls, aname, twin(function)(listed))
 
 
 def _doc(function: Any, declared: Declared, *, is_handler: bool) -> str:

@@ -11,23 +11,25 @@ from copy import copy
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from django.core.exceptions import ImproperlyConfigured
+from django.forms import models
 from django.forms.formsets import BaseFormSet, formset_factory
-from django.forms.models import (
-    BaseInlineFormSet,
-    BaseModelFormSet,
-    inlineformset_factory,
-    modelformset_factory,
-)
 from django.http import HttpRequest, HttpResponse
-from django.views.generic import detail, edit
-from django.views.generic import list as django_list
 from django.views.generic.base import ContextMixin, TemplateResponseMixin, View
+from django.views.generic.detail import SingleObjectTemplateResponseMixin
+from django.views.generic.list import MultipleObjectTemplateResponseMixin
 
 from ..flow import Body, call, respond
 from ..forms import call_and_await, saved, validate
 from ..hooks import hook, hook_of
 from ..registry import SUPER
-from ._generic import _M, _ModelF, itself, subscriptable
+from ._generic import (
+    _M,
+    ModelFormMixin,
+    MultipleObjectMixin,
+    SingleObjectMixin,
+    _ModelF,
+    itself,
+)
 from ._plain import has_plain_success_url
 from ._saves import join_saves, redirect, save_formset
 
@@ -35,16 +37,12 @@ if TYPE_CHECKING:
     from django.db.models import Model
     from django.forms import BaseForm
     from django.utils.functional import _StrOrPromise
-    from django.views.generic.detail import SingleObjectMixin
-    from django.views.generic.edit import ModelFormMixin
-    from django.views.generic.list import MultipleObjectMixin
-
-else:
-    MultipleObjectMixin = subscriptable(django_list.MultipleObjectMixin)
-    SingleObjectMixin = subscriptable(detail.SingleObjectMixin)
-    ModelFormMixin = subscriptable(edit.ModelFormMixin)
 
 Answer: TypeAlias = Body[HttpResponse]
+
+# Hooks that several handlers call.
+_START = ("_start_formsets", "get_form_class", "get_form")
+_PAGE = ("get_context_data", "render_to_response")
 
 
 def require(maker: Any, value: Any, what: str, attribute: str, hook: str) -> Any:
@@ -62,16 +60,6 @@ def require_model(maker: Any, queryset: Any) -> Any:
     """Return the model of a queryset, which may be a list."""
     model = getattr(queryset, "model", None)
     return require(maker, model, "a model", "model", "get_formset")
-
-
-def require_inline_model(maker: Any, model: Any) -> Any:
-    """Return the model of the children."""
-    # What stands beside a form has it as its own model.
-    is_beside = isinstance(maker, InlineFormSetFactory)
-    attribute = "model" if is_beside else "inline_model"
-    return require(
-        maker, model, "the model of the children", attribute, "get_inline_model"
-    )
 
 
 def require_fields(maker: Any, kwargs: dict[str, Any]) -> None:
@@ -159,11 +147,7 @@ class BaseFormSetFactory:
         ),
     )
     def get_formset_kwargs(self) -> Body[dict[str, Any]]:
-        """
-        Return the arguments to make the formset with.
-
-        Parse the body of a POST or PUT.
-        """
+        """Return the arguments to make the formset with."""
         kwargs = {
             **self.formset_kwargs,
             "initial": (yield self.get_initial),
@@ -196,10 +180,6 @@ class FormSetMixin(BaseFormSetFactory, ContextMixin):
 
     success_url: _StrOrPromise | None = None
 
-    if TYPE_CHECKING:
-
-        def render_to_response(self, context: dict[str, Any]) -> HttpResponse: ...
-
     @hook(pure=lambda view: view.success_url is None or has_plain_success_url(view))
     def get_success_url(self) -> str:
         """Return where to go after a valid formset: by default, to the same page."""
@@ -213,8 +193,8 @@ class FormSetMixin(BaseFormSetFactory, ContextMixin):
         """Answer to a valid formset with a redirect."""
         return (yield from redirect(self, (yield self.get_success_url)))
 
-    @hook(calls=("get_context_data", "render_to_response"))
-    def formset_invalid(self, formset: Any) -> Answer:
+    @hook(calls=_PAGE)
+    def formset_invalid(self: Any, formset: Any) -> Answer:
         """Answer to an invalid formset with its page."""
         context = yield call(self.get_context_data, formset=formset)
         return (yield call(self.render_to_response, context))
@@ -227,7 +207,7 @@ class ModelFormSetMixin(FormSetMixin, MultipleObjectMixin[_M]):
     fields: Sequence[str] | str | None = None
     object_list: Any
 
-    __class_getitem__ = classmethod(itself)
+    __class_getitem__ = itself
 
     @hook(calls=("get_queryset", SUPER))
     def get_formset_kwargs(self) -> Body[dict[str, Any]]:
@@ -249,23 +229,18 @@ class ModelFormSetMixin(FormSetMixin, MultipleObjectMixin[_M]):
 
     # Its form fields may query.
     @hook(calls=("get_queryset", "get_factory_kwargs"))
-    def get_formset(self) -> Body[type[BaseModelFormSet[Any, Any]]]:
+    def get_formset(self) -> Body[type[models.BaseModelFormSet[Any, Any]]]:
         """Return the formset's class, by modelformset_factory()."""
         model: Any = self.model
         if model is None:
             model = require_model(self, (yield self.get_queryset))
         kwargs = yield self.get_factory_kwargs
         require_fields(self, kwargs)
-        return (yield call(modelformset_factory, model, **kwargs))
+        return (yield call(models.modelformset_factory, model, **kwargs))
 
     @hook(calls=(SUPER,))
     def formset_valid(self, formset: Any) -> Answer:
-        """
-        Save the objects and redirect.
-
-        All forms are saved in one call, which a cancellation can't split, and in
-        one transaction: all of them or none.
-        """
+        """Save the objects, all of them or none, and redirect."""
         self.object_list = yield call(save_formset, formset)
         return (yield call(super().formset_valid, formset))
 
@@ -305,15 +280,18 @@ class BaseInlineFormSetFactory(BaseFormSetFactory):
 
     # Its form fields may query.
     @hook(calls=("get_inline_model", "get_factory_kwargs"))
-    def get_formset(self) -> Body[type[BaseInlineFormSet[Any, Any, Any]]]:
+    def get_formset(self) -> Body[type[models.BaseInlineFormSet[Any, Any, Any]]]:
         """Return the formset's class, by inlineformset_factory()."""
         parent: Any = self.model
         if parent is None:
             parent = type(self.object)
-        model = require_inline_model(self, (yield self.get_inline_model))
+        model = yield self.get_inline_model
+        # What stands beside a form has it as its own model.
+        given = "model" if isinstance(self, InlineFormSetFactory) else "inline_model"
+        require(self, model, "the model of the children", given, "get_inline_model")
         kwargs = yield self.get_factory_kwargs
         require_fields(self, kwargs)
-        return (yield call(inlineformset_factory, parent, model, **kwargs))
+        return (yield call(models.inlineformset_factory, parent, model, **kwargs))
 
 
 class InlineFormSetMixin(BaseInlineFormSetFactory, SingleObjectMixin[_M], FormSetMixin):
@@ -321,16 +299,11 @@ class InlineFormSetMixin(BaseInlineFormSetFactory, SingleObjectMixin[_M], FormSe
 
     object_list: Any
 
-    __class_getitem__ = classmethod(itself)
+    __class_getitem__ = itself
 
     @hook(calls=(SUPER,))
     def formset_valid(self, formset: Any) -> Answer:
-        """
-        Save the children and redirect.
-
-        All forms are saved in one call, which a cancellation can't split, and in
-        one transaction: all of them or none.
-        """
+        """Save the children, all of them or none, and redirect."""
         self.object_list = yield call(save_formset, formset)
         return (yield call(super().formset_valid, formset))
 
@@ -338,32 +311,38 @@ class InlineFormSetMixin(BaseInlineFormSetFactory, SingleObjectMixin[_M], FormSe
 class ProcessFormSetView(View):
     """Show a formset on GET and process it on POST."""
 
-    if TYPE_CHECKING:
+    @hook(pure=True)
+    def _start_formsets(self) -> None:
+        """Fetch the objects that the page is about."""
 
-        def construct_formset(self) -> BaseFormSet[Any]: ...
-        def get_context_data(self, **kwargs: Any) -> dict[str, Any]: ...
-        def render_to_response(self, context: dict[str, Any]) -> HttpResponse: ...
-        def formset_valid(self, formset: Any) -> HttpResponse: ...
-        def formset_invalid(self, formset: Any) -> HttpResponse: ...
-
-    @hook(calls=("construct_formset", "get_context_data", "render_to_response"))
-    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Answer:
+    @hook(calls=("_start_formsets", "construct_formset", *_PAGE))
+    def get(self: Any, request: HttpRequest, *args: Any, **kwargs: Any) -> Answer:
         """Answer with the page of the formset."""
+        yield self._start_formsets
         formset = yield self.construct_formset
         context = yield call(self.get_context_data, formset=formset)
         return (yield call(self.render_to_response, context))
 
     # Always, as forms may have async validation.
-    @hook(calls=("construct_formset", "formset_valid", "formset_invalid"), always=True)
-    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Answer:
+    @hook(
+        calls=(
+            "_start_formsets",
+            "construct_formset",
+            "formset_valid",
+            "formset_invalid",
+        ),
+        always=True,
+    )
+    def post(self: Any, request: HttpRequest, *args: Any, **kwargs: Any) -> Answer:
         """Make the formset of what is posted, validate it and act on it."""
+        yield self._start_formsets
         formset = yield self.construct_formset
         if (yield from validate(formset)):
             return (yield call(self.formset_valid, formset))
         return (yield call(self.formset_invalid, formset))
 
     @hook(calls=("post",), pure=True)
-    def put(self, *args: Any, **kwargs: Any) -> Answer:
+    def put(self: Any, *args: Any, **kwargs: Any) -> Answer:
         """Do as post() does."""
         return (yield respond(self.post, *args, **kwargs))
 
@@ -379,17 +358,10 @@ class FormSetView(TemplateResponseMixin, BaseFormSetView):
 class BaseModelFormSetView(ModelFormSetMixin[_M], ProcessFormSetView):
     """A model formset view without a response mixin."""
 
-    @hook(calls=("get_queryset", SUPER), pure=True)
-    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Answer:
-        """Answer with the page of the formset."""
+    @hook(calls=("get_queryset",), pure=True)
+    def _start_formsets(self) -> Body[None]:
+        """Fetch the objects."""
         self.object_list = yield self.get_queryset
-        return (yield respond(super().get, request, *args, **kwargs))
-
-    @hook(calls=("get_queryset", SUPER), pure=True)
-    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Answer:
-        """Validate and save the formset."""
-        self.object_list = yield self.get_queryset
-        return (yield respond(super().post, request, *args, **kwargs))
 
 
 class BaseInlineFormSetView(InlineFormSetMixin[_M], ProcessFormSetView):
@@ -397,17 +369,10 @@ class BaseInlineFormSetView(InlineFormSetMixin[_M], ProcessFormSetView):
 
     object: _M
 
-    @hook(calls=("get_object", SUPER))
-    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Answer:
-        """Answer with the page of the formset."""
+    @hook(calls=("get_object",))
+    def _start_formsets(self) -> Body[None]:
+        """Fetch the parent."""
         self.object = yield self.get_object
-        return (yield respond(super().get, request, *args, **kwargs))
-
-    @hook(calls=("get_object", SUPER))
-    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Answer:
-        """Validate and save the formset."""
-        self.object = yield self.get_object
-        return (yield respond(super().post, request, *args, **kwargs))
 
 
 class InlineFormSetFactory(BaseInlineFormSetFactory):
@@ -434,14 +399,7 @@ class ModelFormWithInlinesMixin(ModelFormMixin[_M, _ModelF]):
 
     inlines: Sequence[type[BaseInlineFormSetFactory]] = []
 
-    if TYPE_CHECKING:
-        request: HttpRequest
-        kwargs: Any
-        object: Any
-
-        def render_to_response(self, context: dict[str, Any]) -> HttpResponse: ...
-
-    __class_getitem__ = classmethod(itself)
+    __class_getitem__ = itself
 
     @hook(pure=True)
     def get_inlines(self) -> Sequence[type[BaseInlineFormSetFactory]]:
@@ -450,27 +408,23 @@ class ModelFormWithInlinesMixin(ModelFormMixin[_M, _ModelF]):
 
     @hook(calls=("form_valid",))
     def forms_valid(self, form: _ModelF, inlines: Sequence[Any]) -> Answer:
-        """
-        Save the object and its children and redirect.
-
-        All are saved by form_valid(), in one call, which a cancellation can't
-        split, and in one transaction: all of them or none.
-        """
+        """Save the object and its children, all of them or none, and redirect."""
+        # In one call, which a cancellation can't split: that of form_valid().
         joined = join_saves(form, inlines)
         response = yield call(self.form_valid, form)
         if joined.left:
             yield joined.finish
         return response
 
-    @hook(calls=("get_context_data", "render_to_response"))
-    def forms_invalid(self, form: _ModelF, inlines: Sequence[Any]) -> Answer:
+    @hook(calls=_PAGE)
+    def forms_invalid(self: Any, form: _ModelF, inlines: Sequence[Any]) -> Answer:
         """Answer with the page of form and formsets."""
         context = yield call(self.get_context_data, form=form, inlines=inlines)
         return (yield call(self.render_to_response, context))
 
     # Always, as the inlines have hooks too, and may have async ones.
     @hook(calls=("get_queryset", "get_inlines"), always=True)
-    def construct_inlines(self) -> Body[list[Any]]:
+    def construct_inlines(self: Any) -> Body[list[Any]]:
         """Return the inline formsets."""
         model: Any = self.model
         if model is None and self.object is not None:
@@ -490,29 +444,16 @@ class ModelFormWithInlinesMixin(ModelFormMixin[_M, _ModelF]):
 class ProcessFormWithInlinesView(View):
     """Show a form with inline formsets on GET and process them on POST."""
 
-    if TYPE_CHECKING:
-        object: Any
+    object: Any
 
-        def get_form_class(self) -> type[Any]: ...
-        def get_form(self, form_class: type[Any] | None = None) -> Any: ...
-        def construct_inlines(self) -> list[Any]: ...
-        def get_context_data(self, **kwargs: Any) -> dict[str, Any]: ...
-        def render_to_response(self, context: dict[str, Any]) -> HttpResponse: ...
-        def forms_valid(self, form: Any, inlines: Sequence[Any]) -> HttpResponse: ...
-        def forms_invalid(self, form: Any, inlines: Sequence[Any]) -> HttpResponse: ...
+    @hook(pure=True)
+    def _start_formsets(self) -> None:
+        """Fetch the object that the page is about."""
 
-    @hook(
-        calls=(
-            "get_form_class",
-            "get_form",
-            "construct_inlines",
-            "get_context_data",
-            "render_to_response",
-        ),
-        always=True,
-    )
-    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Answer:
+    @hook(calls=(*_START, "construct_inlines", *_PAGE), always=True)
+    def get(self: Any, request: HttpRequest, *args: Any, **kwargs: Any) -> Answer:
         """Answer with the page of the form and its inline formsets."""
+        yield self._start_formsets
         form = yield call(self.get_form, (yield self.get_form_class))
         inlines = yield self.construct_inlines
         context = yield call(
@@ -521,21 +462,16 @@ class ProcessFormWithInlinesView(View):
         return (yield call(self.render_to_response, context))
 
     @hook(
-        calls=(
-            "get_form_class",
-            "get_form",
-            "construct_inlines",
-            "forms_valid",
-            "forms_invalid",
-        ),
+        calls=(*_START, "construct_inlines", "forms_valid", "forms_invalid"),
         always=True,
     )
-    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Answer:
+    def post(self: Any, request: HttpRequest, *args: Any, **kwargs: Any) -> Answer:
         """
         Make form and formsets of what is posted, validate and act on them.
 
         Async validation of each comes right after Django's own of it.
         """
+        yield self._start_formsets
         form = yield call(self.get_form, (yield self.get_form_class))
         before = self.object
         is_valid = yield from validate(form)
@@ -553,7 +489,7 @@ class ProcessFormWithInlinesView(View):
         return (yield call(self.forms_invalid, form, inlines))
 
     @hook(calls=("post",), pure=True)
-    def put(self, *args: Any, **kwargs: Any) -> Answer:
+    def put(self: Any, *args: Any, **kwargs: Any) -> Answer:
         """Do as post() does."""
         return (yield respond(self.post, *args, **kwargs))
 
@@ -565,17 +501,10 @@ class BaseCreateWithInlinesView(
 
     object: _M | None
 
-    @hook(calls=(SUPER,), pure=True)
-    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Answer:
-        """Answer with blank forms."""
+    @hook(pure=True)
+    def _start_formsets(self) -> None:
+        """There is no object yet."""
         self.object = None
-        return (yield respond(super().get, request, *args, **kwargs))
-
-    @hook(calls=(SUPER,), pure=True)
-    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Answer:
-        """Validate and save."""
-        self.object = None
-        return (yield respond(super().post, request, *args, **kwargs))
 
 
 class BaseUpdateWithInlinesView(
@@ -585,33 +514,22 @@ class BaseUpdateWithInlinesView(
 
     object: _M
 
-    @hook(calls=("get_object", SUPER))
-    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Answer:
-        """Answer with the forms of the object and its children."""
+    @hook(calls=("get_object",))
+    def _start_formsets(self) -> Body[None]:
+        """Fetch the object."""
         self.object = yield self.get_object
-        return (yield respond(super().get, request, *args, **kwargs))
-
-    @hook(calls=("get_object", SUPER))
-    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Answer:
-        """Validate and save."""
-        self.object = yield self.get_object
-        return (yield respond(super().post, request, *args, **kwargs))
 
 
-class ModelFormSetView(
-    django_list.MultipleObjectTemplateResponseMixin, BaseModelFormSetView[_M]
-):
+class ModelFormSetView(MultipleObjectTemplateResponseMixin, BaseModelFormSetView[_M]):
     """The page of a formset of a model's objects."""
 
 
-class InlineFormSetView(
-    detail.SingleObjectTemplateResponseMixin, BaseInlineFormSetView[_M]
-):
+class InlineFormSetView(SingleObjectTemplateResponseMixin, BaseInlineFormSetView[_M]):
     """The page of a formset of an object's children."""
 
 
 class CreateWithInlinesView(
-    detail.SingleObjectTemplateResponseMixin, BaseCreateWithInlinesView[_M, _ModelF]
+    SingleObjectTemplateResponseMixin, BaseCreateWithInlinesView[_M, _ModelF]
 ):
     """The page that makes an object and its children."""
 
@@ -619,7 +537,7 @@ class CreateWithInlinesView(
 
 
 class UpdateWithInlinesView(
-    detail.SingleObjectTemplateResponseMixin, BaseUpdateWithInlinesView[_M, _ModelF]
+    SingleObjectTemplateResponseMixin, BaseUpdateWithInlinesView[_M, _ModelF]
 ):
     """The page that changes an object and its children."""
 

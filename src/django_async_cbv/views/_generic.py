@@ -7,10 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 from django.db.models import Model
 from django.http import HttpResponse, HttpResponseBase
+from django.views.generic import detail, edit
+from django.views.generic import list as django_list
 
 if TYPE_CHECKING:
     from django.forms import BaseForm, Form, ModelForm
     from django.forms.models import BaseModelForm
+    from django.views.generic.detail import SingleObjectMixin
+    from django.views.generic.edit import ModelFormMixin
+    from django.views.generic.list import MultipleObjectMixin
 
     # Checkers alone: the module is no dependency, and before Python 3.13 that of the
     # standard library takes no default.
@@ -32,12 +37,12 @@ else:
     _R = TypeVar("_R")
     _TemplateR = TypeVar("_TemplateR")
 
-__all__ = ["itself", "subscriptable"]
-
-
-def itself(cls: type, item: Any) -> type:
-    """Allow a subscript at run time, where it means nothing: a __class_getitem__()."""
-    return cls
+__all__ = [
+    "ModelFormMixin",
+    "MultipleObjectMixin",
+    "SingleObjectMixin",
+    "subscriptable",
+]
 
 
 class subscriptable:  # noqa: N801 - reads as the function that it is
@@ -49,3 +54,12 @@ class subscriptable:  # noqa: N801 - reads as the function that it is
     def __getitem__(self, item: Any) -> GenericAlias:
         # As a base class an alias stands for its origin (__mro_entries__).
         return GenericAlias(self.cls, item)
+
+
+if not TYPE_CHECKING:
+    ModelFormMixin = subscriptable(edit.ModelFormMixin)
+    MultipleObjectMixin = subscriptable(django_list.MultipleObjectMixin)
+    SingleObjectMixin = subscriptable(detail.SingleObjectMixin)
+
+# A mixin's __class_getitem__(), where it has to be given a subscript at run time.
+itself: Any = classmethod(lambda cls, _: cls)

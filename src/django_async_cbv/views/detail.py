@@ -14,20 +14,17 @@ from ..flow import Body, call
 from ..hooks import twin, twin_or_hook
 from ..registry import SUPER
 from . import _handlers as handler
-from ._generic import _M, subscriptable
+from ._generic import _M, SingleObjectMixin
 from ._plain import has_plain_object, has_plain_queryset, truth
 from .base import AsyncContextMixin, AsyncTemplateResponseMixin, AsyncView
 
 if TYPE_CHECKING:
-    from django.views.generic.detail import SingleObjectMixin
-
     # Their sync get() is not for checkers to see: see base.py.
     class DjangoBaseDetailView: ...
 
     class DjangoDetailView: ...
 
 else:
-    SingleObjectMixin = subscriptable(detail.SingleObjectMixin)
     DjangoBaseDetailView = detail.BaseDetailView
     DjangoDetailView = detail.DetailView
 

@@ -21,7 +21,7 @@ from ..forms import (
 from ..hooks import Twins, after, twin, twin_or_hook
 from ..registry import SUPER
 from . import _handlers as handler
-from ._generic import _F, _M, _DeleteF, _ModelF, subscriptable
+from ._generic import _F, _M, ModelFormMixin, _DeleteF, _ModelF, subscriptable
 from ._plain import has_plain_success_url
 from ._saves import redirect
 from .base import AsyncContextMixin, AsyncTemplateResponseMixin, AsyncView
@@ -33,7 +33,7 @@ from .detail import (
 
 if TYPE_CHECKING:
     from django.utils.functional import _StrOrPromise
-    from django.views.generic.edit import FormMixin, ModelFormMixin
+    from django.views.generic.edit import FormMixin
 
     # Their sync handlers are not for checkers to see: see base.py.
     class DjangoProcessFormView: ...
@@ -62,7 +62,6 @@ if TYPE_CHECKING:
 
 else:
     FormMixin = subscriptable(edit.FormMixin)
-    ModelFormMixin = subscriptable(edit.ModelFormMixin)
     DjangoProcessFormView = edit.ProcessFormView
     DjangoBaseFormView = edit.BaseFormView
     DjangoFormView = edit.FormView

@@ -11,9 +11,9 @@ from django.utils.decorators import classonlymethod
 from ..hooks import Twins
 from ..refusals import refuse
 from ..registry import is_descriptor
-from . import _formsets as formsets
+from . import _formsets as sync
 from . import _handlers as handler
-from ._generic import _M, _ModelF, subscriptable
+from ._generic import _M, _ModelF
 from .base import AsyncContextMixin, AsyncTemplateResponseMixin, AsyncView
 from .detail import AsyncSingleObjectMixin, AsyncSingleObjectTemplateResponseMixin
 from .edit import AsyncModelFormMixin
@@ -30,37 +30,28 @@ if TYPE_CHECKING:
 
     class FormSetView: ...
 
-    class BaseModelFormSetView: ...
-
-    class ModelFormSetView: ...
-
-    class BaseInlineFormSetView: ...
-
-    class InlineFormSetView: ...
-
-    class ProcessFormWithInlinesView: ...
-
-    class BaseCreateWithInlinesView: ...
-
-    class CreateWithInlinesView: ...
-
-    class BaseUpdateWithInlinesView: ...
-
-    class UpdateWithInlinesView: ...
-
+    BaseModelFormSetView = BaseFormSetView
+    ModelFormSetView = FormSetView
+    BaseInlineFormSetView = BaseFormSetView
+    InlineFormSetView = FormSetView
+    ProcessFormWithInlinesView = ProcessFormSetView
+    BaseCreateWithInlinesView = BaseFormSetView
+    CreateWithInlinesView = FormSetView
+    BaseUpdateWithInlinesView = BaseFormSetView
+    UpdateWithInlinesView = FormSetView
 else:
-    ProcessFormSetView = formsets.ProcessFormSetView
-    BaseFormSetView = formsets.BaseFormSetView
-    FormSetView = formsets.FormSetView
-    BaseModelFormSetView = formsets.BaseModelFormSetView
-    ModelFormSetView = formsets.ModelFormSetView
-    BaseInlineFormSetView = formsets.BaseInlineFormSetView
-    InlineFormSetView = formsets.InlineFormSetView
-    ProcessFormWithInlinesView = formsets.ProcessFormWithInlinesView
-    BaseCreateWithInlinesView = formsets.BaseCreateWithInlinesView
-    CreateWithInlinesView = formsets.CreateWithInlinesView
-    BaseUpdateWithInlinesView = formsets.BaseUpdateWithInlinesView
-    UpdateWithInlinesView = formsets.UpdateWithInlinesView
+    ProcessFormSetView = sync.ProcessFormSetView
+    BaseFormSetView = sync.BaseFormSetView
+    FormSetView = sync.FormSetView
+    BaseModelFormSetView = sync.BaseModelFormSetView
+    ModelFormSetView = sync.ModelFormSetView
+    BaseInlineFormSetView = sync.BaseInlineFormSetView
+    InlineFormSetView = sync.InlineFormSetView
+    ProcessFormWithInlinesView = sync.ProcessFormWithInlinesView
+    BaseCreateWithInlinesView = sync.BaseCreateWithInlinesView
+    CreateWithInlinesView = sync.CreateWithInlinesView
+    BaseUpdateWithInlinesView = sync.BaseUpdateWithInlinesView
+    UpdateWithInlinesView = sync.UpdateWithInlinesView
 
 __all__ = [
     "AsyncBaseCreateWithInlinesView",
@@ -85,7 +76,7 @@ __all__ = [
 ]
 
 
-class AsyncBaseFormSetFactory(formsets.BaseFormSetFactory, Twins):
+class AsyncBaseFormSetFactory(sync.BaseFormSetFactory, Twins):
     """What all formset views have: the hooks that a formset is made by."""
 
     async def aconstruct_formset(self) -> BaseFormSet[Any]: ...
@@ -99,9 +90,7 @@ class AsyncBaseFormSetFactory(formsets.BaseFormSetFactory, Twins):
     async def aget_factory_kwargs(self) -> dict[str, Any]: ...
 
 
-class AsyncFormSetMixin(
-    formsets.FormSetMixin, AsyncBaseFormSetFactory, AsyncContextMixin
-):
+class AsyncFormSetMixin(sync.FormSetMixin, AsyncBaseFormSetFactory, AsyncContextMixin):
     """Provides a way to show and handle a formset."""
 
     async def aget_success_url(self) -> str: ...
@@ -110,7 +99,7 @@ class AsyncFormSetMixin(
 
 
 class AsyncModelFormSetMixin(
-    formsets.ModelFormSetMixin[_M], AsyncFormSetMixin, AsyncMultipleObjectMixin[_M]
+    sync.ModelFormSetMixin[_M], AsyncFormSetMixin, AsyncMultipleObjectMixin[_M]
 ):
     """Provides a way to show and handle a formset of a model's objects."""
 
@@ -121,7 +110,7 @@ class AsyncModelFormSetMixin(
 
 
 class AsyncBaseInlineFormSetFactory(
-    formsets.BaseInlineFormSetFactory, AsyncBaseFormSetFactory
+    sync.BaseInlineFormSetFactory, AsyncBaseFormSetFactory
 ):
     """The hooks that a formset of an object's children is made by."""
 
@@ -132,7 +121,7 @@ class AsyncBaseInlineFormSetFactory(
 
 
 class AsyncInlineFormSetMixin(
-    formsets.InlineFormSetMixin[_M],
+    sync.InlineFormSetMixin[_M],
     AsyncBaseInlineFormSetFactory,
     AsyncSingleObjectMixin[_M],
     AsyncFormSetMixin,
@@ -145,11 +134,11 @@ class AsyncInlineFormSetMixin(
 class AsyncProcessFormSetView(ProcessFormSetView, AsyncView):
     """Shows a formset on GET and processes it on POST."""
 
-    @handler.get(formsets.ProcessFormSetView.get)
+    @handler.get(sync.ProcessFormSetView.get)
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse: ...
-    @handler.post(formsets.ProcessFormSetView.post)
+    @handler.post(sync.ProcessFormSetView.post)
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse: ...
-    @handler.put(formsets.ProcessFormSetView.put)
+    @handler.put(sync.ProcessFormSetView.put)
     def put(self, *args: Any, **kwargs: Any) -> HttpResponse: ...
 
 
@@ -165,11 +154,6 @@ class AsyncBaseModelFormSetView(
     BaseModelFormSetView, AsyncModelFormSetMixin[_M], AsyncProcessFormSetView
 ):
     """A model formset view without a response mixin."""
-
-    @handler.get(formsets.BaseModelFormSetView.get)
-    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse: ...
-    @handler.post(formsets.BaseModelFormSetView.post)
-    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse: ...
 
 
 class AsyncModelFormSetView(
@@ -187,11 +171,6 @@ class AsyncBaseInlineFormSetView(
 
     object: _M
 
-    @handler.get(formsets.BaseInlineFormSetView.get)
-    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse: ...
-    @handler.post(formsets.BaseInlineFormSetView.post)
-    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse: ...
-
 
 class AsyncInlineFormSetView(
     InlineFormSetView,
@@ -202,7 +181,7 @@ class AsyncInlineFormSetView(
 
 
 class AsyncInlineFormSetFactory(
-    formsets.InlineFormSetFactory, AsyncBaseInlineFormSetFactory
+    sync.InlineFormSetFactory, AsyncBaseInlineFormSetFactory
 ):
     """
     Makes one of the inline formsets beside a form; `model` is the children's.
@@ -214,13 +193,13 @@ class AsyncInlineFormSetFactory(
 
 
 class AsyncModelFormWithInlinesMixin(
-    formsets.ModelFormWithInlinesMixin[_M, _ModelF], AsyncModelFormMixin[_M, _ModelF]
+    sync.ModelFormWithInlinesMixin[_M, _ModelF], AsyncModelFormMixin[_M, _ModelF]
 ):
-    """Provides a way to show and handle a model form with inline formsets."""
+    """Provides a way to show and handle a model form with inline sync."""
 
     async def aget_inlines(
         self,
-    ) -> Sequence[type[formsets.BaseInlineFormSetFactory]]: ...
+    ) -> Sequence[type[sync.BaseInlineFormSetFactory]]: ...
     async def aforms_valid(
         self, form: _ModelF, inlines: Sequence[Any]
     ) -> HttpResponse: ...
@@ -248,16 +227,16 @@ class AsyncProcessFormWithInlinesView(ProcessFormWithInlinesView, AsyncView):
         inlines = initkwargs.get("inlines", getattr(cls, "inlines", ()))
         # What a property gives is known of a view, not of its class.
         for inline_class in () if is_descriptor(inlines) else inlines:
-            formsets.require_inline(cls.__name__, inline_class)
+            sync.require_inline(cls.__name__, inline_class)
             if issubclass(inline_class, Twins):
                 refuse(inline_class)
         return super().as_view(**initkwargs)
 
-    @handler.get(formsets.ProcessFormWithInlinesView.get)
+    @handler.get(sync.ProcessFormWithInlinesView.get)
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse: ...
-    @handler.post(formsets.ProcessFormWithInlinesView.post)
+    @handler.post(sync.ProcessFormWithInlinesView.post)
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse: ...
-    @handler.put(formsets.ProcessFormWithInlinesView.put)
+    @handler.put(sync.ProcessFormWithInlinesView.put)
     def put(self, *args: Any, **kwargs: Any) -> HttpResponse: ...
 
 
@@ -269,11 +248,6 @@ class AsyncBaseCreateWithInlinesView(
     """A create view with inline formsets, without a response mixin."""
 
     object: _M | None
-
-    @handler.get(formsets.BaseCreateWithInlinesView.get)
-    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse: ...
-    @handler.post(formsets.BaseCreateWithInlinesView.post)
-    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse: ...
 
 
 class AsyncCreateWithInlinesView(
@@ -292,11 +266,6 @@ class AsyncBaseUpdateWithInlinesView(
     """An update view with inline formsets, without a response mixin."""
 
     object: _M
-
-    @handler.get(formsets.BaseUpdateWithInlinesView.get)
-    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse: ...
-    @handler.post(formsets.BaseUpdateWithInlinesView.post)
-    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse: ...
 
 
 class AsyncUpdateWithInlinesView(

@@ -16,14 +16,13 @@ from ..flow import Body, Call, call
 from ..hooks import twin, twin_or_hook
 from ..registry import SUPER
 from . import _handlers as handler
-from ._generic import _M, subscriptable
+from ._generic import _M, MultipleObjectMixin
 from ._plain import has_plain_object_list, has_plain_paginator, has_plain_queryset
 from .base import AsyncContextMixin, AsyncTemplateResponseMixin, AsyncView
 
 if TYPE_CHECKING:
     from django.core.paginator import _SupportsPagination
     from django.db.models.query import _OrderByFieldName
-    from django.views.generic.list import MultipleObjectMixin
 
     # Their sync get() is not for checkers to see: see base.py.
     class DjangoBaseListView: ...
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
     class DjangoListView: ...
 
 else:
-    MultipleObjectMixin = subscriptable(django_list.MultipleObjectMixin)
     DjangoBaseListView = django_list.BaseListView
     DjangoListView = django_list.ListView
 
