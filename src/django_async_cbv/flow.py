@@ -25,6 +25,7 @@ __all__ = [
     "Call",
     "Flow",
     "Mark",
+    "as_call",
     "call",
     "finish",
     "in_worker",
@@ -98,6 +99,15 @@ Body: TypeAlias = Generator[Call | Callable[[], Any], Any, _R]
 def call(func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Call:
     """Ask, from a lifted body, for `func(*args, **kwargs)` where it belongs."""
     return Call(func, args, kwargs)
+
+
+def as_call(asked: Call | Callable[[], Any]) -> Call:
+    """The call that a body asks for."""
+    if isinstance(asked, Call):
+        return asked
+    if isinstance(asked, functools.partial):
+        return Call(asked.func, asked.args, asked.keywords)
+    return Call(asked)
 
 
 def in_worker(body: Body[_R]) -> Body[_R]:
@@ -270,7 +280,7 @@ class Flow:
                         asked = stack[-1].send(value)
                     else:
                         asked = stack[-1].throw(error)
-                    step = asked if isinstance(asked, Call) else Call(asked)
+                    step = as_call(asked)
                 except StopIteration as stop:
                     stack.pop()
                     self._value = stop.value
@@ -329,40 +339,23 @@ class Flow:
 
 def run_in_sync_code(body: Body[Any]) -> Any:
     """
-    Run a body in sync code, which makes each call that it asks for, in its place.
+    Run a body in sync code, which calls what it asks for in its place.
 
-    From the first call on that may have to be awaited, a flow runs the rest.
+    From the first Call on, which may have to be awaited, a flow runs the rest.
     """
-    step: Any
-    given: Any = None
-    failed: BaseException | None = None
-    while True:
-        try:
-            step = body.send(given) if failed is None else body.throw(failed)
-        except StopIteration as stop:
-            return stop.value
-        finally:
-            # Else the traceback's frame and the exception hold each other.
-            failed = None
-        is_call = isinstance(step, Call)
-        if is_call and step.response:
-            return Flow(body, step).enter()
-        try:
-            given = step.func(*step.args, **step.kwargs) if is_call else step()
-        except BaseException as error:  # noqa: BLE001 - for the body to handle
-            failed = error
-            continue
-        if isinstance(given, CoroutineType):
-            return Flow(body, _to_await(step if is_call else Call(step), given)).enter()
-
-
-def _to_await(step: Call, coroutine: CoroutineType[Any, Any, Any]) -> Call:
-    """The call by which a flow gets what sync code got a coroutine for."""
-    if not iscoroutinefunction(step.func):
-        return Call(refuse_coroutine, (step.func, coroutine))
-    # It has not begun, and the flow makes one where it belongs.
-    coroutine.close()
-    return step
+    send = body.send
+    try:
+        asked = send(None)
+        while not isinstance(asked, Call):
+            try:
+                given = asked()
+            except BaseException as error:  # noqa: BLE001 - for the body to handle
+                asked = body.throw(error)
+            else:
+                asked = send(given)
+    except StopIteration as stop:
+        return stop.value
+    return Flow(body, asked).enter()
 
 
 def _only(first: Call) -> Body[Any]:

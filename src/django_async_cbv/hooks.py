@@ -36,6 +36,7 @@ from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from .flow import (
     Body,
     Call,
+    as_call,
     finish,
     in_worker,
     is_bound,
@@ -185,7 +186,7 @@ class _ByTwins(Generator[Call, Any, Any]):
     def _by_twin(self, asked: Any) -> Call:
         if isinstance(asked, hook_of):
             return Call(twin_or_hook(asked.owner, asked.name))
-        step = asked if isinstance(asked, Call) else Call(asked)
+        step = as_call(asked)
         for value, name in self._called:
             if is_bound(value, step.func):
                 if name == SUPER:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import copy
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from django.core.exceptions import ImproperlyConfigured
@@ -103,7 +104,7 @@ class BaseFormSetFactory:
         """Return the formset."""
         formset_class = yield self.get_formset
         kwargs = yield self.get_formset_kwargs
-        return (yield call(formset_class, **kwargs))
+        return (yield partial(formset_class, **kwargs))
 
     @hook(pure=lambda view: type(view.initial) in (list, tuple))
     def get_initial(self) -> Sequence[dict[str, Any]]:
@@ -158,8 +159,8 @@ class BaseFormSetFactory:
             **(yield self.get_form_kwargs),
         }
         if self.request.method in ("POST", "PUT"):
-            kwargs["data"] = (yield call(getattr, self.request, "POST")).copy()
-            kwargs["files"] = yield call(getattr, self.request, "FILES")
+            kwargs["data"] = (yield partial(getattr, self.request, "POST")).copy()
+            kwargs["files"] = yield partial(getattr, self.request, "FILES")
         return kwargs
 
     @hook(
@@ -196,8 +197,8 @@ class FormSetMixin(BaseFormSetFactory, ContextMixin):
     @hook(calls=_PAGE)
     def formset_invalid(self: Any, formset: Any) -> Answer:
         """Answer to an invalid formset with its page."""
-        context = yield call(self.get_context_data, formset=formset)
-        return (yield call(self.render_to_response, context))
+        context = yield partial(self.get_context_data, formset=formset)
+        return (yield partial(self.render_to_response, context))
 
 
 class ModelFormSetMixin(FormSetMixin, MultipleObjectMixin[_M]):
@@ -236,13 +237,13 @@ class ModelFormSetMixin(FormSetMixin, MultipleObjectMixin[_M]):
             model = require_model(self, (yield self.get_queryset))
         kwargs = yield self.get_factory_kwargs
         require_fields(self, kwargs)
-        return (yield call(models.modelformset_factory, model, **kwargs))
+        return (yield partial(models.modelformset_factory, model, **kwargs))
 
     @hook(calls=(SUPER,))
     def formset_valid(self, formset: Any) -> Answer:
         """Save the objects, all of them or none, and redirect."""
-        self.object_list = yield call(save_formset, formset)
-        return (yield call(super().formset_valid, formset))
+        self.object_list = yield partial(save_formset, formset)
+        return (yield partial(super().formset_valid, formset))
 
 
 class BaseInlineFormSetFactory(BaseFormSetFactory):
@@ -291,7 +292,7 @@ class BaseInlineFormSetFactory(BaseFormSetFactory):
         require(self, model, "the model of the children", given, "get_inline_model")
         kwargs = yield self.get_factory_kwargs
         require_fields(self, kwargs)
-        return (yield call(models.inlineformset_factory, parent, model, **kwargs))
+        return (yield partial(models.inlineformset_factory, parent, model, **kwargs))
 
 
 class InlineFormSetMixin(BaseInlineFormSetFactory, SingleObjectMixin[_M], FormSetMixin):
@@ -304,8 +305,8 @@ class InlineFormSetMixin(BaseInlineFormSetFactory, SingleObjectMixin[_M], FormSe
     @hook(calls=(SUPER,))
     def formset_valid(self, formset: Any) -> Answer:
         """Save the children, all of them or none, and redirect."""
-        self.object_list = yield call(save_formset, formset)
-        return (yield call(super().formset_valid, formset))
+        self.object_list = yield partial(save_formset, formset)
+        return (yield partial(super().formset_valid, formset))
 
 
 class ProcessFormSetView(View):
@@ -320,8 +321,8 @@ class ProcessFormSetView(View):
         """Answer with the page of the formset."""
         yield self._start_formsets
         formset = yield self.construct_formset
-        context = yield call(self.get_context_data, formset=formset)
-        return (yield call(self.render_to_response, context))
+        context = yield partial(self.get_context_data, formset=formset)
+        return (yield partial(self.render_to_response, context))
 
     # Always, as forms may have async validation.
     @hook(
@@ -338,8 +339,8 @@ class ProcessFormSetView(View):
         yield self._start_formsets
         formset = yield self.construct_formset
         if (yield from validate(formset)):
-            return (yield call(self.formset_valid, formset))
-        return (yield call(self.formset_invalid, formset))
+            return (yield partial(self.formset_valid, formset))
+        return (yield partial(self.formset_invalid, formset))
 
     @hook(calls=("post",), pure=True)
     def put(self: Any, *args: Any, **kwargs: Any) -> Answer:
@@ -411,7 +412,7 @@ class ModelFormWithInlinesMixin(ModelFormMixin[_M, _ModelF]):
         """Save the object and its children, all of them or none, and redirect."""
         # In one call, which a cancellation can't split: that of form_valid().
         joined = join_saves(form, inlines)
-        response = yield call(self.form_valid, form)
+        response = yield partial(self.form_valid, form)
         if joined.left:
             yield joined.finish
         return response
@@ -419,8 +420,8 @@ class ModelFormWithInlinesMixin(ModelFormMixin[_M, _ModelF]):
     @hook(calls=_PAGE)
     def forms_invalid(self: Any, form: _ModelF, inlines: Sequence[Any]) -> Answer:
         """Answer with the page of form and formsets."""
-        context = yield call(self.get_context_data, form=form, inlines=inlines)
-        return (yield call(self.render_to_response, context))
+        context = yield partial(self.get_context_data, form=form, inlines=inlines)
+        return (yield partial(self.render_to_response, context))
 
     # Always, as the inlines have hooks too, and may have async ones.
     @hook(calls=("get_queryset", "get_inlines"), always=True)
@@ -434,7 +435,7 @@ class ModelFormWithInlinesMixin(ModelFormMixin[_M, _ModelF]):
         formsets = []
         for inline_class in (yield self.get_inlines):
             require_inline(type(self).__name__, inline_class)
-            inline = yield call(
+            inline = yield partial(
                 inline_class, model, self.request, self.object, self.kwargs, self
             )
             formsets.append((yield hook_of(inline, "construct_formset")))
@@ -454,12 +455,12 @@ class ProcessFormWithInlinesView(View):
     def get(self: Any, request: HttpRequest, *args: Any, **kwargs: Any) -> Answer:
         """Answer with the page of the form and its inline formsets."""
         yield self._start_formsets
-        form = yield call(self.get_form, (yield self.get_form_class))
+        form = yield partial(self.get_form, (yield self.get_form_class))
         inlines = yield self.construct_inlines
-        context = yield call(
+        context = yield partial(
             self.get_context_data, form=form, inlines=inlines, **kwargs
         )
-        return (yield call(self.render_to_response, context))
+        return (yield partial(self.render_to_response, context))
 
     @hook(
         calls=(*_START, "construct_inlines", "forms_valid", "forms_invalid"),
@@ -472,7 +473,7 @@ class ProcessFormWithInlinesView(View):
         Async validation of each comes right after Django's own of it.
         """
         yield self._start_formsets
-        form = yield call(self.get_form, (yield self.get_form_class))
+        form = yield partial(self.get_form, (yield self.get_form_class))
         before = self.object
         is_valid = yield from validate(form)
         if is_valid:
@@ -486,7 +487,7 @@ class ProcessFormWithInlinesView(View):
             valid = call(self.forms_valid, form, inlines)
             return (yield from saved(self, form, valid))
         self.object = before
-        return (yield call(self.forms_invalid, form, inlines))
+        return (yield partial(self.forms_invalid, form, inlines))
 
     @hook(calls=("post",), pure=True)
     def put(self: Any, *args: Any, **kwargs: Any) -> Answer:
