@@ -91,8 +91,8 @@ class Mark:
         return step
 
 
-# What a lifted body is: it yields calls, is sent their results, returns an _R. A
-# method to be called without arguments it may yield as it is.
+# What a lifted body is: it yields calls, is sent their results, returns an _R. What
+# is to be called without arguments it may yield as it is, a partial() for example.
 Body: TypeAlias = Generator[Call | Callable[[], Any], Any, _R]
 
 

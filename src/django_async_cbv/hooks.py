@@ -29,7 +29,7 @@ import re
 from collections.abc import Callable, Generator, Sequence
 from contextvars import ContextVar
 from types import CoroutineType, FunctionType, MethodType
-from typing import TYPE_CHECKING, Any, get_type_hints
+from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 
@@ -113,7 +113,7 @@ class Twin(Hook):
         choice = plan_of(type(view)).with_own(names).choice(self)
         if choice.lifted:
             body = self.body(view, *args, **kwargs)
-            if choice.called:
+            if self.is_shared:
                 body = _ByTwins(body, view, self, choice.called)
             return in_worker(body) if choice.in_worker else body
         if is_descriptor(choice.function):
@@ -188,7 +188,7 @@ class _ByTwins(Generator[Call, Any, Any]):
             return Call(twin_or_hook(asked.owner, asked.name))
         step = as_call(asked)
         for value, name in self._called:
-            if is_bound(value, step.func):
+            if is_bound(value, asked) or is_bound(value, step.func):
                 if name == SUPER:
                     level = super(self._made.home, self._view)
                     step.func = getattr(level, self._made.aname)
@@ -206,6 +206,7 @@ class hook_of:  # noqa: N801 - reads as the function that it is
         self.name = name
 
     def __call__(self) -> Any:
+        """Call it as sync code does."""
         return getattr(self.owner, self.name)()
 
 
@@ -262,13 +263,12 @@ def hook(
     """
     Declare a hook, or a handler, of this package's own sync views.
 
-    Where it calls no other it is a plain function, and stays that. Else it is the
-    body that it shares with its async variant, a generator which asks for what it
-    calls, under the names that sync code has for it: `yield self.get_queryset`, or
-    `yield call(self.get_form, form_class)`. In sync code those are called. For the
-    async variant Twin.step() puts their own async variants in their place.
-
-    `calls`, `pure` and `always` are those of twin(), which finds them here.
+    Where it calls no other it is a plain function, and stays that. Else it is a
+    generator, the body of the hook and of its async variant. It yields what is to be
+    called, under the names of sync code: `form_class = yield self.get_form_class`,
+    `form = yield partial(self.get_form, form_class)`. The sync hook, which is made
+    here, calls just that. In the async variant the hooks' own async variants take
+    their place. `calls`, `pure` and `always` are those of twin().
     """
 
     def decorate(method: Any) -> Any:
@@ -279,7 +279,7 @@ def hook(
             def function(self: Any, /, *args: Any, **kwargs: Any) -> Any:
                 return run_in_sync_code(method(self, *args, **kwargs))
 
-            function.__annotations__ = _for_callers(function)
+            function.__annotations__ = _for_callers(method)
         DECLARED[function] = Declared(method, calls, pure, always)
         return function
 
@@ -298,7 +298,7 @@ def _add_variants(cls: type) -> None:
         aname = re.sub("^(_?)", r"\1a", function.__name__)
         listed = vars(cls).get(aname)
         if listed is None and aname.startswith("_"):
-            listed = functools.wraps(function)(lambda self: None)
+            listed = functools.wraps(function)(lambda _: None)
             listed.__name__ = aname
         if listed is not None:
             setattr(cls, aname, twin(function)(listed))
@@ -314,7 +314,7 @@ def _doc(function: Any, declared: Declared, *, is_handler: bool) -> str:
     elif declared.pure is True and not declared.calls:
         where = "The event loop: no hop."
     else:
-        where = "The event loop, or a worker thread where Django may query: one hop."
+        where = "The event loop if it does no I/O, else a worker thread: one hop."
     return f"{said}\n\nRuns on:\n    {where}\n"
 
 
@@ -331,8 +331,8 @@ def twin(
     The method is the lifted body, a generator of calls (see flow.call), for
     when something that the hook calls is overridden async. Where Django's hook
     calls no other, there is nothing to lift: then it is an `async def` without
-    a body, for its signature and docstring. So it is for a hook that is ours,
-    and declared by hook().
+    a body, for its signature and docstring. A hook that hook() declares has said
+    all there: it needs no arguments here, and no docstring.
 
     `calls`: the hooks that Django's function calls on self, through private
     methods too, and SUPER. `pure`: whether Django's function does no I/O, so
@@ -413,8 +413,11 @@ def _register(
 def _for_callers(function: Any) -> dict[str, Any]:
     """The annotations of a body's function: what a caller gets, not how it is run."""
     annotations = dict(function.__annotations__)
-    if (returns := str(annotations.get("return"))).startswith("Body["):
+    returns = str(annotations.get("return"))
+    if returns.startswith("Body["):
         annotations["return"] = returns.removeprefix("Body[").removesuffix("]")
+    elif get_origin(alias := function.__globals__.get(returns)) is Generator:
+        *_, annotations["return"] = get_args(alias)
     return annotations
 
 

@@ -1,8 +1,4 @@
-"""
-Formset views as Django's own would be, and the hooks that ours share with them.
-
-Names, attributes and hooks are those of django-extra-views.
-"""
+"""Formset views as Django's own would be, with the names of django-extra-views."""
 
 from __future__ import annotations
 
@@ -46,21 +42,14 @@ _START = ("_start_formsets", "get_form_class", "get_form")
 _PAGE = ("get_context_data", "render_to_response")
 
 
-def require(maker: Any, value: Any, what: str, attribute: str, hook: str) -> Any:
-    """Return what a formset is made from, or say where to give it."""
+def require(maker: Any, value: Any, what: str, attribute: str, hook: str) -> None:
+    """Raise ImproperlyConfigured where a formset has nothing to be made from."""
     if value is None:
         name = type(maker).__name__
         raise ImproperlyConfigured(
             f"{name} is missing {what}. Define {name}.{attribute}, or override "
             f"{name}.{hook}()."
         )
-    return value
-
-
-def require_model(maker: Any, queryset: Any) -> Any:
-    """Return the model of a queryset, which may be a list."""
-    model = getattr(queryset, "model", None)
-    return require(maker, model, "a model", "model", "get_formset")
 
 
 def require_fields(maker: Any, kwargs: dict[str, Any]) -> None:
@@ -184,9 +173,7 @@ class FormSetMixin(BaseFormSetFactory, ContextMixin):
     @hook(pure=lambda view: view.success_url is None or has_plain_success_url(view))
     def get_success_url(self) -> str:
         """Return where to go after a valid formset: by default, to the same page."""
-        if self.success_url:
-            return str(self.success_url)
-        return self.request.get_full_path()
+        return str(self.success_url or self.request.get_full_path())
 
     # Always, as the URL may be an object of the project's, which is made text of.
     @hook(calls=("get_success_url",), pure=True, always=True)
@@ -207,7 +194,6 @@ class ModelFormSetMixin(FormSetMixin, MultipleObjectMixin[_M]):
     exclude: Sequence[str] | None = None
     fields: Sequence[str] | str | None = None
     object_list: Any
-
     __class_getitem__ = itself
 
     @hook(calls=("get_queryset", SUPER))
@@ -234,7 +220,8 @@ class ModelFormSetMixin(FormSetMixin, MultipleObjectMixin[_M]):
         """Return the formset's class, by modelformset_factory()."""
         model: Any = self.model
         if model is None:
-            model = require_model(self, (yield self.get_queryset))
+            model = getattr((yield self.get_queryset), "model", None)
+            require(self, model, "a model", "model", "get_formset")
         kwargs = yield self.get_factory_kwargs
         require_fields(self, kwargs)
         return (yield partial(models.modelformset_factory, model, **kwargs))
@@ -283,9 +270,7 @@ class BaseInlineFormSetFactory(BaseFormSetFactory):
     @hook(calls=("get_inline_model", "get_factory_kwargs"))
     def get_formset(self) -> Body[type[models.BaseInlineFormSet[Any, Any, Any]]]:
         """Return the formset's class, by inlineformset_factory()."""
-        parent: Any = self.model
-        if parent is None:
-            parent = type(self.object)
+        parent = type(self.object) if self.model is None else self.model
         model = yield self.get_inline_model
         # What stands beside a form has it as its own model.
         given = "model" if isinstance(self, InlineFormSetFactory) else "inline_model"
@@ -299,7 +284,6 @@ class InlineFormSetMixin(BaseInlineFormSetFactory, SingleObjectMixin[_M], FormSe
     """Provide a way to show and handle a formset of an object's children."""
 
     object_list: Any
-
     __class_getitem__ = itself
 
     @hook(calls=(SUPER,))
@@ -399,7 +383,6 @@ class ModelFormWithInlinesMixin(ModelFormMixin[_M, _ModelF]):
     """Provide a way to show and handle a model form with inline formsets."""
 
     inlines: Sequence[type[BaseInlineFormSetFactory]] = []
-
     __class_getitem__ = itself
 
     @hook(pure=True)
@@ -431,13 +414,13 @@ class ModelFormWithInlinesMixin(ModelFormMixin[_M, _ModelF]):
         if model is None and self.object is not None:
             model = type(self.object)
         elif model is None:
-            model = require_model(self, (yield self.get_queryset))
+            model = getattr((yield self.get_queryset), "model", None)
+            require(self, model, "a model", "model", "get_formset")
+        given = (model, self.request, self.object, self.kwargs, self)
         formsets = []
         for inline_class in (yield self.get_inlines):
             require_inline(type(self).__name__, inline_class)
-            inline = yield partial(
-                inline_class, model, self.request, self.object, self.kwargs, self
-            )
+            inline = yield partial(inline_class, *given)
             formsets.append((yield hook_of(inline, "construct_formset")))
         return formsets
 

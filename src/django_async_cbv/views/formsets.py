@@ -218,12 +218,7 @@ class AsyncProcessFormWithInlinesView(ProcessFormWithInlinesView, AsyncView):
     def as_view(
         cls, **initkwargs: Any
     ) -> Callable[..., Coroutine[Any, Any, HttpResponseBase]]:
-        """
-        Return the view, as AsyncView does.
-
-        Raise ImproperlyConfigured for a class among its `inlines`, too, in which an
-        override would be skipped.
-        """
+        """Return the view, as AsyncView does, and refuse in `inlines` what it does."""
         inlines = initkwargs.get("inlines", getattr(cls, "inlines", ()))
         # What a property gives is known of a view, not of its class.
         for inline_class in () if is_descriptor(inlines) else inlines:
