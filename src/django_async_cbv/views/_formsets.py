@@ -37,9 +37,10 @@ if TYPE_CHECKING:
 
 Answer: TypeAlias = Body[HttpResponse]
 
-# Hooks that several handlers call.
+# Hooks that handlers call.
 _START = ("_start_formsets", "get_form_class", "get_form")
 _PAGE = ("get_context_data", "render_to_response")
+_ANSWERS = ("formset_valid", "formset_invalid")
 
 
 def require(maker: Any, value: Any, what: str, attribute: str, hook: str) -> None:
@@ -50,6 +51,16 @@ def require(maker: Any, value: Any, what: str, attribute: str, hook: str) -> Non
             f"{name} is missing {what}. Define {name}.{attribute}, or override "
             f"{name}.{hook}()."
         )
+
+
+def add_fields(maker: Any, kwargs: dict[str, Any], form_class: Any) -> dict[str, Any]:
+    """Add to the arguments of a model formset's class what its forms are made of."""
+    # Until Django 5.2 goes: its inline formset adds the foreign key to the list.
+    kwargs.setdefault("fields", copy(maker.fields))
+    kwargs.setdefault("exclude", maker.exclude)
+    if form_class:
+        kwargs["form"] = form_class
+    return kwargs
 
 
 def require_fields(maker: Any, kwargs: dict[str, Any]) -> None:
@@ -207,12 +218,7 @@ class ModelFormSetMixin(FormSetMixin, MultipleObjectMixin[_M]):
     def get_factory_kwargs(self) -> Body[dict[str, Any]]:
         """Return the arguments to make the formset's class with."""
         kwargs: dict[str, Any] = yield super().get_factory_kwargs
-        kwargs.setdefault("fields", self.fields)
-        kwargs.setdefault("exclude", self.exclude)
-        form_class = yield self.get_form_class
-        if form_class:
-            kwargs["form"] = form_class
-        return kwargs
+        return add_fields(self, kwargs, (yield self.get_form_class))
 
     # Its form fields may query.
     @hook(calls=("get_queryset", "get_factory_kwargs"))
@@ -258,13 +264,7 @@ class BaseInlineFormSetFactory(BaseFormSetFactory):
     def get_factory_kwargs(self) -> Body[dict[str, Any]]:
         """Return the arguments to make the formset's class with."""
         kwargs: dict[str, Any] = yield super().get_factory_kwargs
-        # Until Django 5.2 goes: its inline formset adds the foreign key to the list.
-        kwargs.setdefault("fields", copy(self.fields))
-        kwargs.setdefault("exclude", self.exclude)
-        form_class = yield self.get_form_class
-        if form_class:
-            kwargs["form"] = form_class
-        return kwargs
+        return add_fields(self, kwargs, (yield self.get_form_class))
 
     # Its form fields may query.
     @hook(calls=("get_inline_model", "get_factory_kwargs"))
@@ -309,15 +309,7 @@ class ProcessFormSetView(View):
         return (yield partial(self.render_to_response, context))
 
     # Always, as forms may have async validation.
-    @hook(
-        calls=(
-            "_start_formsets",
-            "construct_formset",
-            "formset_valid",
-            "formset_invalid",
-        ),
-        always=True,
-    )
+    @hook(calls=("_start_formsets", "construct_formset", *_ANSWERS), always=True)
     def post(self: Any, request: HttpRequest, *args: Any, **kwargs: Any) -> Answer:
         """Make the formset of what is posted, validate it and act on it."""
         yield self._start_formsets
