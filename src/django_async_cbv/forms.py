@@ -327,7 +327,7 @@ def _call_and_wait(method: Callable[..., Any], /, *args: Any, **kwargs: Any) -> 
     return result if loop_is_running() else wait_if_awaitable(result)
 
 
-def saved(view: Any, form: Any, form_valid: Call) -> Body[Any]:
+def saved(view: Any, form: Any, form_valid: Call | Callable[[], Any]) -> Body[Any]:
     """Call form_valid(); raise TypeError if it took a coroutine for the object."""
     try:
         response = yield form_valid

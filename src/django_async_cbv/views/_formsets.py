@@ -15,7 +15,7 @@ from django.views.generic.base import ContextMixin, TemplateResponseMixin, View
 from django.views.generic.detail import SingleObjectTemplateResponseMixin
 from django.views.generic.list import MultipleObjectTemplateResponseMixin
 
-from ..flow import Body, call, respond
+from ..flow import Body, respond
 from ..forms import call_and_await, saved, validate
 from ..hooks import hook, hook_of
 from ..registry import SUPER
@@ -296,14 +296,14 @@ class InlineFormSetMixin(BaseInlineFormSetFactory, SingleObjectMixin[_M], FormSe
 class ProcessFormSetView(View):
     """Show a formset on GET and process it on POST."""
 
-    @hook(pure=True)
-    def _start_formsets(self) -> None:
-        """Fetch the objects that the page is about."""
+    # What is to be fetched first, for views that need something.
+    _start_formsets: Any = None
 
     @hook(calls=("_start_formsets", "construct_formset", *_PAGE))
     def get(self: Any, request: HttpRequest, *args: Any, **kwargs: Any) -> Answer:
         """Answer with the page of the formset."""
-        yield self._start_formsets
+        if self._start_formsets:
+            yield self._start_formsets
         formset = yield self.construct_formset
         context = yield partial(self.get_context_data, formset=formset)
         return (yield partial(self.render_to_response, context))
@@ -312,7 +312,8 @@ class ProcessFormSetView(View):
     @hook(calls=("_start_formsets", "construct_formset", *_ANSWERS), always=True)
     def post(self: Any, request: HttpRequest, *args: Any, **kwargs: Any) -> Answer:
         """Make the formset of what is posted, validate it and act on it."""
-        yield self._start_formsets
+        if self._start_formsets:
+            yield self._start_formsets
         formset = yield self.construct_formset
         if (yield from validate(formset)):
             return (yield partial(self.formset_valid, formset))
@@ -421,15 +422,13 @@ class ProcessFormWithInlinesView(View):
     """Show a form with inline formsets on GET and process them on POST."""
 
     object: Any
-
-    @hook(pure=True)
-    def _start_formsets(self) -> None:
-        """Fetch the object that the page is about."""
+    _start_formsets: Any = None
 
     @hook(calls=(*_START, "construct_inlines", *_PAGE), always=True)
     def get(self: Any, request: HttpRequest, *args: Any, **kwargs: Any) -> Answer:
         """Answer with the page of the form and its inline formsets."""
-        yield self._start_formsets
+        if self._start_formsets:
+            yield self._start_formsets
         form = yield partial(self.get_form, (yield self.get_form_class))
         inlines = yield self.construct_inlines
         context = yield partial(
@@ -447,7 +446,8 @@ class ProcessFormWithInlinesView(View):
 
         Async validation of each comes right after Django's own of it.
         """
-        yield self._start_formsets
+        if self._start_formsets:
+            yield self._start_formsets
         form = yield partial(self.get_form, (yield self.get_form_class))
         before = self.object
         is_valid = yield from validate(form)
@@ -459,7 +459,7 @@ class ProcessFormWithInlinesView(View):
         for formset in inlines:
             is_valid = (yield from validate(formset)) and is_valid
         if is_valid:
-            valid = call(self.forms_valid, form, inlines)
+            valid = partial(self.forms_valid, form, inlines)
             return (yield from saved(self, form, valid))
         self.object = before
         return (yield partial(self.forms_invalid, form, inlines))
