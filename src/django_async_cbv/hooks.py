@@ -190,14 +190,17 @@ class _ByTwins(Generator[Call, Any, Any]):
             return Call(twin_or_hook(asked.owner, asked.name))
         step = as_call(asked)
         for value, name in self._called:
-            if is_bound(value, asked) or is_bound(value, step.func):
-                if name == SUPER:
-                    level = super(self._made.home, self._view)
-                    step.func = getattr(level, self._made.aname)
-                else:
-                    step.func = twin_or_hook(self._view, name)
+            if is_bound(value, asked):
+                return Call(self._twin(name))
+            if is_bound(value, step.func):
+                step.func = self._twin(name)
                 break
         return step
+
+    def _twin(self, name: str) -> Any:
+        if name == SUPER:
+            return getattr(super(self._made.home, self._view), self._made.aname)
+        return twin_or_hook(self._view, name)
 
 
 class hook_of:  # noqa: N801 - reads as the function that it is

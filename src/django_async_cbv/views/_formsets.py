@@ -296,13 +296,10 @@ class InlineFormSetMixin(BaseInlineFormSetFactory, SingleObjectMixin[_M], FormSe
 class ProcessFormSetView(View):
     """Show a formset on GET and process it on POST."""
 
-    # What is to be fetched first, for views that need something.
-    _start_formsets: Any = None
-
     @hook(calls=("_start_formsets", "construct_formset", *_PAGE))
     def get(self: Any, request: HttpRequest, *args: Any, **kwargs: Any) -> Answer:
         """Answer with the page of the formset."""
-        if self._start_formsets:
+        if hasattr(self, "_start_formsets"):
             yield self._start_formsets
         formset = yield self.construct_formset
         context = yield partial(self.get_context_data, formset=formset)
@@ -312,7 +309,7 @@ class ProcessFormSetView(View):
     @hook(calls=("_start_formsets", "construct_formset", *_ANSWERS), always=True)
     def post(self: Any, request: HttpRequest, *args: Any, **kwargs: Any) -> Answer:
         """Make the formset of what is posted, validate it and act on it."""
-        if self._start_formsets:
+        if hasattr(self, "_start_formsets"):
             yield self._start_formsets
         formset = yield self.construct_formset
         if (yield from validate(formset)):
@@ -422,12 +419,11 @@ class ProcessFormWithInlinesView(View):
     """Show a form with inline formsets on GET and process them on POST."""
 
     object: Any
-    _start_formsets: Any = None
 
     @hook(calls=(*_START, "construct_inlines", *_PAGE), always=True)
     def get(self: Any, request: HttpRequest, *args: Any, **kwargs: Any) -> Answer:
         """Answer with the page of the form and its inline formsets."""
-        if self._start_formsets:
+        if hasattr(self, "_start_formsets"):
             yield self._start_formsets
         form = yield partial(self.get_form, (yield self.get_form_class))
         inlines = yield self.construct_inlines
@@ -446,7 +442,7 @@ class ProcessFormWithInlinesView(View):
 
         Async validation of each comes right after Django's own of it.
         """
-        if self._start_formsets:
+        if hasattr(self, "_start_formsets"):
             yield self._start_formsets
         form = yield partial(self.get_form, (yield self.get_form_class))
         before = self.object
