@@ -928,6 +928,21 @@ class TestGather(ServedTestCase):
                 one.close()
         with self.assertRaisesMessage(TypeError, "QuerySets and sync callables"):
             await agather(functools.partial(Tag.objects.acount))
+        for many in (
+            [Tag.objects.all(), Tag.objects.count],
+            (Tag.objects.count,),
+            {Tag.objects.count},
+            {"tags": Tag.objects.count}.values(),
+            (query for query in [Tag.objects.count]),
+            map(functools.partial, [Tag.objects.count]),
+        ):
+            with self.assertRaisesMessage(TypeError, "Unpack it: `agather(*queries)`."):
+                await agather(many)
+            with self.assertRaisesMessage(TypeError, f"a {type(many).__name__}."):
+                await agather(Tag.objects.count, many)
+        for one in ("tags", b"tags", {"tags": Tag.objects.count}):
+            with self.assertRaisesMessage(TypeError, "QuerySets and sync callables"):
+                await agather(one)
         with self.assertRaisesMessage(ValueError, "limit must be 1 or more"):
             await agather(int, limit=0)
         with self.assertRaisesMessage(ValueError, "in_transaction must be"):

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import abc
 import inspect
+import re
 import typing
 from inspect import isawaitable, iscoroutine
 from unittest import mock
 
 import pytest
+from asgiref.sync import markcoroutinefunction
+from django.contrib.auth import mixins as auth_mixins
+from django.contrib.auth import views as auth_views
 from django.contrib.auth.mixins import UserPassesTestMixin
+from django.contrib.messages import views as messages_views
 from django.contrib.messages.views import SuccessMessageMixin
 from django.core.exceptions import ImproperlyConfigured, PermissionDenied
 from django.core.management import call_command
@@ -19,26 +24,46 @@ from django.test import SimpleTestCase, override_settings
 from django.urls import include, path
 from django.utils.decorators import method_decorator
 from django.views.decorators.cache import never_cache
-from django.views.generic import CreateView, FormView, ListView
+from django.views.generic import (
+    CreateView,
+    FormView,
+    ListView,
+    View,
+    base,
+    dates,
+    detail,
+)
+from django.views.generic import edit as edit_views
+from django.views.generic import list as list_views
 from django.views.generic.base import ContextMixin
 
 from django_async_cbv import checks
+from django_async_cbv.auth.mixins import (
+    AsyncPermissionRequiredMixin,
+    AsyncUserPassesTestMixin,
+)
+from django_async_cbv.auth.views import AsyncLoginView, AsyncPasswordResetConfirmView
 from django_async_cbv.messages import AsyncSuccessMessageMixin
 from django_async_cbv.refusals import overlooked, problems, waits
+from django_async_cbv.registry import HOOKS, handler_names
 from django_async_cbv.views import (
     AsyncContextMixin,
     AsyncCreateView,
     AsyncCreateWithInlinesView,
+    AsyncDayArchiveView,
     AsyncDeleteView,
     AsyncFormSetView,
     AsyncFormView,
     AsyncInlineFormSetView,
     AsyncListView,
     AsyncModelFormSetView,
+    AsyncRedirectView,
     AsyncTemplateView,
     AsyncUpdateView,
     AsyncUpdateWithInlinesView,
     AsyncView,
+    AsyncWeekArchiveView,
+    AsyncYearArchiveView,
 )
 
 
@@ -72,6 +97,31 @@ class ThirdParty:
 
 
 class AsyncVerdict(UserPassesTestMixin, AsyncTemplateView):
+    async def test_func(self):
+        return False
+
+
+class AsyncTest(AsyncUserPassesTestMixin, AsyncView):
+    async def test_func(self):
+        return False
+
+
+class AsyncTestGiven(AsyncUserPassesTestMixin, AsyncView):
+    async def get_test_func(self):
+        return self.is_member
+
+
+class YieldingPermission(AsyncPermissionRequiredMixin, AsyncView):
+    async def has_permission(self):
+        yield False
+
+
+class SyncTest(AsyncUserPassesTestMixin):
+    def test_func(self):
+        return False
+
+
+class AsyncOverASyncTest(SyncTest, AsyncView):
     async def test_func(self):
         return False
 
@@ -347,6 +397,36 @@ class GivesMany(StubOfMany):
 
 
 REFUSED = [
+    (
+        AsyncTest,
+        "async_cbv.E001",
+        "AsyncTest.test_func() is async; rename it atest_func(). The view awaits it, "
+        "and lets the user in if it returns True. (",
+        [AsyncTest.test_func],
+    ),
+    (
+        AsyncTestGiven,
+        "async_cbv.E001",
+        "AsyncTestGiven.get_test_func() is async; rename it aget_test_func(). The view "
+        "awaits it, and then the function that it returns, which may be async: "
+        "`return self.atest_func`. (",
+        [AsyncTestGiven.get_test_func],
+    ),
+    (
+        YieldingPermission,
+        "async_cbv.E001",
+        "YieldingPermission.has_permission() is an async generator; rename it "
+        "ahas_permission(). In it, `await super().ahas_permission()` checks "
+        "permission_required. Return the result instead of a `yield`. (",
+        [YieldingPermission.has_permission],
+    ),
+    (
+        AsyncOverASyncTest,
+        "async_cbv.E001",
+        "AsyncOverASyncTest.test_func() is async; rename it atest_func(). In it, "
+        "`await super().atest_func()` gives the result of SyncTest.test_func(). (",
+        [AsyncOverASyncTest.test_func],
+    ),
     (
         AsyncCheck,
         "async_cbv.E001",
@@ -645,6 +725,85 @@ class TestWaits(SimpleTestCase):
             assert list(waits(cls)) == []
 
 
+class Guarded(
+    AsyncPermissionRequiredMixin,
+    AsyncUserPassesTestMixin,
+    AsyncSuccessMessageMixin,
+    AsyncFormView,
+):
+    pass
+
+
+# Together they have each hook.
+CLASSES = [
+    AsyncCreateWithInlinesView,
+    AsyncDayArchiveView,
+    AsyncInlineFormSetView,
+    AsyncLoginView,
+    AsyncModelFormSetView,
+    AsyncPasswordResetConfirmView,
+    AsyncRedirectView,
+    AsyncWeekArchiveView,
+    AsyncYearArchiveView,
+    Guarded,
+]
+
+
+class Override:
+    """An async method. It has no code: to look into hundreds of them takes long."""
+
+    async def __call__(self, *args, **kwargs):
+        return None
+
+
+an_override = markcoroutinefunction(Override())
+
+
+def handlers(cls):
+    names = handler_names(cls)
+    return {*names, *(f"a{name}" for name in names)}
+
+
+def misspelled(aname):
+    """A name as people get it wrong: in a letter, or without its last word."""
+    middle = len(aname) // 2
+    shorter = aname.rpartition("_")[0]
+    return {
+        aname[:-1],
+        f"{aname}s",
+        aname[:middle] + aname[middle + 1 :],
+        f"{aname[:middle]}x{aname[middle:]}",
+        f"{aname[:-1]}x",
+        f"{aname[:-2]}{aname[-1]}{aname[-2]}",
+        *([shorter] if "_" in shorter.lstrip("_") else []),
+    } - {aname}
+
+
+def methods_of(cls):
+    """The methods that a class defines, but for those that every view has."""
+    return {
+        name
+        for name, value in vars(cls).items()
+        if inspect.isfunction(value) and not hasattr(View, name)
+    }
+
+
+def assert_not_taken_for_hooks(names):
+    """No view of ours is told that one of these, written async, is a hook's name."""
+    for cls in CLASSES:
+        hooks = {name for pair in HOOKS.items() for name in pair if hasattr(cls, name)}
+        space = {
+            wrong: an_override
+            for name in names
+            # As people name the async variant of a method.
+            for wrong in {name, *([] if name.startswith("_") else [f"a{name}"])}
+            if wrong not in hooks | handlers(cls)
+        }
+        subject = type("Subject", (cls,), {**space, "__module__": __name__})
+        found = [problem.message for problem in overlooked(subject)]
+        assert found == []
+
+
 class TestOverlooked(SimpleTestCase):
     def test_a_handler_under_a_twins_name(self):
         [problem] = overlooked(Misnamed)
@@ -665,6 +824,41 @@ class TestOverlooked(SimpleTestCase):
         assert problem.message.startswith("Misspelled.aget_contextdata() is not called")
         assert problem.hint.startswith("rename it aget_context_data()")
         assert problem.places == (line_of(Misspelled.aget_contextdata),)
+
+    def test_each_hook_that_is_a_letter_or_a_word_off(self):
+        assert {name for name in HOOKS for cls in CLASSES if hasattr(cls, name)} == {
+            *HOOKS
+        }
+        for cls in CLASSES:
+            hooks = {aname for name, aname in HOOKS.items() if hasattr(cls, name)}
+            wrong = {name for aname in hooks for name in misspelled(aname)}
+            wrong -= hooks | HOOKS.keys() | handlers(cls)
+            space = {**dict.fromkeys(wrong, an_override), "__module__": __name__}
+            found = {}
+            for problem in overlooked(type("Subject", (cls,), space)):
+                assert problem.id == "async_cbv.W007"
+                name = re.match(r"Subject\.(\w+)", problem.message)[1]
+                found[name] = re.match(r"rename it (\w+)\(\)", problem.hint)[1]
+            with self.subTest(cls=cls):
+                assert found.keys() == wrong
+                for name, meant in found.items():
+                    # Another hook may be as near.
+                    assert meant in hooks
+                    assert name in misspelled(meant)
+
+    def test_no_method_of_django_is_taken_for_one(self):
+        names = {
+            name
+            for module in (
+                *(base, dates, detail, edit_views, list_views),
+                *(auth_mixins, auth_views, messages_views),
+            )
+            for cls in vars(module).values()
+            if isinstance(cls, type) and cls.__module__ == module.__name__
+            for name in methods_of(cls)
+        }
+        assert len(names) > 70
+        assert_not_taken_for_hooks(names)
 
     def test_a_view_of_djangos_in_front_of_ours(self):
         [problem] = overlooked(DjangosInFront)

@@ -747,6 +747,34 @@ class TestToAsyncContextManager(SimpleTestCase):
             raise error
         self.assertEqual(recorded.done[1][0], LookupError)
 
+    def test_of_an_async_generator_it_is_refused(self):
+        @contextlib.contextmanager
+        @to_async
+        def reversed_order():
+            yield
+
+        @contextlib.contextmanager
+        async def made_async():
+            yield
+
+        class Owner:
+            @contextlib.contextmanager
+            @to_async
+            def method(self):
+                yield
+
+        for manager in (
+            reversed_order,
+            made_async,
+            functools.partial(made_async),
+            Owner.method,
+            Owner().method,
+        ):
+            with self.assertRaisesMessage(
+                TypeError, "Write @to_async above @contextmanager"
+            ):
+                to_async(manager)
+
     @on_own_loop
     async def test_one_instance_in_two_tasks_and_nested(self):
         lock = threading.RLock()

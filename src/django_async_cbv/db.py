@@ -10,7 +10,14 @@ import functools
 import os
 import threading
 import weakref
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import (
+    Callable,
+    Collection,
+    Coroutine,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from concurrent.futures import ThreadPoolExecutor
 from types import CoroutineType, TracebackType
 from typing import Any, ClassVar, Literal, ParamSpec, TypeVar, overload
@@ -577,8 +584,22 @@ def _job(query: Any) -> Callable[[], Any]:
     if isinstance(query, BaseManager):
         raise TypeError(f"agather() takes QuerySets, not {query!r}: use its all().")
     if iscoroutinefunction(query) or not callable(query):
-        raise _is_async(query)
+        raise _is_many(query) if _holds_queries(query) else _is_async(query)
     return query  # type: ignore[no-any-return]  # callable() says so
+
+
+def _holds_queries(query: Any) -> bool:
+    """Whether somebody has given the queries in a list, or in something like it."""
+    return isinstance(query, Collection | Iterator) and not isinstance(
+        query, Mapping | str | bytes
+    )
+
+
+def _is_many(queries: Any) -> TypeError:
+    return TypeError(
+        "agather() takes each query as an argument of its own, and got a "
+        f"{type(queries).__name__}. Unpack it: `agather(*queries)`."
+    )
 
 
 def _is_async(query: Any) -> TypeError:

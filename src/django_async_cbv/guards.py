@@ -29,7 +29,7 @@ from .registry import (
     is_library,
     mark_of,
 )
-from .sync import loop_is_running
+from .sync import loop_is_running, wait_for
 
 __all__ = [
     "GUARDED",
@@ -56,6 +56,9 @@ MIXINS = {
     "get_test_func": "AsyncUserPassesTestMixin",
     "has_permission": "AsyncPermissionRequiredMixin",
 }
+
+
+_TESTS = {"test_func", "atest_func"}
 
 
 @dataclass(eq=False)
@@ -107,7 +110,7 @@ class Guard(StandIn):
             return found
         gives_test = self._name == "get_test_func"
         owner = self._owner
-        return _Guarded(found, self._name, view, owner, gives_test=gives_test)
+        return _Guarded(found, view, self._name, owner=owner, gives_test=gives_test)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the method, as what is in a class's namespace can be called."""
@@ -138,14 +141,13 @@ class _Guarded:
     def __init__(
         self,
         function: Any,
-        name: str,
         view: Any,
+        *names: str,
         owner: type | None = None,
-        *,
         gives_test: bool = False,
     ) -> None:
         self._function = function
-        self._name = name
+        self._names = names
         self._view = view
         self._owner = owner
         self._gives_test = gives_test
@@ -153,9 +155,12 @@ class _Guarded:
             markcoroutinefunction(self)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        result = self._function(*args, **kwargs)
         return checked(
-            result, self._view, self._name, self._owner, gives_test=self._gives_test
+            self._function(*args, **kwargs),
+            self._view,
+            *self._names,
+            owner=self._owner,
+            gives_test=self._gives_test,
         )
 
     def __getattr__(self, name: str) -> Any:
@@ -178,17 +183,19 @@ class _Guarded:
 class _Unawaited(Coroutine[Any, Any, Any]):
     """A coroutine for who awaits it, and an error for who asks if it is true."""
 
-    def __init__(self, verdict: Any, view: Any, name: str, owner: type | None) -> None:
-        self.verdict, self.view, self.name, self.owner = verdict, view, name, owner
+    def __init__(
+        self, verdict: Any, view: Any, *names: str, owner: type | None
+    ) -> None:
+        self.verdict, self.view, self.names, self.owner = verdict, view, names, owner
         is_coroutine = isinstance(verdict, Coroutine)
         self._coroutine = verdict if is_coroutine else _awaited(verdict)
 
     def __bool__(self) -> bool:
-        raise _denied(self, self.view, self.name)
+        raise _denied(self, self.view, *self.names)
 
     def __await__(self) -> Generator[Any, Any, Any]:
         result = yield from self._coroutine.__await__()
-        return checked(result, self.view, self.name, self.owner)
+        return checked(result, self.view, *self.names, owner=self.owner)
 
     def send(self, value: Any) -> Any:
         return self._coroutine.send(value)
@@ -207,35 +214,45 @@ async def _awaited(verdict: Awaitable[Any]) -> Any:
 def checked(
     verdict: Any,
     view: Any,
-    name: str,
+    *names: str,
     owner: type | None = None,
-    *,
     gives_test: bool = False,
 ) -> Any:
     """
     Return what a method of a view says, unless it has to be awaited.
 
-    `owner`: the class whose method it is, or the first that may have it.
+    `names`: the methods that may have said it, the likeliest first. `owner`: the class
+    whose method it is, or the first that may have it.
 
     Sync code gets ImproperlyConfigured in its place. Code on the event loop may
     still await it, and gets ImproperlyConfigured only when it asks for its truth.
+    It has awaited aget_test_func() already.
     """
     if gives_test and callable(verdict):
-        return _Guarded(verdict, tests_of(view, verdict)[-1], view)
-    if isinstance(verdict, Awaitable) and loop_is_running():
-        return _Unawaited(verdict, view, name, owner)
+        return _Guarded(verdict, view, *tests_of(view, verdict, *names))
+    if not (gives_test and "aget_test_func" in names) and loop_is_running():
+        if isinstance(verdict, _Unawaited):
+            return verdict  # It knows who gave it.
+        if isinstance(verdict, Awaitable):
+            return _Unawaited(verdict, view, *names, owner=owner)
     if _has_to_be_awaited(verdict):
-        raise _denied(verdict, view, name, owner=owner)
+        raise _denied(verdict, view, *names, owner=owner, gives_test=gives_test)
     return verdict
 
 
-def tests_of(view: Any, test: Any) -> tuple[str, ...]:
-    """The names by which a view has the function that get_test_func() gave."""
+def tests_of(view: Any, test: Any, *names: str) -> tuple[str, ...]:
+    """
+    The names by which a view has the function that get_test_func() gave.
+
+    `names`: the hooks that may have given it, for a function that is no method.
+    """
+    if isinstance(test, functools.partial) and test.func is wait_for:
+        (test,) = test.args  # of a generated get_test_func(), which waits for it
     name = getattr(test, "__name__", "")
-    if name in {"test_func", "atest_func"}:
-        return "atest_func", "test_func"
-    is_method = hasattr(type(view), name)
-    return (name,) if is_method else ("aget_test_func", "get_test_func")
+    if name in _TESTS:
+        # Each of them may run the other.
+        return name, *(_TESTS - {name})
+    return (name,) if hasattr(type(view), name) else names
 
 
 def truth(verdict: Any, view: Any, *names: str) -> bool:
@@ -261,18 +278,25 @@ def _has_to_be_awaited(verdict: Any) -> bool:
 
 
 def _denied(
-    verdict: Any, view: Any, *names: str, owner: type | None = None
+    verdict: Any,
+    view: Any,
+    *names: str,
+    owner: type | None = None,
+    gives_test: bool = False,
 ) -> ImproperlyConfigured:
     if isinstance(verdict, _Unawaited):
         verdict.close()
-        view, names, owner = verdict.view, (verdict.name,), verdict.owner
+        view, names, owner = verdict.view, verdict.names, verdict.owner
         verdict = verdict.verdict
     if isinstance(verdict, CoroutineType):
         verdict.close()
     cls = view if isinstance(view, type) else type(view)
     owner, name = _author(view, cls, names, owner)
     aname = HOOKS.get(name, name)
-    if name.endswith("get_test_func") or aname not in {*GUARDED, *HOOKS.values()}:
+    expected = "True or False"
+    if gives_test:
+        expected = "a function"
+    elif name.endswith("get_test_func") or aname not in {*GUARDED, *HOOKS.values()}:
         aname = HOOKS.get("test_func", aname)  # what get_test_func() returned
     fix = (
         f"Await it in `async def {aname}()`"
@@ -280,7 +304,7 @@ def _denied(
         else f"Wait for it with `async_to_sync()` in `def {name}()`"
     )
     return ImproperlyConfigured(
-        f"{owner.__name__}.{name}() returned {verdict!r} instead of True or False. "
+        f"{owner.__name__}.{name}() returned {verdict!r} instead of {expected}. "
         f"Access is denied. {fix} and return the result."
     )
 
@@ -338,7 +362,7 @@ def _guarded(cls: type, aname: str, function: Any) -> Any:
     async def guarded(self: Any, /, *args: Any, **kwargs: Any) -> Any:
         result = await function(self, *args, **kwargs)
         gives_test = aname == "aget_test_func"
-        return checked(result, self, aname, cls, gives_test=gives_test)
+        return checked(result, self, aname, owner=cls, gives_test=gives_test)
 
     guarded._guarded = guarded  # type: ignore[attr-defined]  # our mark
     return guarded

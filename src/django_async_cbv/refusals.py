@@ -126,20 +126,49 @@ def overlooked(cls: type) -> Iterator[Problem]:
 
 
 def _nearly_hooks(cls: type, klass: type) -> Iterator[Problem]:
-    """Async methods with the name of a hook but for a letter, that nothing calls."""
+    """Async methods with the name of a hook but for a letter or its last word."""
     hooks = [aname for name, aname in HOOKS.items() if hasattr(cls, name)]
     taken = {*hooks, *handler_names(cls)}
     taken |= {f"a{name}" for name in handler_names(cls)} | HOOKS.keys()
     for name, value in vars(klass).items():
         if name in taken or not _is_async(value) or is_called(cls.__mro__, name):
             continue
-        for meant in difflib.get_close_matches(name, hooks, n=1, cutoff=0.9):
+        for meant in _meant(name, hooks):
             yield Problem(
                 "async_cbv.W007",
                 f"{_label(klass, name)} is not called: there is no hook of that name",
                 f"rename it {meant}(), if that is the hook that you mean.",
                 (where(klass, name),),
             )
+
+
+def _meant(name: str, hooks: list[str]) -> list[str]:
+    """
+    The hook whose name somebody has got wrong, if any.
+
+    Packages have methods with one word more than a hook, or with another one. So these
+    are nobody's mistakes.
+    """
+    same = [meant for meant in hooks if meant.startswith("_") == name.startswith("_")]
+    close = [
+        meant
+        for meant in same
+        if _is_a_letter_off(name, meant)
+        or ("_" in name and meant.rpartition("_")[0] == name)
+    ]
+    return difflib.get_close_matches(
+        name, close or same, n=1, cutoff=0 if close else 0.93
+    )
+
+
+def _is_a_letter_off(name: str, meant: str) -> bool:
+    """Whether a letter is missing, is too many, is another, or two are swapped."""
+    start = 0
+    while name[start : start + 1] == meant[start : start + 1] != "":
+        start += 1
+    has, wants = name[start:], meant[start:]
+    is_swapped = has[:2] == wants[1::-1] and has[2:] == wants[2:]
+    return is_swapped or has[1:] in {wants, wants[1:]} or wants[1:] == has
 
 
 def _djangos_in_front(cls: type, klass: type) -> Iterator[Problem]:
@@ -225,13 +254,13 @@ def _async_under_a_sync_name(
                     "keep setup() sync, and await in `async def dispatch()`, before "
                     "`return await super().dispatch(request, *args, **kwargs)`."
                 )
-            elif hasattr(plan.cls, HOOKS.get(name, "")):
-                hint = f"rename it {HOOKS[name]}() and await super().{HOOKS[name]}()."
-                if _is_generator(value):
-                    hint += " Return the result instead of a `yield`."
             elif name in GUARDED:
                 yield _async_verdict(plan, klass, below, name)
                 continue
+            elif hasattr(plan.cls, HOOKS.get(name, "")):
+                hint = f"rename it {HOOKS[name]}() and await super().{HOOKS[name]}()."
+                if _is_generator(value):
+                    hint += _NO_YIELD
             elif expects_awaitable(plan.mro, name, below):
                 continue
             else:
@@ -251,24 +280,47 @@ def _async_verdict(plan: Plan, klass: type, below: type, name: str) -> Problem:
     """An `async def test_func()` and the like, which Python would call true."""
     aname = HOOKS.get(name)
     others = {hook: its_aname for hook, its_aname, _ in pairs(plan.cls)}
+    message = f"{_label(klass, name)} {_is_what(vars(klass)[name])}"
+    is_awaited = aname is not None and hasattr(plan.cls, aname)
+    if not is_awaited:
+        message += (
+            f", and {below.__name__} does not await it: a coroutine is true, so "
+            "everyone would be let in"
+        )
+    is_djangos = below.__module__.partition(".")[0] == "django"
     if name in others:
         hint = f"rename it {others[name]}(): then the view awaits it."
     elif aname is None:
         hint = "make it sync, and wait in it with `async_to_sync()`."
-    elif below.__module__.partition(".")[0] == "django":
+    elif is_djangos and not is_awaited:
         hint = (
             f"derive {plan.cls.__name__} from {MIXINS[name]} in place of "
             f"{below.__name__}, and rename it {aname}()."
         )
-    else:
+    elif not is_awaited:
         hint = f"rename it {aname}(): then the view awaits it."
-    return Problem(
-        "async_cbv.E001",
-        f"{_label(klass, name)} {_is_what(vars(klass)[name])}, and {below.__name__} "
-        "does not await it: a coroutine is true, so everyone would be let in",
-        hint,
-        (where(klass, name),),
-    )
+    elif not is_djangos:
+        hint = (
+            f"rename it {aname}(). In it, `await super().{aname}()` gives the result "
+            f"of {_label(below, name)}."
+        )
+    else:
+        hint = f"rename it {aname}(). {_VERDICT_HINTS[name]}"
+    if _is_generator(vars(klass)[name]):
+        hint += _NO_YIELD
+    return Problem("async_cbv.E001", message, hint, (where(klass, name),))
+
+
+_NO_YIELD = " Return the result instead of a `yield`."
+# What to do in the async variant of a check of Django's. Its test_func() only raises
+# NotImplementedError, so super() is of no use there.
+_VERDICT_HINTS = {
+    "test_func": "The view awaits it, and lets the user in if it returns True.",
+    "get_test_func": "The view awaits it, and then the function that it returns, which "
+    "may be async: `return self.atest_func`.",
+    "has_permission": "In it, `await super().ahas_permission()` checks "
+    "permission_required.",
+}
 
 
 def _sync_under_a_twins_name(plan: Plan, name: str, aname: str) -> Iterator[Problem]:

@@ -638,7 +638,8 @@ def wait_for(
     for was cancelled meanwhile.
 
     The sync work of a task that `func` begins, and that goes on when the wait
-    is over, is done by this same thread.
+    is over, is done by this same thread. Do not wait here for a task that began
+    on the event loop: its sync work may need this thread, which waits for it.
     """
     relay = _Relay(_worker.desk)
     return async_to_sync(_unless_cancelled)(
@@ -842,6 +843,7 @@ def to_async(sync: Any = None, /, *, chunk_size: int | None = None) -> Any:
     else:
         gives_context = getattr(function, "__code__", None) is _CONTEXT_MANAGER
     if gives_context:
+        _refuse_async_generator(function)
 
         def adapter(*args: Any, **kwargs: Any) -> Any:
             return _AsyncContext(functools.partial(sync, *args, **kwargs))
@@ -873,6 +875,17 @@ def _refuse_atomic(sync: Any) -> None:
             "to_async() takes no transaction.atomic(): tasks that run at the same time "
             "would share one transaction, and lose each other's rows. Use "
             "`async with aatomic():` from django_async_cbv.db."
+        )
+
+
+def _refuse_async_generator(function: Any) -> None:
+    """Raise TypeError for @contextmanager above an async generator function."""
+    inner = getattr(function, "__wrapped__", None)
+    if inspect.isasyncgenfunction(inner):
+        raise TypeError(
+            f"{_name(function)}() is a @contextmanager of an async generator function, "
+            "which Python can't enter. Write @to_async above @contextmanager, or use "
+            "@asynccontextmanager for an `async def`."
         )
 
 

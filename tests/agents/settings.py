@@ -10,5 +10,7 @@ DATABASES = {
     "default": {
         "ENGINE": "django.db.backends.sqlite3",
         "NAME": os.environ.get("AGENTS_DATABASE", ":memory:"),
+        # It need not outlive the process.
+        "OPTIONS": {"init_command": "PRAGMA synchronous = OFF"},
     }
 }

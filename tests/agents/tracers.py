@@ -110,7 +110,7 @@ def sentry() -> Names:
             DjangoIntegration(
                 transaction_style="function_name",
                 # It leaves HEAD out by default.
-                http_methods_to_capture=("GET", "HEAD"),
+                http_methods_to_capture=("DELETE", "GET", "HEAD", "POST", "PUT"),
             )
         ],
     )

@@ -196,7 +196,18 @@ class TestUserPassesTest(SimpleTestCase):
             def get_test_func(self):
                 return self.test_func
 
-        for mixin in (Sync, Async, Renamed, AsyncRenamed, Bridged):
+        class AwaitsSync(Sync):
+            async def atest_func(self):
+                return await super().atest_func()
+
+        class GivesAsync(Async):
+            async def aget_test_func(self):
+                return self.atest_func
+
+        for mixin in (
+            *(Sync, Async, Renamed, AsyncRenamed, Bridged),
+            *(AwaitsSync, GivesAsync),
+        ):
             for base in (Secret, AsyncSecret):
                 with self.subTest(mixin=mixin, base=base):
                     view = type("View", (mixin, base), {}).as_view()
@@ -793,3 +804,152 @@ class TestFailClosed(SimpleTestCase):
         self.assertIs(copied(), False)
         with mock.patch.object(View, "test_func", spec=True, return_value=True):
             await View.as_view()(request_of(MEMBER))
+
+
+def is_member(view):
+    return view.request.user.is_authenticated
+
+
+async def ais_member(view):
+    await asyncio.sleep(0)
+    return view.request.user.is_authenticated
+
+
+def failing_to_await():
+    return coroutine_function()
+
+
+class AsksForTest(django_mixins.UserPassesTestMixin):
+    """Asks as Django's mixin does, and is not done when its super() is."""
+
+    def dispatch(self, request, *args, **kwargs):
+        test = self.get_test_func()
+        if not test():
+            return self.handle_no_permission()
+        response = super(django_mixins.UserPassesTestMixin, self).dispatch(request)
+        response["X-Asked"] = "yes"
+        return response
+
+
+class TestGetTestFuncInAsync(SimpleTestCase):
+    """Sync code that asks waits for `async def aget_test_func()`; then for its test."""
+
+    MIXINS = (
+        django_mixins.UserPassesTestMixin,
+        AsksForTest,
+        AsyncUserPassesTestMixin,
+    )
+    # What aget_test_func() returns of a view: a function that is right.
+    FUNCTIONS = {
+        "method": lambda view: view.is_member,
+        "async method": lambda view: view.ais_member,
+        "function": lambda view: lambda: is_member(view),
+        "partial": lambda view: functools.partial(is_member, view),
+        "async partial": lambda view: functools.partial(ais_member, view),
+        "test_func": lambda view: view.test_func,
+        "atest_func": lambda view: view.atest_func,
+        "AsyncMock": lambda view: mock.AsyncMock(side_effect=lambda: is_member(view)),
+    }
+    # What it returns by mistake, made anew each time.
+    RESULTS = ("coroutine", "awaitable", "future", "async generator")
+
+    def views(self, give, **test):
+        """Views of each mixin, whose aget_test_func() is overridden in each place."""
+
+        async def aget_test_func(self):
+            await asyncio.sleep(0)
+            return give(self)
+
+        def setup(self, *args, **kwargs):
+            self.aget_test_func = types.MethodType(aget_test_func, self)
+            Secret.setup(self, *args, **kwargs)
+
+        override = {"aget_test_func": aget_test_func}
+        methods = {"is_member": is_member, "ais_member": ais_member, **test}
+        for mixin, base in itertools.product(self.MIXINS, (Secret, AsyncSecret)):
+            own = type("Own", (), override)
+            patched = type("Patched", (mixin, base), methods)
+            patched.as_view()
+            patched.aget_test_func = aget_test_func
+            yield type("OnClass", (mixin, base), {**methods, **override})
+            yield type("OnMixin", (own, mixin, base), methods)
+            yield patched
+            yield type("OnView", (mixin, base), {**methods, "setup": setup})
+
+    async def ask(self, view, user):
+        """The responses to async code, and to sync code where that gets one."""
+        yield lambda: view.as_view()(request_of(user))
+        if not issubclass(view, AsyncSecret):
+            yield lambda: run_sync(lambda: view.as_view()(request_of(user)))
+
+    async def test_granted_and_denied(self):
+        for what, give in self.FUNCTIONS.items():
+            # Both names lead to it; to sync code the other waits for it.
+            test = {"atest_func": ais_member} if what.endswith("test_func") else {}
+            for view in self.views(give, **test):
+                for user, status in ((MEMBER, 200), (STRANGER, 302)):
+                    async for ask in self.ask(view, user):
+                        with self.subTest(what, view=view.__mro__[:3]):
+                            response = await ask()
+                            self.assertEqual(response.status_code, status)
+                            self.assertEqual(view.begun, int(user is MEMBER))
+
+    async def assertDenied(self, give, what):
+        for view in self.views(give):
+            async for ask in self.ask(view, MEMBER):
+                with self.subTest(what, view=view.__mro__[:3]):
+                    with self.assertRaises((ImproperlyConfigured, TypeError)):
+                        await ask()
+                    self.assertEqual(view.begun, 0)
+
+    async def test_a_coroutine_in_the_place_of_a_function(self):
+        for what in self.RESULTS:
+            await self.assertDenied(lambda view, make=ASKED[what]: make(), what)
+
+    async def test_a_function_that_gives_a_coroutine(self):
+        for what, make in ASKED.items():
+
+            def function(make=make):
+                return make()
+
+            await self.assertDenied(lambda view, function=function: function, what)
+
+    async def test_an_async_function_that_gives_a_coroutine(self):
+        for what, make in NO_VERDICTS.items():
+
+            async def function(make=make):
+                return make()
+
+            await self.assertDenied(lambda view, function=function: function, what)
+
+    async def test_the_message_names_what_the_user_wrote(self):
+        for mixin in self.MIXINS:
+            for name, method in (
+                ("aget_test_func", lambda view: functools.partial(failing_to_await)),
+                ("is_member", lambda view: view.is_member),
+                ("ais_member", lambda view: view.ais_member),
+                ("atest_func", lambda view: view.atest_func),
+                ("aget_test_func", lambda view: coroutine_function()),
+            ):
+
+                class View(mixin, Secret):
+                    async def aget_test_func(self, method=method):
+                        return method(self)
+
+                    def is_member(self):
+                        return coroutine_function()
+
+                    async def ais_member(self):
+                        return coroutine_function()
+
+                    async def atest_func(self):
+                        return coroutine_function()
+
+                with (
+                    self.subTest(mixin, name=name),
+                    self.assertRaisesMessage(
+                        ImproperlyConfigured,
+                        f"View.{name}() returned <coroutine object coroutine_function",
+                    ),
+                ):
+                    await View.as_view()(request_of(MEMBER))

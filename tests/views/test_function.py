@@ -33,6 +33,7 @@ from django.test import (
 )
 from django.urls import include, path
 from django.utils.decorators import method_decorator
+from django.utils.functional import SimpleLazyObject
 from django.views import View
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
@@ -212,6 +213,98 @@ class TestWhatItGives(SimpleTestCase):
 
         Patched.get = get
         self.assertEqual(asyncio.run(view(factory.get("/"))).content, b"async")
+
+
+class Traced:
+    """A view in a proxy, as ddtrace and New Relic put it there: see `traced()`."""
+
+    def __init__(self, view: Any) -> None:
+        self.__wrapped__ = view
+
+    @property
+    def __class__(self):
+        return type(self.__wrapped__)
+
+    def __getattr__(self, name):
+        return getattr(self.__wrapped__, name)
+
+    def __call__(self, *args, **kwargs):
+        return traced(self.__wrapped__, None, args, kwargs)
+
+
+def traced(wrapped, instance, args, kwargs):
+    """As ddtrace does it: it asks what it has when it is called."""
+    if not iscoroutinefunction(wrapped):
+        response = wrapped(*args, **kwargs)
+        response["X-Traced"] = "sync"
+        return response
+
+    async def later():
+        response = await wrapped(*args, **kwargs)
+        response["X-Traced"] = "async"
+        return response
+
+    return later()
+
+
+def asking(view):
+    """A decorator that asks when it is called, and is sync itself."""
+
+    @functools.wraps(view)
+    def wrapper(request, *args, **kwargs):
+        return traced(view, None, (request, *args), kwargs)
+
+    return wrapper
+
+
+class TestWhoeverCallsAfterAsking(SimpleTestCase):
+    """An agent's proxy asks whether it has an async view, and then calls it."""
+
+    AROUND = (Traced, asking, lambda view: Traced(Traced(view)))
+
+    def test_sync_code_gets_a_response(self):
+        for around in self.AROUND:
+            for cls in (Awaiting, SyncGet):
+                response = around(cls.as_view())(factory.get("/"))
+                self.assertEqual(response["X-Traced"], "sync")
+
+    async def test_so_does_sync_code_in_a_worker(self):
+        for around in self.AROUND:
+            view = around(Awaiting.as_view())
+            response = await run_sync(view, factory.get("/"))
+            self.assertEqual(response["X-Traced"], "sync")
+
+    async def test_async_code_gets_a_coroutine(self):
+        for around in self.AROUND:
+            for cls in (Awaiting, SyncGet, AsyncGet):
+                response = await around(cls.as_view())(factory.get("/"))
+                self.assertEqual(response["X-Traced"], "async")
+
+    def test_so_does_async_to_sync(self):
+        for around in (Traced, lambda view: Traced(Traced(view))):
+            for cls in (Awaiting, SyncGet, AsyncGet):
+                view = around(cls.as_view())
+                self.assertTrue(iscoroutinefunction(view))
+                response = async_to_sync(view)(factory.get("/"))
+                self.assertEqual(response["X-Traced"], "async")
+
+    def test_of_async_handlers_sync_code_gets_a_coroutine(self):
+        for around in self.AROUND:
+            response = asyncio.run(around(AsyncGet.as_view())(factory.get("/")))
+            self.assertEqual(response["X-Traced"], "async")
+
+    def test_who_has_a_request_but_was_not_given_it_is_not_to_call(self):
+        """A test, or a view that decorates another."""
+        request = factory.get("/")
+        view = SyncGet.as_view()
+        self.assertTrue(iscoroutinefunction(view))
+
+        def given(user, request):
+            return iscoroutinefunction(view)
+
+        user = SimpleLazyObject(lambda: self.fail("nobody asked for the user"))
+        self.assertFalse(given(user, request))
+        self.assertTrue(given(user, None))
 
 
 class TestLooks(SimpleTestCase):
@@ -444,7 +537,15 @@ def views_under(prefix: str, cls: type) -> list[Any]:
         path(f"{prefix}/async/", wrapped(cls.as_view())),
         path(f"{prefix}/partial/", functools.partial(cls.as_view())),
         path(f"{prefix}/atomic/", transaction.atomic(cls.as_view())),
+        path(f"{prefix}/traced/", Traced(cls.as_view())),
+        path(f"{prefix}/asking/", asking(cls.as_view())),
+        path(f"{prefix}/traced-partial/", Traced(functools.partial(cls.as_view()))),
+        path(f"{prefix}/partial-traced/", functools.partial(Traced(cls.as_view()))),
         path(f"{prefix}/exempt/", exempt),
+        path(
+            f"{prefix}/traced-exempt/",
+            Traced(transaction.non_atomic_requests(cls.as_view())),
+        ),
         path(
             f"{prefix}/exempt-below/",
             sync_decorator(transaction.non_atomic_requests(cls.as_view())),
@@ -459,6 +560,7 @@ atomic_urls = [
     path("async/async/", wrapped(AsyncWriting.as_view())),
     path("async/partial/", functools.partial(AsyncWriting.as_view(), kind="p")),
     path("async/atomic/", transaction.atomic(AsyncWriting.as_view())),
+    path("async/traced/", Traced(AsyncWriting.as_view())),
 ]
 
 

@@ -189,7 +189,8 @@ class AsyncUserPassesTestMixin(DjangoUserPassesTestMixin, AsyncAccessMixin):
         """
         test = yield call(self.aget_test_func)
         verdict = yield call(test)
-        if not (yield _granted(verdict, self, *tests_of(self, test))):
+        names = tests_of(self, test, "aget_test_func", "get_test_func")
+        if not (yield _granted(verdict, self, *names)):
             return (yield call(self.ahandle_no_permission))
         return (
             yield respond(

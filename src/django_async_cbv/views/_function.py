@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio.coroutines
 import contextlib
 import functools
+import inspect
 import sys
 from types import FrameType, FunctionType
 from typing import Any
@@ -37,6 +39,8 @@ _IN_TRANSACTION = transaction.atomic(lambda: None).__code__
 # Sentry's SDK replaces this method.
 _MAKE_VIEW_ATOMIC = pristine(BaseHandler.make_view_atomic).__code__
 _MIDDLEWARE = MiddlewareMixin.__init__.__code__
+# Where functions ask on behalf of others: inspect's, and on Python 3.11 asyncio's.
+_BETWEEN = {inspect.__file__, functools.__file__, asyncio.coroutines.__file__}
 
 # What marks a function as a coroutine function: inspect's mark, or on Python 3.11
 # asgiref's.
@@ -60,24 +64,65 @@ class _Mark:
             # Python sees through functools.partial(), which takes no attributes from
             # the view. Django would refuse it under ATOMIC_REQUESTS as async. As sync,
             # it is called in a worker thread, in Django's own transaction.
-            asking.f_locals["view"] is view
+            _stands_for(asking.f_locals["view"], view)
             if asking.f_code is _MAKE_VIEW_ATOMIC
-            # A test calls middleware around a view where no loop runs, for example.
-            else loop_is_running() or view.is_async
+            # Others ask where no loop runs, and call the view right there: a test that
+            # puts middleware around it, or an agent's wrapper. They get what the call
+            # will give.
+            else loop_is_running() or view.is_async or _goes_to_a_loop()
         ):
             return self.mark
         return None
 
 
 def _asking() -> FrameType | None:
-    """The frame of Django's that asks, if it is one that needs another answer."""
+    """The frame of who asks, if that needs another answer than others do."""
     frame: FrameType | None = sys._getframe(2)
-    # A few calls of inspect's or asgiref's stand between.
+    asks: FrameType | None = None
+    # A few calls of inspect's, asgiref's or a proxy's stand between.
     for _ in range(6):
-        if frame is None or frame.f_code in {_MAKE_VIEW_ATOMIC, _MIDDLEWARE}:
+        if frame is None:
+            break
+        code = frame.f_code
+        if code in {_MAKE_VIEW_ATOMIC, _MIDDLEWARE}:
             return frame
+        if (
+            asks is None
+            and code.co_filename not in _BETWEEN
+            and code.co_name != "__getattr__"
+        ):
+            asks = frame
         frame = frame.f_back
-    return None
+    return asks if asks is not None and _was_given_a_request(asks) else None
+
+
+def _was_given_a_request(frame: FrameType) -> bool:
+    """
+    Whether a function has a request among its arguments, and so is to call the view.
+
+    Django's handler is none of these. It makes a sync function of what is async, and
+    leaves the transaction of ATOMIC_REQUESTS to that.
+    """
+    code = frame.f_code
+    count = code.co_argcount + code.co_kwonlyargcount
+    count += bool(code.co_flags & inspect.CO_VARARGS)
+    given = [frame.f_locals.get(name) for name in code.co_varnames[:count]]
+    # As wrapt hands over the arguments of a call.
+    given += [one for value in given if type(value) is tuple for one in value[:1]]
+    # By their types: isinstance() would make what a lazy object stands for.
+    types = [*map(type, given)]
+    return any(issubclass(one, HttpRequest) for one in types) and not any(
+        issubclass(one, BaseHandler) for one in types
+    )
+
+
+def _stands_for(asked: Any, view: Any) -> bool:
+    """Whether something is a view, or an agent's proxy of it, and no partial()."""
+    while asked is not view:
+        if isinstance(asked, functools.partial) or not hasattr(asked, "__wrapped__"):
+            return False
+        asked = asked.__wrapped__
+    return True
 
 
 class ViewFunction:
