@@ -13,7 +13,7 @@ import inspect
 import threading
 from collections.abc import Callable, Generator
 from types import CoroutineType, MethodType
-from typing import Any, ClassVar, NoReturn, TypeAlias, TypeVar
+from typing import Any, ClassVar, NoReturn, TypeAlias, TypeVar, final
 
 from asgiref.sync import iscoroutinefunction
 
@@ -38,6 +38,7 @@ __all__ = [
 _R = TypeVar("_R")
 
 
+@final
 class Call:
     """
     A call that a body asks for: `result = yield call(func, *args, **kwargs)`.
@@ -101,10 +102,8 @@ def call(func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Call:
     return Call(func, args, kwargs)
 
 
-def as_call(asked: Call | Callable[[], Any]) -> Call:
-    """The call that a body asks for."""
-    if isinstance(asked, Call):
-        return asked
+def as_call(asked: Callable[[], Any]) -> Call:
+    """The call that a body asks for by what is to be called without arguments."""
     if isinstance(asked, functools.partial):
         return Call(asked.func, asked.args, asked.keywords)
     return Call(asked)
@@ -280,7 +279,7 @@ class Flow:
                         asked = stack[-1].send(value)
                     else:
                         asked = stack[-1].throw(error)
-                    step = as_call(asked)
+                    step = asked if type(asked) is Call else as_call(asked)
                 except StopIteration as stop:
                     stack.pop()
                     self._value = stop.value
@@ -346,7 +345,7 @@ def run_in_sync_code(body: Body[Any]) -> Any:
     send = body.send
     try:
         asked = send(None)
-        while not isinstance(asked, Call):
+        while type(asked) is not Call:
             try:
                 given = asked()
             except BaseException as error:  # noqa: BLE001 - for the body to handle

@@ -184,9 +184,9 @@ class _ByTwins(Generator[Call, Any, Any]):
         return self._by_twin(self._body.throw(error))
 
     def _by_twin(self, asked: Any) -> Call:
-        if isinstance(asked, Call):
+        if type(asked) is Call:
             return asked
-        if isinstance(asked, hook_of):
+        if type(asked) is hook_of:
             return Call(twin_or_hook(asked.owner, asked.name))
         step = as_call(asked)
         for value, name in self._called:
