@@ -7,7 +7,7 @@ import django
 from django.conf import settings
 from sphinx.application import Sphinx
 
-from django_async_cbv.hooks import Twins
+from django_async_cbv.core.twins import Twins
 
 # The auth views import models.
 settings.configure(

@@ -14,7 +14,7 @@ from django.test import RequestFactory
 from django.views import generic
 
 from django_async_cbv import views
-from django_async_cbv.registry import HOOKS
+from django_async_cbv.core.hooks import HOOKS
 from django_async_cbv.views import _formsets
 from tests.models import Author, Book
 

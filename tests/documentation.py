@@ -145,13 +145,15 @@ def checked(urlpatterns: list[Any], imported: list[type] | None = None) -> str:
     are left out.
     """
     said = io.StringIO()
-    views = mock.patch.object(checks, "imported_views", return_value=imported or [])
+    views = mock.patch.object(
+        checks.urlconf, "imported_views", return_value=imported or []
+    )
     with routed(urlpatterns), views:
         try:
             call_command("check", stdout=said, stderr=said, no_color=True)
         except SystemCheckError as error:
             said.write(str(error))
-    return re.sub(r"(?s)^.*?(?=<class)", "", said.getvalue()).partition("\n\n")[0]
+    return re.sub(r"(?s)^.*?(?=<class|\?: )", "", said.getvalue()).partition("\n\n")[0]
 
 
 def run_tests(case: Any) -> int:

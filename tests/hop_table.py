@@ -9,7 +9,7 @@ from typing import Any
 from asgiref.sync import async_to_sync
 from django.db import transaction
 
-from django_async_cbv.registry import HOOKS
+from django_async_cbv.core.hooks import HOOKS
 from tests.catalogue import CATALOGUE, Entry, Visit
 from tests.hops import count_hops
 

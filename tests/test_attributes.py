@@ -21,8 +21,8 @@ from django_async_cbv.auth.mixins import (
     AsyncLoginRequiredMixin,
     AsyncPermissionRequiredMixin,
 )
+from django_async_cbv.core.hooks import HOOKS
 from django_async_cbv.messages import AsyncSuccessMessageMixin
-from django_async_cbv.registry import HOOKS
 from django_async_cbv.views import (
     AsyncCreateView,
     AsyncListView,

@@ -21,7 +21,7 @@ from django.db import connections, transaction
 from django.test import TransactionTestCase
 from hypothesis import strategies
 
-from django_async_cbv import db
+from django_async_cbv.core import transactions
 from django_async_cbv.db import aatomic
 from django_async_cbv.sync import run_sync
 from tests.app.models import Tag
@@ -214,7 +214,7 @@ class Run:
                 [
                     wrapper
                     for wrapper in connection.execute_wrappers
-                    if not isinstance(wrapper, db._RolledBack)
+                    if not isinstance(wrapper, transactions._RolledBack)
                 ],
             )
             if any(state) or not connection.get_autocommit():

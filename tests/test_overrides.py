@@ -18,7 +18,7 @@ from django.db import transaction
 from django.test import TestCase
 
 from django_async_cbv import views
-from django_async_cbv.registry import HOOKS, SUPER, TWINS
+from django_async_cbv.core.hooks import HOOKS, SUPER, TWINS
 from tests.catalogue import CATALOGUE, Entry, answer, make_rows
 
 # Beside the handlers, the methods of a view that are no hooks.

@@ -18,10 +18,10 @@ from django.test import SimpleTestCase
 from django.utils import timezone, translation
 from django.utils.translation import get_language
 
+from django_async_cbv.core.threads import run_to_the_end
 from django_async_cbv.sync import (
     iterate,
     run_sync,
-    run_to_the_end,
     to_async,
     wait_for,
 )

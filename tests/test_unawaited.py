@@ -15,7 +15,7 @@ from django.db import transaction
 from django.http import HttpResponse
 from django.test import RequestFactory, TestCase
 
-from django_async_cbv.registry import HOOKS
+from django_async_cbv.core.hooks import HOOKS
 from django_async_cbv.sync import run_sync
 from django_async_cbv.views import (
     AsyncContextMixin,

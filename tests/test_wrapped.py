@@ -16,8 +16,8 @@ from asgiref.sync import iscoroutinefunction
 from django.db import transaction
 from django.test import TestCase
 
-from django_async_cbv.refusals import problems
-from django_async_cbv.registry import HOOKS, TWINS, Hook
+from django_async_cbv.core.hooks import HOOKS, TWINS, Hook
+from django_async_cbv.core.problems import problems
 from tests.catalogue import CATALOGUE, Entry, Visit, answer, make_rows
 
 

@@ -9,8 +9,9 @@ from importlib import import_module
 
 from django.views import generic
 
-from django_async_cbv.hooks import Twin, plan_of
-from django_async_cbv.registry import mark_of
+from django_async_cbv.core.hooks import Hook
+from django_async_cbv.core.marks import mark_of
+from django_async_cbv.core.twins import plan_of
 from django_async_cbv.views import _formsets
 
 # In every view.
@@ -30,17 +31,17 @@ def classes(family: str) -> list[type]:
     return [cls for cls in found if cls.__name__ in module.__all__]
 
 
-def twins_of(cls: type) -> Iterator[Twin]:
+def twins_of(cls: type) -> Iterator[Hook]:
     """The public twins and handlers that a class itself defines."""
     for name, value in vars(cls).items():
         mark = mark_of(value)
-        if isinstance(mark, Twin) and not name.startswith("_"):
+        if isinstance(mark, Hook) and not name.startswith("_"):
             yield mark
 
 
-def all_twins(cls: type) -> list[Twin]:
+def all_twins(cls: type) -> list[Hook]:
     """All that a class has, one a name."""
-    found: dict[str, Twin] = {}
+    found: dict[str, Hook] = {}
     for klass in cls.__mro__:
         for twin in twins_of(klass):
             found.setdefault(twin.aname, twin)
@@ -63,7 +64,7 @@ def link(cls: type, name: str) -> str:
     return f"{{meth}}`{name}() <django_async_cbv.views.{owner.__name__}.{name}>`"
 
 
-def side(cls: type, twin: Twin) -> str:
+def side(cls: type, twin: Hook) -> str:
     """Where Django's own code runs in a class in which nothing is overridden."""
     checks = plan_of(cls).choice(twin)._checks
     if twin.calls is None:
@@ -73,7 +74,7 @@ def side(cls: type, twin: Twin) -> str:
     return "loop or worker" if checks else "loop"
 
 
-def called(cls: type, twin: Twin) -> str:
+def called(cls: type, twin: Hook) -> str:
     """What Django's function calls; private functions of Django's left out."""
     if twin.calls is None:
         return "any handler"
@@ -81,9 +82,9 @@ def called(cls: type, twin: Twin) -> str:
     return ", ".join(f"`{name}()`" for name in names) or NOTHING
 
 
-def purpose(twin: Twin) -> str:
+def purpose(twin: Hook) -> str:
     """The docstring's first sentence, without the part that the table tells."""
-    summary = (inspect.getdoc(twin.entry) or "").partition("\n\n")[0]
+    summary = (inspect.getdoc(twin.wrapper) or "").partition("\n\n")[0]
     return re.sub(r"[;,] (the )?twin\b.*|[.:]$", "", " ".join(summary.split()))
 
 

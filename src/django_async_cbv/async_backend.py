@@ -15,7 +15,7 @@ from typing import Any
 
 from django.db.utils import load_backend
 
-from .sync import await_to_the_end
+from .core.threads import await_to_the_end
 
 __all__ = ["AsyncTransaction", "has_async_connection"]
 

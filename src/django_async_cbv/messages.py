@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 from django.contrib.messages import success, views
 from django.http import HttpRequest, HttpResponse
 
-from .flow import Body, Call, call
-from .hooks import Twins, twin
-from .registry import SUPER
+from .core.flow import Body, Call, call
+from .core.hooks import SUPER
+from .core.twins import Twins, twin
 
 if TYPE_CHECKING:
     # What it is mixed into, and stands before, has the first two.

@@ -12,7 +12,7 @@ from django.urls import path
 
 from django_async_cbv import views
 from django_async_cbv.auth import views as async_auth
-from django_async_cbv.registry import HOOKS
+from django_async_cbv.core.hooks import HOOKS
 from tests.catalogue import CATALOGUE, Entry, Visit
 
 # Who may log in.

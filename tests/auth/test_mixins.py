@@ -25,7 +25,7 @@ from django_async_cbv.auth.mixins import (
     AsyncPermissionRequiredMixin,
     AsyncUserPassesTestMixin,
 )
-from django_async_cbv.guards import GUARDED
+from django_async_cbv.core.guards import GUARDED
 from django_async_cbv.sync import run_sync
 from django_async_cbv.views import AsyncListView, AsyncView
 from tests.hops import count_hops

@@ -2,7 +2,7 @@
 Break each twin of the package in turn, and see whether Django's own tests notice.
 
     python -m tests.conformance.mutate [--only TEXT] [--kinds KIND,...] [--jobs N]
-        [--also 'tests/test_hooks.py ...'] [--report FILE]
+        [--also 'tests/core/test_twins.py ...'] [--report FILE]
 
 By hand, not in CI: it takes half an hour. Each mutant is a copy of the installed
 package with one place changed:

@@ -122,7 +122,7 @@ class Overrider:
     @property
     def hooks(self) -> dict[str, str]:
         """The hooks to override; more when the twins of an app have been declared."""
-        from django_async_cbv.registry import HOOKS
+        from django_async_cbv.core.hooks import HOOKS
 
         return {
             name: aname
@@ -155,7 +155,7 @@ class Overrider:
 
     def hook_overrides(self, cls: type) -> dict[str, Any]:
         """Overrides of all the hooks that the class has."""
-        from django_async_cbv.registry import TWINS
+        from django_async_cbv.core.hooks import TWINS
 
         if self.is_django:
             return {
@@ -185,7 +185,7 @@ class Overrider:
 
     def bases_behind(self, cls: type) -> list[type]:
         """Mixins with an override each, that super() meets on its way up."""
-        from django_async_cbv.registry import SUPER, TWINS
+        from django_async_cbv.core.hooks import SUPER, TWINS
 
         found = []
         for name, aname in self.hooks.items():
@@ -267,11 +267,11 @@ class Overrider:
 
 def count_lifting() -> None:
     """Count what a call of each twin comes to."""
-    from django_async_cbv import hooks, registry
+    from django_async_cbv.core import hooks
 
-    for made in registry.TWINS.values():
+    for made in hooks.TWINS.values():
         made.body = counted_body(made.body, made.function.__qualname__)
-    step = hooks.Twin.step
+    step = hooks.Hook.resolve
 
     def counted_step(self, view, args, kwargs):
         tests = report.reached.setdefault(self.function.__qualname__, [])
@@ -284,7 +284,7 @@ def count_lifting() -> None:
             report.unlifted[self.function.__qualname__] += 1
         return result
 
-    hooks.Twin.step = counted_step
+    hooks.Hook.resolve = counted_step
 
 
 def counted_body(body: Any, name: str) -> Any:
@@ -297,7 +297,7 @@ def counted_body(body: Any, name: str) -> Any:
 
 def list_twins(originals: dict[str, type]) -> None:
     """Report our twins, whether each has a body, and what of Django has none."""
-    from django_async_cbv.registry import TWINS
+    from django_async_cbv.core.hooks import TWINS
 
     report.twins = {
         made.function.__qualname__: inspect.isgeneratorfunction(made.body)
@@ -574,7 +574,7 @@ def prepare(colour: str, client: str) -> None:
                     overrider.instances_of(cls)
             overrider.views_of(originals["View"])
     else:
-        from django_async_cbv.hooks import Twins
+        from django_async_cbv.core.twins import Twins
 
         swap_views(originals)
         make_views_callable(overrider)

@@ -10,7 +10,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpResponse
 from django.test import RequestFactory
 
-from django_async_cbv.guards import GUARDED
+from django_async_cbv.core.guards import GUARDED
 from django_async_cbv.views import AsyncView
 from tests.auth.test_mixins import ASKED, asked
 

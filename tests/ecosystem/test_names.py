@@ -2,7 +2,7 @@
 
 from importlib import import_module
 
-from tests.test_refusals import assert_not_taken_for_hooks, methods_of
+from tests.core.test_problems import assert_not_taken_for_hooks, methods_of
 
 MODULES = (
     "allauth.account.mixins",

@@ -27,7 +27,8 @@ from django.urls import path
 from django.utils.decorators import method_decorator
 from django.views import generic
 
-from django_async_cbv import flow, hooks, views
+from django_async_cbv import views
+from django_async_cbv.core import flow, twins
 from tests.ecosystem import urls
 from tests.ecosystem.models import Author, Book
 from tests.hops import count_hops
@@ -216,7 +217,7 @@ def waiting(outcome: Outcome) -> Iterator[None]:
 
     with (
         mock.patch.object(flow, "wait_for", noticed(flow.wait_for)),
-        mock.patch.object(hooks, "wait_for", noticed(hooks.wait_for)),
+        mock.patch.object(twins, "wait_for", noticed(twins.wait_for)),
     ):
         yield
 

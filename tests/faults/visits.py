@@ -10,7 +10,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import transaction
 from django.http import HttpResponse
 
-from django_async_cbv.registry import HOOKS
+from django_async_cbv.core.hooks import HOOKS
 from django_async_cbv.views import (
     AsyncCreateView,
     AsyncDeleteView,

@@ -130,7 +130,7 @@ def made_from(roots: dict[str, type]) -> Iterator[type]:
 
 def find_escaped(originals: dict[str, type]) -> list[str]:
     """The classes made from Django's views that are not made from ours."""
-    from django_async_cbv.hooks import Twins
+    from django_async_cbv.core.twins import Twins
 
     return sorted(
         f"{cls.__module__}.{cls.__qualname__}"

@@ -8,7 +8,7 @@ import re
 import pytest
 
 from django_async_cbv import views
-from django_async_cbv.hooks import HOOKS
+from django_async_cbv.core.twins import HOOKS
 from django_async_cbv.views import _formsets
 from tests.typing.checkers import mypy
 

@@ -11,7 +11,7 @@ from django.test import RequestFactory, TestCase, override_settings
 from django.urls import path
 from django.utils.decorators import method_decorator
 
-from django_async_cbv import db
+from django_async_cbv.core import transactions
 from django_async_cbv.db import aatomic
 from django_async_cbv.sync import run_sync
 from django_async_cbv.views import AsyncCreateView, AsyncListView, AsyncView
@@ -166,11 +166,11 @@ class TestAtomicRequests(TestCase):
 
     async def test_the_blocks_of_a_request_end_with_it(self):
         await Writing.as_view()(RequestFactory().get("/"))
-        self.assertEqual(db._blocks.get(), ())
+        self.assertEqual(transactions.blocks.get(), ())
         await Author.objects.all().adelete()
         with self.assertRaises(Failed):
             await Writing.as_view(fails=True)(RequestFactory().get("/"))
-        self.assertEqual(db._blocks.get(), ())
+        self.assertEqual(transactions.blocks.get(), ())
 
     async def test_generator_exit_rolls_back(self):
         class Exiting(AsyncView):

@@ -39,9 +39,10 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.generic import TemplateView
 
-from django_async_cbv.registry import HOOKS
-from django_async_cbv.sync import loop_is_running, run_sync
-from django_async_cbv.unguarded import not_atomic
+from django_async_cbv.checks.urlconf import not_atomic
+from django_async_cbv.core.hooks import HOOKS
+from django_async_cbv.core.threads import loop_is_running
+from django_async_cbv.sync import run_sync
 from django_async_cbv.views import AsyncListView, AsyncTemplateView, AsyncView
 from tests.app.models import Author
 from tests.catalogue import CATALOGUE, Entry, answer, make_rows

@@ -9,11 +9,11 @@ from django.contrib.auth import mixins
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
 
-from ..flow import Body, Call, call, respond
-from ..guards import tests_of, truth
-from ..hooks import Twins, after, twin
-from ..registry import SUPER
-from ..views import _handlers as handler
+from ..core import handlers as handler
+from ..core.flow import Body, Call, call, respond
+from ..core.guards import tests_of, truth
+from ..core.hooks import SUPER
+from ..core.twins import Twins, after, twin
 
 if TYPE_CHECKING:
     # Where Django's mixins have dispatch(), a sync one, a checker must not see them:

@@ -16,11 +16,11 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import resolve_url
 from django.utils.translation import gettext as _
 
-from ..flow import Body, call, respond
-from ..hooks import Twins, twin
-from ..registry import SUPER
+from ..core import handlers as handler
+from ..core.flow import Body, call, respond
+from ..core.hooks import SUPER
+from ..core.twins import Twins, twin
 from ..views import AsyncContextMixin, AsyncFormView, AsyncTemplateView
-from ..views import _handlers as handler
 
 if TYPE_CHECKING:
     from django.contrib.auth.base_user import AbstractBaseUser
@@ -184,7 +184,11 @@ class AsyncLoginView(
         kwargs["request"] = self.request
         return kwargs
 
-    @twin(views.LoginView.form_valid, calls=("get_success_url",))
+    @twin(
+        views.LoginView.form_valid,
+        calls=("get_success_url",),
+        not_calls=("get_user",),
+    )
     def aform_valid(self, form: AuthenticationForm) -> Body[HttpResponse]:
         """Log in, which gives the session a new key, and redirect."""
         yield call(login, self.request, form.get_user())
@@ -298,7 +302,7 @@ class AsyncPasswordResetConfirmView(
 ):
     """Async twin of PasswordResetConfirmView."""
 
-    @twin(views.PasswordResetConfirmView.get_user)
+    @twin(views.PasswordResetConfirmView.get_user, not_calls=("get",))
     async def aget_user(self, uidb64: str) -> AbstractBaseUser | None:
         """Return whose password it is, None if nobody's; twin of get_user()."""
 

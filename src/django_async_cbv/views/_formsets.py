@@ -15,10 +15,10 @@ from django.views.generic.base import ContextMixin, TemplateResponseMixin, View
 from django.views.generic.detail import SingleObjectTemplateResponseMixin
 from django.views.generic.list import MultipleObjectTemplateResponseMixin
 
-from ..flow import Body, respond
-from ..forms import call_and_await, saved, validate
-from ..hooks import hook, hook_of
-from ..registry import SUPER
+from ..core.flow import Body, respond
+from ..core.hooks import SUPER, hook_of
+from ..core.twins import hook
+from ..core.validation import call_and_await, saved, validate
 from ._generic import (
     _M,
     ModelFormMixin,

@@ -18,12 +18,13 @@ from django.http import HttpRequest, HttpResponseBase
 from django.utils.deprecation import MiddlewareMixin
 from django.views.generic import base
 
-from ..db import WorkerBlock, end_request, request_blocks
-from ..flow import Body, Flow, call, respond
-from ..hooks import adopt, plan_of
-from ..refusals import refuse_attributes
-from ..registry import mark_of, names_read, pristine
-from ..sync import loop_is_running, run_to_the_end
+from ..core.flow import Body, Flow, call, respond
+from ..core.hooks import names_read, pristine
+from ..core.marks import mark_of
+from ..core.problems import refuse_attributes
+from ..core.threads import loop_is_running, run_to_the_end
+from ..core.transactions import WorkerBlock, end_request, request_blocks
+from ..core.twins import adopt, plan_of
 
 __all__ = ["ViewFunction", "around"]
 

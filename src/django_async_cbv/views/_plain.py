@@ -16,7 +16,7 @@ from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.translation import gettext, pgettext
 
-from ..flow import Body, call
+from ..core.flow import Body, call
 
 __all__ = [
     "has_plain_object",

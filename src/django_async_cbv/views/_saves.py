@@ -11,8 +11,8 @@ from django.db import router, transaction
 from django.forms.models import BaseModelForm
 from django.http import HttpResponse, HttpResponseRedirect
 
-from ..flow import Body, Call
-from ..forms import wait_if_awaitable
+from ..core.flow import Body, Call
+from ..core.validation import wait_if_awaitable
 from ._plain import is_plain_text
 
 __all__ = ["JoinedSaves", "join_saves", "redirect", "save_formset"]

@@ -18,12 +18,12 @@ from django.utils.decorators import classonlymethod
 from django.utils.log import log_response
 from django.views.generic import base
 
-from ..flow import Body, Call, call, is_in_flow, respond
-from ..hooks import Twins, plan_of, twin
-from ..refusals import refuse
-from ..registry import pristine
-from ..sync import loop_is_running
-from . import _handlers as handler
+from ..core import handlers as handler
+from ..core.flow import Body, Call, call, is_in_flow, respond
+from ..core.hooks import pristine
+from ..core.problems import refuse
+from ..core.threads import loop_is_running
+from ..core.twins import Twins, plan_of, twin
 from ._function import ViewFunction, around
 from ._generic import _R, _TemplateR, subscriptable
 from ._plain import has_plain_url
@@ -258,6 +258,7 @@ class AsyncRedirectView(DjangoRedirectView, AsyncView):
         base.RedirectView.get_redirect_url,
         pure=lambda view: has_plain_url(view, view.args, view.kwargs),
         always=True,
+        not_calls=("get",),
     )
     def aget_redirect_url(self, *args: Any, **kwargs: Any) -> Body[str | None]:
         """

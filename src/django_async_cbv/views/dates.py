@@ -13,10 +13,10 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.generic import dates
 
-from ..flow import Body, call
-from ..hooks import Twins, twin, twin_or_hook
-from ..registry import SUPER
-from . import _handlers as handler
+from ..core import handlers as handler
+from ..core.flow import Body, call
+from ..core.hooks import SUPER
+from ..core.twins import Twins, twin, twin_or_hook
 from ._generic import _M, subscriptable
 from .base import AsyncView
 from .detail import AsyncBaseDetailView, AsyncSingleObjectTemplateResponseMixin

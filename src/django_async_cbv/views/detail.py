@@ -10,10 +10,10 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 from django.views.generic import detail
 
-from ..flow import Body, call
-from ..hooks import twin, twin_or_hook
-from ..registry import SUPER
-from . import _handlers as handler
+from ..core import handlers as handler
+from ..core.flow import Body, call
+from ..core.hooks import SUPER
+from ..core.twins import twin, twin_or_hook
 from ._generic import _M, SingleObjectMixin
 from ._plain import has_plain_object, has_plain_queryset, truth
 from .base import AsyncContextMixin, AsyncTemplateResponseMixin, AsyncView

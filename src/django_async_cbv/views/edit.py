@@ -10,18 +10,19 @@ from django.forms import models as model_forms
 from django.http import HttpRequest, HttpResponse
 from django.views.generic import edit
 
-from ..flow import Body, call, respond
-from ..forms import (
+from ..core import handlers as handler
+from ..core.flow import Body, call, respond
+from ..core.hooks import SUPER
+from ..core.twins import Twins, after, twin, twin_or_hook
+from ..core.validation import (
     call_and_await,
     deletion_is_waited_for,
     prepare_instance,
     saved,
     validate,
 )
-from ..hooks import Twins, after, twin, twin_or_hook
-from ..registry import SUPER
-from . import _handlers as handler
 from ._generic import _F, _M, ModelFormMixin, _DeleteF, _ModelF, subscriptable
+from ._newer import post_and_wait
 from ._plain import has_plain_success_url
 from ._saves import redirect
 from .base import AsyncContextMixin, AsyncTemplateResponseMixin, AsyncView
@@ -267,6 +268,7 @@ class AsyncProcessFormView(DjangoProcessFormView, AsyncView):
         edit.ProcessFormView.post,
         calls=("get_form", "form_valid", "form_invalid"),
         always=True,
+        unlifted=post_and_wait,
     )
     def post(
         self, request: HttpRequest, *args: Any, **kwargs: Any
@@ -384,6 +386,7 @@ class AsyncDeletionMixin(DjangoDeletionMixin[_M], Twins):
         calls=("get_object", "get_success_url"),
         # The model's delete() may be async.
         always=True,
+        unlifted=post_and_wait,
     )
     def delete(
         self, request: HttpRequest, *args: Any, **kwargs: Any
@@ -420,6 +423,7 @@ class AsyncBaseDeleteView(
         edit.BaseDeleteView.post,
         calls=("get_object", "get_form", "form_valid", "form_invalid"),
         always=True,
+        unlifted=post_and_wait,
     )
     def post(
         self, request: HttpRequest, *args: Any, **kwargs: Any
@@ -433,7 +437,12 @@ class AsyncBaseDeleteView(
                 return (yield call(self.aform_valid, form))
         return (yield call(self.aform_invalid, form))
 
-    @twin(edit.BaseDeleteView.form_valid, calls=("get_success_url",), always=True)
+    @twin(
+        edit.BaseDeleteView.form_valid,
+        calls=("get_success_url",),
+        always=True,
+        not_calls=("delete",),
+    )
     def aform_valid(self, form: _DeleteF) -> Body[HttpResponse]:
         """Delete the object and redirect; twin of form_valid()."""
         success_url = yield call(self.aget_success_url)

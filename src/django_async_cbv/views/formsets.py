@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.utils.decorators import classonlymethod
 
-from ..hooks import Twins
-from ..refusals import refuse
-from ..registry import is_descriptor
+from ..core import handlers as handler
+from ..core.hooks import is_descriptor
+from ..core.problems import refuse
+from ..core.twins import Twins
 from . import _formsets as sync
-from . import _handlers as handler
 from ._generic import _M, _ModelF
 from .base import AsyncContextMixin, AsyncTemplateResponseMixin, AsyncView
 from .detail import AsyncSingleObjectMixin, AsyncSingleObjectTemplateResponseMixin

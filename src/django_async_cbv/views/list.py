@@ -12,10 +12,10 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 from django.views.generic import list as django_list
 
-from ..flow import Body, Call, call
-from ..hooks import twin, twin_or_hook
-from ..registry import SUPER
-from . import _handlers as handler
+from ..core import handlers as handler
+from ..core.flow import Body, Call, call
+from ..core.hooks import SUPER
+from ..core.twins import twin, twin_or_hook
 from ._generic import _M, MultipleObjectMixin
 from ._plain import has_plain_object_list, has_plain_paginator, has_plain_queryset
 from .base import AsyncContextMixin, AsyncTemplateResponseMixin, AsyncView

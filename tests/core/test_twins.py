@@ -23,15 +23,9 @@ from django.views.generic import list as django_list
 from django_async_cbv import messages, views
 from django_async_cbv.auth import mixins as async_access
 from django_async_cbv.auth import views as async_auth
-from django_async_cbv.hooks import Twin, plan_of
-from django_async_cbv.registry import (
-    HOOKS,
-    SUPER,
-    TWINS,
-    Bridge,
-    Override,
-    mark_of,
-)
+from django_async_cbv.core.hooks import HOOKS, SUPER, TWINS, Bridge, Hook, Override
+from django_async_cbv.core.marks import mark_of
+from django_async_cbv.core.twins import plan_of
 from django_async_cbv.views import _formsets
 
 # Django's modules, each with where our classes of the same names are.
@@ -65,7 +59,7 @@ def ours_of(klass: type) -> type:
     return getattr(MODULES[module], f"Async{klass.__name__}")
 
 
-def owner_of(twin: Twin) -> type:
+def owner_of(twin: Hook) -> type:
     """The class of Django's that defines what a twin is of."""
     return next(
         klass
@@ -174,7 +168,7 @@ class TestTwin:
     def test_it_is_defined_in_the_class_of_djangos_name(self, twin):
         owner = owner_of(twin)
         ours = ours_of(owner)
-        assert vars(ours)[twin.aname] is twin.entry
+        assert vars(ours)[twin.aname] is twin.wrapper
         *_, app, last = owner.__module__.split(".")
         last = app if app == "messages" else last
         assert ours.__module__.rpartition(".")[2] == last.removeprefix("_")
@@ -185,7 +179,7 @@ class TestTwin:
 
     def test_it_is_documented(self, twin):
         if not twin.name.startswith("_"):
-            assert inspect.getdoc(twin.entry)
+            assert inspect.getdoc(twin.wrapper)
 
 
 def test_every_hook_and_handler_of_django_has_a_twin_at_each_level():

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from django_async_cbv.tail import only_passed_on
+from django_async_cbv.core.tailcalls import only_passed_on
 
 
 def job(function, *args):

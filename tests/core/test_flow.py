@@ -8,7 +8,7 @@ import threading
 
 from django.test import SimpleTestCase
 
-from django_async_cbv.flow import Call, Flow, call, finish
+from django_async_cbv.core.flow import Call, Flow, call, finish
 from django_async_cbv.sync import run_sync
 from tests.hops import count_hops
 

@@ -1,38 +1,20 @@
-"""Say which views of Django's own let everyone in, or fail, for want of an await."""
+"""Find views that let everyone in, fail or skip validation, as nothing awaits."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
-from importlib import import_module
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction
-from django.apps import apps
-from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
-from django.core.handlers.base import BaseHandler
-from django.db import connections
-from django.urls import get_callable, get_resolver
-from django.utils.module_loading import import_string
 from django.views.generic.base import View
 
-from .hooks import Twins
-from .refusals import Problem, where, where_written
-from .registry import is_async_function, is_library
-from .views import AsyncView
+from ..core.hooks import is_async_function, is_library
+from ..core.problems import Problem, where
+from ..core.twins import Twins
 
-__all__ = [
-    "VERDICTS",
-    "called_by_sync_code",
-    "not_atomic",
-    "sync_middleware",
-    "unasked",
-    "unguarded",
-    "unvalidated",
-    "unvalidated_by_admin",
-]
+__all__ = ["VERDICTS", "skipped_validation", "unasked", "unguarded", "unvalidated"]
 
 # The hooks that say who may see a view, each with our mixin that asks for it.
 VERDICTS = {
@@ -156,23 +138,12 @@ def unvalidated(callback: Callable[..., Any]) -> Iterator[Problem]:
     )
     for attribute in ("form_class", "authentication_form"):
         form_class = options.get(attribute, getattr(cls, attribute, None))
-        yield from _skipped("async_cbv.E012", cls.__name__, form_class, (), f"{fix}.")
+        yield from skipped_validation(
+            "async_cbv.E012", cls.__name__, form_class, (), f"{fix}."
+        )
 
 
-def unvalidated_by_admin() -> Iterator[Problem]:
-    """Async validation of the forms of the admin, which does not await it."""
-    if not apps.is_installed("django.contrib.admin"):
-        return
-    for site in import_module("django.contrib.admin.sites").all_sites:
-        for admin in site._registry.values():
-            for used in (admin, *admin.inlines):
-                name = getattr(used, "__name__", type(used).__name__)
-                fields = [field.name for field in used.model._meta.get_fields()]
-                for form_class in (used.form, getattr(used, "formset", None)):
-                    yield from _skipped("async_cbv.W005", name, form_class, fields)
-
-
-def _skipped(
+def skipped_validation(
     check: str, user: str, form_class: Any, fields: Sequence[str], fix: str = ""
 ) -> Iterator[Problem]:
     """The async validation of a form class, and of the forms of a formset's."""
@@ -198,91 +169,3 @@ def _is_djangos(cls: Any, name: str) -> bool:
         (one for one in getattr(cls, "__mro__", ()) if name in vars(one)), None
     )
     return owner is not None and owner.__module__.startswith("django.")
-
-
-def not_atomic(callback: Callable[..., Any]) -> Problem | None:
-    """What Django refuses at each request of an async view under ATOMIC_REQUESTS."""
-    try:
-        BaseHandler().make_view_atomic(callback)
-    except RuntimeError:
-        pass
-    else:
-        return None
-    aliases = [
-        alias
-        for alias, options in connections.settings.items()
-        if options["ATOMIC_REQUESTS"]
-    ]
-    named = getattr(callback, "view_class", callback)
-    name = getattr(named, "__qualname__", repr(callback))
-    if _wraps_ours(callback):
-        hint = (
-            f"put `@functools.wraps(view)` on {name}: then Django finds what the view "
-            "says of transactions."
-        )
-    else:
-        hint = (
-            "make it an AsyncView, or put transaction.non_atomic_requests on it, and "
-            "aatomic() around what it writes."
-        )
-    return Problem(
-        "async_cbv.E009",
-        f"{name} is async, and ATOMIC_REQUESTS is on for {', '.join(aliases)}: "
-        "Django refuses each request",
-        hint,
-        (where_written(callback),),
-    )
-
-
-def _wraps_ours(callback: Any) -> bool:
-    """Whether a function view has a view of ours in its closure."""
-    cells = getattr(callback, "__closure__", None) or ()
-    return any(
-        isinstance(getattr(view, "view_class", None), type)
-        and issubclass(view.view_class, AsyncView)
-        for view in (cell.cell_contents for cell in cells)
-    )
-
-
-def called_by_sync_code() -> Iterator[Problem]:
-    """Views that Django calls from sync code, and that give it a coroutine."""
-    resolver = get_resolver()
-    views = {f"handler{code}": code for code in (400, 403, 404, 500)}
-    named: dict[str, Any] = {
-        name: resolver.resolve_error_handler(code) for name, code in views.items()
-    }
-    with suppress(ImportError):  # Django reports it
-        named["CSRF_FAILURE_VIEW"] = get_callable(settings.CSRF_FAILURE_VIEW)
-    for name, view in named.items():
-        if not iscoroutinefunction(view) or getattr(view, "is_async", True) is False:
-            continue
-        cls = getattr(view, "view_class", None)
-        yield Problem(
-            "async_cbv.E014",
-            f"{name} is async: {getattr(cls, '__name__', None) or view.__qualname__}. "
-            "Django calls it from sync code and does not await it, so the page is a "
-            "server error",
-            "use an async hook, `async def aget_context_data()` for example, in place "
-            "of the `async def` handler."
-            if isinstance(cls, type) and issubclass(cls, AsyncView)
-            else "make it sync.",
-            (f"module {view.__module__}",),
-        )
-
-
-def sync_middleware() -> Iterator[Problem]:
-    """Middleware that has each request, of async views too, go through a thread."""
-    for path in settings.MIDDLEWARE:
-        try:
-            middleware = import_string(path)
-        except ImportError:  # Django says so itself
-            continue
-        if not getattr(middleware, "async_capable", False):
-            yield Problem(
-                "async_cbv.W004",
-                f"{path} is sync: under ASGI each request goes through a thread for "
-                "it, and holds that while an async view awaits",
-                "make it async capable: derive it from MiddlewareMixin, or decorate it "
-                "with sync_and_async_middleware.",
-                (f"module {middleware.__module__}",),
-            )

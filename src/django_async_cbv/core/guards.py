@@ -21,18 +21,20 @@ from typing import Any
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.core.exceptions import ImproperlyConfigured
 
-from .registry import (
+from .hooks import (
+    GUARDED,
     HOOKS,
+    NAMES_OF_MIXINS,
+    VERDICTS,
     Bridge,
     StandIn,
     is_async_function,
     is_library,
-    mark_of,
 )
-from .sync import loop_is_running, wait_for
+from .marks import mark_of
+from .threads import loop_is_running, wait_for
 
 __all__ = [
-    "GUARDED",
     "MIXINS",
     "Guard",
     "add_guards",
@@ -44,12 +46,6 @@ __all__ = [
     "truth",
 ]
 
-# Asked by Django, django-guardian, django-braces and rules, and by mixins like them.
-_VERDICTS = ("test_func", "get_test_func", "has_permission", "check_permissions")
-# Names that anybody may use: guarded only where a mixin has them beside a dispatch().
-# django-braces asks the first, django-allauth the second.
-_NAMES_OF_MIXINS = ("check_membership", "is_open")
-GUARDED = (*_VERDICTS, *_NAMES_OF_MIXINS)
 # Our mixin for each that Django's access mixins ask.
 MIXINS = {
     "test_func": "AsyncUserPassesTestMixin",
@@ -335,7 +331,7 @@ def add_guards(cls: type) -> None:
     for name in GUARDED:
         if not hasattr(cls, name):
             continue
-        if name in _NAMES_OF_MIXINS and not _has_mixin(cls, name):
+        if name in NAMES_OF_MIXINS and not _has_mixin(cls, name):
             continue
         own = vars(cls).get(name)
         if isinstance(own, Guard) or isinstance(mark_of(own), Bridge):
@@ -378,7 +374,7 @@ def pairs(cls: type) -> Iterator[tuple[str, str, type]]:
     """
     for name in GUARDED:
         aname = f"a{name}"
-        if name in HOOKS:
+        if name in HOOKS or not hasattr(cls, aname):
             continue
         for klass in reversed(cls.__mro__):
             found: Any = vars(klass).get(aname)
@@ -405,10 +401,10 @@ def import_auth_hooks(cls: type) -> None:
 
     Only then is `async def ahas_permission()` known for an override, and awaited.
     """
-    ours = f"{__package__}.auth.mixins"
+    ours = f"{__package__.partition('.')[0]}.auth.mixins"
     if (
         ours not in sys.modules
         and "django.contrib.auth.views" in sys.modules
-        and any(hasattr(cls, name) for name in _VERDICTS)
+        and any(hasattr(cls, name) for name in VERDICTS)
     ):
         import_module(ours)

@@ -8,22 +8,23 @@ from functools import cached_property
 from types import FunctionType, MappingProxyType
 from typing import Any
 
-from .guards import GUARDED
-from .registry import (
+from .hooks import (
     HOOKS,
     SUPER,
     TWINS,
     Bridge,
+    Definitions,
     Hook,
     handler_names,
+    hooks_overridden_async,
     is_async_function,
     is_bridge,
     is_descriptor,
-    is_library,
+    is_of_a_framework,
     mark_at,
-    mark_of,
     slot,
 )
+from .marks import mark_of
 
 __all__ = ["Choice", "Plan", "Sources"]
 
@@ -90,12 +91,11 @@ class Plan:
         # What the class gives as a property, or another descriptor: to read it may
         # be work, as to call an override may be.
         self.descriptors = frozenset(_descriptors(self.mro))
+        self.definitions = Definitions(cls)
         self._choices: dict[Hook, Choice] = {}
         self._is_async: dict[tuple[str, int], bool] = {}
         # Hooks with an async override: no sync one may be put on an instance.
-        self.async_hooks = frozenset(
-            name for name in HOOKS if self.async_overrides(name)
-        )
+        self.async_hooks = frozenset(hooks_overridden_async(cls))
 
     def with_own(self, names: frozenset[str]) -> Plan:
         """The plan for views that have twins of their own, as attributes."""
@@ -125,13 +125,16 @@ class Plan:
             function = self._nearest(made)
             is_djangos = function is made.standing()
             ours = is_djangos and not made.is_wrapped()
-            checks = self._purity(made) if ours else None
+            known = ours and made.is_known
+            if ours and not known and made.unlifted is not None:
+                function = made.unlifted(function)
+            checks = self._purity(made) if known else None
             # Inline, on the loop, a handler that Django's own calls would give it
             # a coroutine.
             on_loop = checks is not None and _calls_handlers(made)
             found = self._choices[made] = Choice(
                 function,
-                lifted=ours and (made.always or on_loop or self._below_is_async(made)),
+                lifted=known and (made.always or on_loop or self._below_is_async(made)),
                 is_wrapper=is_djangos and not ours,
                 in_worker=self._reads_descriptors(made),
                 checks=checks,
@@ -183,16 +186,16 @@ class Plan:
         aname = HOOKS[name]
         return [
             klass
-            for klass in self.mro
-            if aname in vars(klass) and mark_at(klass, aname) is None
+            for klass in self.definitions.of(aname)
+            if mark_at(klass, aname) is None
         ]
 
     def sync_overrides(self, name: str) -> list[type]:
         """The classes that override a hook under its own name, nearest first."""
         return [
             klass
-            for klass in self.mro
-            if vars(klass).get(name) is not None
+            for klass in self.definitions.of(name)
+            if vars(klass)[name] is not None
             and mark_at(klass, name) is None
             and self.level_at(klass, name) is None
         ]
@@ -210,7 +213,7 @@ class Plan:
         for klass in reversed(self.mro[: self.place(made)]):
             own = vars(klass)
             if made.is_handler:
-                if klass is made.home or own.get(made.name) is made.entry:
+                if klass is made.home or own.get(made.name) is made.wrapper:
                     break
             elif made.aname in own and mark_at(klass, made.aname) is None:
                 break
@@ -286,7 +289,7 @@ class Plan:
             if one in seen:
                 continue
             seen.add(one)
-            if one.pure is False or self._reads_descriptors(one):
+            if one.pure is False or not one.is_known or self._reads_descriptors(one):
                 return None
             if callable(one.pure):
                 checks.append(one.pure)
@@ -319,7 +322,7 @@ class Plan:
 def _descriptors(mro: tuple[type, ...]) -> Iterator[str]:
     """The names of attributes that users' classes give as descriptors."""
     for place, klass in enumerate(mro):
-        if _is_ours_or_djangos(klass):
+        if is_of_a_framework(klass):
             continue
         for name, value in vars(klass).items():
             if (
@@ -331,14 +334,6 @@ def _descriptors(mro: tuple[type, ...]) -> Iterator[str]:
                 yield name
 
 
-def _is_ours_or_djangos(cls: type) -> bool:
-    return is_library(cls) or cls.__module__.partition(".")[0] in {
-        "builtins",
-        "django",
-        "typing",
-    }
-
-
 def _calls_handlers(made: Hook) -> bool:
     return made.is_handler and any(name not in HOOKS for name in made.calls or ())
 
@@ -346,36 +341,36 @@ def _calls_handlers(made: Hook) -> bool:
 class Sources:
     """The class attributes that a plan was made from, to see them change."""
 
-    def __init__(self, cls: type) -> None:
-        self._mro = cls.__mro__
-        names = {*HOOKS, *HOOKS.values(), *handler_names(cls), *GUARDED}
-        names |= {f"a{name}" for name in GUARDED}
-        self._spaces = [vars(klass) for klass in self._mro]
+    def __init__(self, plan: Plan) -> None:
+        self._mro = plan.mro
+        definitions = plan.definitions
         found = [
-            (space, name) for space in self._spaces for name in names & space.keys()
+            (vars(klass), name)
+            for name in definitions.names()
+            for klass in definitions.of(name)
         ]
         # A mock may put a property in the place of any attribute.
+        names = {*definitions.names()}
         found += [
-            (space, name)
-            for klass, space in zip(self._mro, self._spaces, strict=True)
-            if not _is_ours_or_djangos(klass)
-            for name, value in space.items()
+            (vars(klass), name)
+            for klass in self._mro
+            if not is_of_a_framework(klass)
+            for name, value in vars(klass).items()
             if name not in names and not name.startswith("_") and not callable(value)
         ]
         # Apart, for map(): this is asked for each request.
+        self._spaces = [vars(klass) for klass in self._mro]
+        self._sizes = [*map(len, self._spaces)]
         self._places = [space for space, _ in found]
         self._names = [name for _, name in found]
-        self._sizes = list(map(len, self._spaces))
-        self._values = self._look()
-
-    def _look(self) -> list[Any]:
-        return list(map(MappingProxyType.get, self._places, self._names))
+        self._values = [space[name] for space, name in found]
 
     def changed(self, cls: type) -> bool:
         """Whether an attribute has been put on a class, taken off or replaced."""
+        found = map(MappingProxyType.get, self._places, self._names)
         return (
             cls.__mro__ is not self._mro
-            or list(map(len, self._spaces)) != self._sizes
+            or not all(map(operator.eq, map(len, self._spaces), self._sizes))
             # Not `==`: a proxy is equal to what it stands before.
-            or not all(map(operator.is_, self._look(), self._values))
+            or not all(map(operator.is_, found, self._values))
         )

@@ -14,8 +14,8 @@ from django.http import HttpResponse
 from django.test import RequestFactory, SimpleTestCase, TestCase
 
 from django_async_cbv import views
-from django_async_cbv.flow import call, respond, run_in_sync_code
-from django_async_cbv.registry import DECLARED, HOOKS, TWINS
+from django_async_cbv.core.flow import call, respond, run_in_sync_code
+from django_async_cbv.core.hooks import DECLARED, HOOKS, TWINS
 from django_async_cbv.views import _formsets
 from tests.catalogue import (
     CATALOGUE,
@@ -109,7 +109,7 @@ class TestDeclared:
 
     def test_the_docstring_says_where_it_runs(self, function):
         twin = TWINS[function]
-        said = inspect.getdoc(twin.entry)
+        said = inspect.getdoc(twin.wrapper)
         first, *_ = inspect.getdoc(function).splitlines()
         assert said.startswith(first)
         assert (f"Async variant of `{twin.name}()`." in said) != twin.is_handler

@@ -12,7 +12,8 @@ from typing import Any
 
 from django.conf import settings
 
-from .registry import is_library, mark_of
+from .hooks import is_library
+from .marks import mark_of
 
 __all__ = ["expects_awaitable", "is_called", "is_installed"]
 

@@ -14,11 +14,10 @@ from django.views.generic.base import View
 from django.views.generic.edit import FormMixin
 
 from .callers import expects_awaitable, is_called, is_installed
-from .guards import GUARDED, MIXINS, is_passed_on, pairs
-from .hooks import Twins, plan_of
-from .plan import Plan
-from .registry import (
+from .guards import MIXINS, is_passed_on, pairs
+from .hooks import (
     ANAMES,
+    GUARDED,
     HOOKS,
     SUPER,
     Hook,
@@ -27,10 +26,14 @@ from .registry import (
     is_async_function,
     is_bridge,
     is_library,
+    is_of_a_framework,
+    is_plainly_sync,
     mark_at,
-    mark_of,
 )
-from .tail import passes_on
+from .marks import mark_of
+from .plan import Plan
+from .tailcalls import passes_on
+from .twins import Twins, plan_of
 
 __all__ = [
     "Problem",
@@ -80,12 +83,11 @@ def problems(cls: type) -> Iterator[Problem]:
     """All that a view class is refused for."""
     plan = plan_of(cls, verify=True)
     yield from _async_under_a_sync_name(plan)
-    for name, aname in HOOKS.items():
-        if not hasattr(cls, name):
-            continue
-        yield from _sync_under_a_twins_name(plan, name, aname)
-        yield from _sync_before_async(plan, name, aname)
-        yield from _out_of_reach(plan, name, aname)
+    for name in HOOKS.keys() & plan.async_hooks:
+        if hasattr(cls, name):
+            yield from _sync_under_a_twins_name(plan, name, HOOKS[name])
+            yield from _sync_before_async(plan, name, HOOKS[name])
+            yield from _out_of_reach(plan, name, HOOKS[name])
     if hasattr(cls, "as_view"):
         for name in handler_names(cls):
             yield from _handler_under_a_sync_decorator(plan, name)
@@ -227,7 +229,7 @@ def _async_under_a_sync_name(
     """An `async def` in the place of a sync method, which nobody would await."""
     both = {*handler_names(plan.cls)}
     for place, klass in enumerate(plan.mro):
-        if is_library(klass) or klass is object:
+        if is_of_a_framework(klass):
             continue
         for name, value in vars(klass).items():
             if name in both or mark_of(value) is not None or not _is_async(value):
@@ -361,8 +363,8 @@ def _under_a_sync_decorator(klass: type, name: str) -> Problem:
 
 
 def _handler_under_a_sync_decorator(plan: Plan, name: str) -> Iterator[Problem]:
-    for klass in plan.mro:
-        value = vars(klass).get(name)
+    for klass in plan.definitions.of(name):
+        value = vars(klass)[name]
         mark = mark_at(klass, name)
         if isinstance(mark, Override):
             value = mark.function
@@ -427,8 +429,8 @@ def _unlike_handlers(plan: Plan, name: str) -> Iterator[Problem]:
     """
     above: type | None = None
     ours: type | None = None
-    for klass in plan.mro:
-        value = vars(klass).get(name)
+    for klass in plan.definitions.of(name):
+        value = vars(klass)[name]
         if value is None:
             continue
         mark = mark_at(klass, name)
@@ -603,7 +605,9 @@ def _message_behind(plan: Plan) -> Iterator[Problem]:
 def _attributes(cls: type, attributes: dict[str, Any]) -> Iterator[Problem]:
     """What is wrong with hooks that a view is to have as attributes of its own."""
     plan = plan_of(cls)
-    for name, aname in HOOKS.items():
+    given = attributes.keys()
+    for name in HOOKS.keys() & (given | {ANAMES[one] for one in given & ANAMES.keys()}):
+        aname = HOOKS[name]
         value = attributes.get(name)
         if name in attributes and not is_bridge(value):
             if _is_async(value):
@@ -661,6 +665,8 @@ def _as_the_user_knows_it(plan: Plan, owner: type) -> str:
 
 
 def _is_async(value: Any) -> bool:
+    if is_plainly_sync(value):
+        return False
     function = getattr(value, "__func__", value)
     return is_async_function(value) or inspect.isasyncgenfunction(function)
 

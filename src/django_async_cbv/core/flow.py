@@ -10,26 +10,30 @@ import asyncio
 import contextlib
 import functools
 import inspect
-import threading
 from collections.abc import Callable, Generator
 from types import CoroutineType, MethodType
-from typing import Any, ClassVar, NoReturn, TypeAlias, TypeVar, final
+from typing import Any, NoReturn, TypeAlias, TypeVar, final
 
 from asgiref.sync import iscoroutinefunction
 
-from .sync import loop_is_running, run_sync, run_to_the_end, wait_for
-from .tail import only_passed_on
+from .marks import carried_mark, is_in_a_slot
+from .tailcalls import only_passed_on
+from .threads import (
+    loop_is_running,
+    run_sync,
+    run_to_the_end,
+    wait_for,
+    worker,
+)
 
 __all__ = [
     "Body",
     "Call",
     "Flow",
-    "Mark",
     "as_call",
     "call",
     "finish",
     "in_worker",
-    "is_bound",
     "refuse_coroutine",
     "respond",
     "run_in_sync_code",
@@ -45,7 +49,7 @@ class Call:
 
     Whoever runs the body makes the call where it belongs: an async function is
     awaited on the loop, a sync one runs in the request's worker, and one of our
-    own twins says itself what it comes to (its `_twin.step()`).
+    own functions says itself what it comes to (see Mark.resolve()).
     """
 
     __slots__ = ("args", "func", "inline", "is_sync", "kwargs", "response")
@@ -72,26 +76,6 @@ class Call:
         self.is_sync = is_sync
 
 
-class Mark:
-    """What our functions carry as `_twin`, to be known by, and known again."""
-
-    # The classes and names that twins are defined under, and the functions of
-    # Django's that they are of: what stands there later, and is neither, is a wrapper.
-    slots: ClassVar[dict[tuple[type, str], Any]] = {}
-
-    entry: Callable[..., Any]
-    # What it stands for: Django's, or the user's.
-    function: Any
-
-    def step(self, view: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """What a call of the function comes to: a call, or a body."""
-        raise NotImplementedError
-
-    def around(self, method: Any, step: Call) -> Call:
-        """What a call comes to of something that is wrapped around the function."""
-        return step
-
-
 # What a lifted body is: it yields calls, is sent their results, returns an _R. What
 # is to be called without arguments it may yield as it is, a partial() for example.
 Body: TypeAlias = Generator[Call | Callable[[], Any], Any, _R]
@@ -102,8 +86,10 @@ def call(func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Call:
     return Call(func, args, kwargs)
 
 
-def as_call(asked: Callable[[], Any]) -> Call:
-    """The call that a body asks for by what is to be called without arguments."""
+def as_call(asked: Call | Callable[[], Any]) -> Call:
+    """The call that a body asks for."""
+    if type(asked) is Call:
+        return asked
     if isinstance(asked, functools.partial):
         return Call(asked.func, asked.args, asked.keywords)
     return Call(asked)
@@ -147,18 +133,9 @@ def _nothing() -> None:
 _HERE = Call(_nothing, is_sync=True)
 
 
-class _Worker(threading.local):
-    """How many flows this thread is working for, one inside the other."""
-
-    depth = 0
-
-
-_worker = _Worker()
-
-
 def is_in_flow() -> bool:
     """Whether a view, or a hook, of ours runs further up in this thread's stack."""
-    return bool(_worker.depth)
+    return bool(worker.flows)
 
 
 class Flow:
@@ -256,11 +233,11 @@ class Flow:
 
     def _work(self) -> None:
         """Go on in this worker thread until the end or something to await."""
-        _worker.depth += 1
+        worker.flows += 1
         try:
             self._advance(on_loop=False)
         finally:
-            _worker.depth -= 1
+            worker.flows -= 1
 
     def _advance(self, *, on_loop: bool) -> None:  # noqa: PLR0912, PLR0915 - a table
         """Go on until the end, or a call that this side can't make."""
@@ -315,7 +292,7 @@ class Flow:
                         return
                 else:
                     value = target.func(*target.args, **target.kwargs)
-                    if isinstance(value, CoroutineType) and _is_wrapper(target.func):
+                    if isinstance(value, CoroutineType) and is_in_a_slot(target.func):
                         self.awaiting = Call(_given, (value,))
                         return
                     _settled(target, value)
@@ -424,39 +401,21 @@ async def _run(awaiting: Call | Flow) -> Any:
     return await awaiting.func(*awaiting.args, **awaiting.kwargs)
 
 
-def _resolve(step: Call) -> Call | Body[Any]:
+def _resolve(asked: Call) -> Call | Body[Any]:
     """What a call comes to: itself, or what the twin that it calls says."""
-    method: Any = step.func
+    method: Any = asked.func
     # Asked of Python's own methods alone: a proxy has those of what it stands before.
     function = method.__func__ if type(method) is MethodType else method
-    twin = getattr(function, "_twin", None)
-    if twin is None:
-        return step
-    if twin.entry is not function:
-        # functools.wraps() copies attributes, so what is wrapped around a twin
-        # carries the mark as well.
-        if isinstance(twin, Mark) and not iscoroutinefunction(method):
-            return twin.around(method, step)
-        return step
-    target: Call | Body[Any] = twin.step(method.__self__, step.args, step.kwargs)
-    return target
-
-
-def is_bound(value: Any, method: Any) -> bool:
-    """Whether a method of a view is what a class has in its `__dict__`, bound."""
-    if isinstance(value, functools.partialmethod) and isinstance(
-        method, functools.partial
-    ):
-        value, method = value.func, method.func
-    if type(method) is MethodType:
-        return method.__func__ is value
-    # wrapt binds a proxy to a view by another, and tells of which.
-    return value is method or value is getattr(method, "_self_parent", method)
-
-
-def _is_wrapper(method: Any) -> bool:
-    """Whether a method stands in a twin's place, and so gives a coroutine."""
-    return any(is_bound(vars(cls).get(name), method) for cls, name in Mark.slots)
+    mark = carried_mark(function)
+    if mark is None:
+        return asked
+    if mark.wrapper is function:
+        target = mark.resolve(method.__self__, asked.args, asked.kwargs)
+    elif iscoroutinefunction(method):
+        return asked
+    else:
+        target = mark.resolve_around(method, asked)
+    return target  # type: ignore[no-any-return]  # one of the two
 
 
 def finish(first: Call, *, as_coroutine: bool = False) -> Any:
@@ -469,6 +428,6 @@ def finish(first: Call, *, as_coroutine: bool = False) -> Any:
     async function.
     """
     flow = Flow(_only(first))
-    if loop_is_running() or (as_coroutine and not _worker.depth):
+    if loop_is_running() or (as_coroutine and not worker.flows):
         return flow.run()
     return flow.enter()

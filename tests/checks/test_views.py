@@ -40,8 +40,9 @@ from django.views.generic import (
 
 from django_async_cbv.auth.mixins import AsyncLoginRequiredMixin
 from django_async_cbv.checks import check_imported_views, check_views
+from django_async_cbv.checks.urlconf import called_by_sync_code
+from django_async_cbv.checks.views import unguarded
 from django_async_cbv.forms import ais_valid
-from django_async_cbv.unguarded import called_by_sync_code, unguarded
 from django_async_cbv.views import (
     AsyncCreateView,
     AsyncFormView,

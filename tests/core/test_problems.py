@@ -43,9 +43,9 @@ from django_async_cbv.auth.mixins import (
     AsyncUserPassesTestMixin,
 )
 from django_async_cbv.auth.views import AsyncLoginView, AsyncPasswordResetConfirmView
+from django_async_cbv.core.hooks import HOOKS, handler_names
+from django_async_cbv.core.problems import overlooked, problems, waits
 from django_async_cbv.messages import AsyncSuccessMessageMixin
-from django_async_cbv.refusals import overlooked, problems, waits
-from django_async_cbv.registry import HOOKS, handler_names
 from django_async_cbv.views import (
     AsyncContextMixin,
     AsyncCreateView,
@@ -1008,7 +1008,7 @@ class TestChecks(SimpleTestCase):
 
         stderr = io.StringIO()
         # The views of other tests are imported as well.
-        others = mock.patch.object(checks, "imported_views", list)
+        others = mock.patch.object(checks.urlconf, "imported_views", list)
         try:
             with others:
                 call_command("check", stdout=io.StringIO(), stderr=stderr)

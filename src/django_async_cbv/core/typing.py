@@ -153,4 +153,6 @@ class Factory(Protocol[_Own, _Async_contra, _Sync_contra]):
         calls: Sequence[str] | None = (),
         pure: bool | Callable[[Any], bool] = False,
         always: bool = False,
+        not_calls: Sequence[str] = (),
+        unlifted: Callable[[Any], Callable[..., Any]] | None = None,
     ) -> HandlerDecorator[_Own, _Async_contra, _Sync_contra]: ...

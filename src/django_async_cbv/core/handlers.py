@@ -1,20 +1,20 @@
-"""The decorator of handlers, `hooks.handler()`, under a name for each name of theirs.
+"""The decorator of handlers, `twins.handler()`, under a name for each name of theirs.
 
 At run time they are one. To a type checker they differ in which attribute of a
-view tells the colour: see _types.py.
+view tells the colour: see typing.py.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..hooks import handler
+from .twins import handler
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Protocol, TypeVar
 
-    from .._types import Async, Either, Factory, Sync
+    from .typing import Async, Either, Factory, Sync
 
     _T_co = TypeVar("_T_co", covariant=True)
 

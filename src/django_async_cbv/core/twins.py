@@ -33,60 +33,50 @@ from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 
-from .flow import (
-    Body,
-    Call,
-    as_call,
-    finish,
-    in_worker,
-    is_bound,
-    refuse_coroutine,
-    run_in_sync_code,
-)
+from .flow import Call, finish, refuse_coroutine, run_in_sync_code
 from .guards import (
-    GUARDED,
     add_guards,
     checked,
     import_auth_hooks,
     is_passed_on,
     pairs,
 )
-from .plan import Plan, Sources
-from .registry import (
+from .hooks import (
     ANAMES,
     DECLARED,
+    GUARDED,
     HOOKS,
-    SUPER,
     TWINS,
     Bridge,
     Declared,
+    Definitions,
     Hook,
     Override,
+    StandIn,
     SyncAsked,
+    bind,
     handler_names,
-    is_bridge,
-    is_descriptor,
+    hooks_overridden_async,
     is_library,
     mark_at,
     pristine,
     settle,
     slot,
+    twin_or_hook,
 )
-from .sync import loop_is_running, wait_for
+from .marks import mark_of
+from .plan import Choice, Plan, Sources
+from .threads import loop_is_running, wait_for
 
 if TYPE_CHECKING:
-    from ._types import HookDecorator, TwinDecorator
+    from .typing import HookDecorator, TwinDecorator
 
 __all__ = [
-    "Entry",
-    "Twin",
     "Twins",
     "adopt",
     "after",
-    "bind",
     "handler",
     "hook",
-    "hook_of",
     "plan_of",
     "prepare",
     "twin",
@@ -98,155 +88,6 @@ _NONE: frozenset[str] = frozenset()
 _waiting: ContextVar[tuple[tuple[int, str], ...]] = ContextVar("waiting", default=())
 # An override may come back to its bridge, and end: no request does so that often.
 _TOO_DEEP = 8
-
-
-class Twin(Hook):
-    """A hook's twin: says what a call of it comes to."""
-
-    def step(self, view: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """A body where the call has to be lifted, else the sync call."""
-        names = adopt(view)
-        if not self.is_handler:
-            own = vars(view).get(self.name)
-            if own is not None and not is_bridge(own):
-                return Call(own, args, kwargs)
-        choice = plan_of(type(view)).with_own(names).choice(self)
-        if choice.lifted:
-            body = self.body(view, *args, **kwargs)
-            if self.is_shared:
-                body = _ByTwins(body, view, self, choice.called)
-            return in_worker(body) if choice.in_worker else body
-        if is_descriptor(choice.function):
-            return Call(
-                _call_attribute,
-                (choice.function, view, args, kwargs),
-                response=self.is_handler,
-                is_sync=True,
-            )
-        made = Call(
-            bind(choice.function, view),
-            args,
-            kwargs,
-            inline=choice.is_pure(view),
-            response=self.is_handler,
-            is_sync=choice.is_sync,
-        )
-        if choice.is_wrapper and self.is_handler:
-            return self._by_wrapper(view, made)
-        return made
-
-    def around(self, method: Any, step: Call) -> Call:
-        """A wrapper's call, if it stands where this twin was; else the user's call."""
-        if is_bound(vars(self.home).get(self.aname), method):
-            return self._by_wrapper(getattr(method, "__self__", None), step)
-        return step
-
-    def _by_wrapper(self, view: Any, step: Call) -> Call:
-        """
-        A wrapper's call, on the loop where it has to be given a coroutine.
-
-        A twin gives one. So does the dispatch() of a view whose handler is async,
-        to a wrapper that was written for Django's views. All others are given
-        a response, in the worker, as by a sync view of Django's.
-        """
-        if self.is_handler and not (
-            self.name == "dispatch" and _is_async_request(view, step)
-        ):
-            return step
-        return Call(_awaited, (step,))
-
-
-class Entry(Override):
-    """What stands for a user's handler: says what a call of it comes to."""
-
-    def step(self, view: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """The call of the user's function, of whichever colour it is."""
-        return Call(bind(self.function, view), args, kwargs, response=True)
-
-
-class _ByTwins(Generator[Call, Any, Any]):
-    """A shared body in a flow: the hooks that it asks for are asked by their twins."""
-
-    def __init__(
-        self, body: Body[Any], view: Any, made: Twin, called: Sequence[tuple[Any, str]]
-    ) -> None:
-        self._body = body
-        self._view = view
-        self._made = made
-        self._called = called
-
-    def send(self, value: Any) -> Call:
-        """Go on with a result."""
-        return self._by_twin(self._body.send(value))
-
-    def throw(self, error: Any, value: Any = None, traceback: Any = None, /) -> Call:
-        """Go on with an error."""
-        return self._by_twin(self._body.throw(error))
-
-    def _by_twin(self, asked: Any) -> Call:
-        if type(asked) is Call:
-            return asked
-        if type(asked) is hook_of:
-            return Call(twin_or_hook(asked.owner, asked.name))
-        step = as_call(asked)
-        for value, name in self._called:
-            if is_bound(value, asked):
-                return Call(self._twin(name))
-            if is_bound(value, step.func):
-                step.func = self._twin(name)
-                break
-        return step
-
-    def _twin(self, name: str) -> Any:
-        if name == SUPER:
-            return getattr(super(self._made.home, self._view), self._made.aname)
-        return twin_or_hook(self._view, name)
-
-
-class hook_of:  # noqa: N801 - reads as the function that it is
-    """`yield hook_of(other, "get_form")`: a hook of another object than the view."""
-
-    def __init__(self, owner: Any, name: str) -> None:
-        self.owner = owner
-        self.name = name
-
-    def __call__(self) -> Any:
-        """Call it as sync code does."""
-        return getattr(self.owner, self.name)()
-
-
-async def _awaited(step: Call) -> Any:
-    value = step.func(*step.args, **step.kwargs)
-    return await value if inspect.isawaitable(value) else value
-
-
-def _is_async_request(view: Any, step: Call) -> bool:
-    """Whether the handler that a call of dispatch() is going to choose is async."""
-    request = step.args[0] if step.args else step.kwargs.get("request")
-    name = (getattr(request, "method", None) or "").lower()
-    return iscoroutinefunction(getattr(view, name, None))
-
-
-def bind(function: Any, view: Any) -> Any:
-    """What `view.name` would be, were `function` its class's attribute."""
-    get = getattr(type(function), "__get__", None)
-    return function if get is None else get(function, view, type(view))
-
-
-def _call_attribute(
-    descriptor: Any, view: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> Any:
-    """Call what a property gives: to ask for it may be work as well."""
-    return bind(descriptor, view)(*args, **kwargs)
-
-
-def twin_or_hook(view: Any, name: str) -> Any:
-    """
-    The twin of a hook that another mixin is to bring, or the hook itself.
-
-    A sync mixin that is not ours (a JSON response, say) brings no twin.
-    """
-    return getattr(view, HOOKS.get(name, name), None) or getattr(view, name)
 
 
 def after(level: type, view: Any, name: str) -> Any:
@@ -329,6 +170,8 @@ def twin(
     calls: Sequence[str] = (),
     pure: bool | Callable[[Any], bool] = False,
     always: bool = False,
+    not_calls: Sequence[str] = (),
+    unlifted: Callable[[Any], Callable[..., Any]] | None = None,
 ) -> TwinDecorator:
     """
     Make a method the async twin of Django's hook `function`.
@@ -343,7 +186,9 @@ def twin(
     methods too, and SUPER. `pure`: whether Django's function does no I/O, so
     that it may run on the event loop, given that all it calls is Django's own.
     `always`: the body runs even where none of that is async, as it calls more,
-    which is known at run time only.
+    which is known at run time only. `not_calls`: names in Django's function that look
+    like hooks, and are methods of other objects. `unlifted`: makes of Django's function
+    one that runs where the body may not, as Django's calls what the body does not know.
     """
 
     def decorate(method: Any) -> Any:
@@ -351,8 +196,17 @@ def twin(
         async def entry(self: Any, /, *args: Any, **kwargs: Any) -> Any:
             return await finish(Call(bind(entry, self), args, kwargs))
 
-        declared = DECLARED.get(function, Declared(method, calls, pure, always))
-        _register(entry, function, declared, is_handler=False)
+        _register(
+            entry,
+            function,
+            is_handler=False,
+            body=method,
+            calls=calls,
+            pure=pure,
+            always=always,
+            not_calls=not_calls,
+            unlifted=unlifted,
+        )
         return entry
 
     return decorate
@@ -364,6 +218,8 @@ def handler(
     calls: Sequence[str] | None = (),
     pure: bool | Callable[[Any], bool] = False,
     always: bool = False,
+    not_calls: Sequence[str] = (),
+    unlifted: Callable[[Any], Callable[..., Any]] | None = None,
 ) -> Any:
     """
     Make a method stand for Django's handler `function` in both colours.
@@ -373,7 +229,7 @@ def handler(
     View.dispatch()) it gives the response. `calls` is None where what is called
     is known at run time only: then the body always runs. `always`: it does in any
     case, as it has more to do than Django's. What a type checker sees of it is
-    said in views/_handlers.py, for each name.
+    said in handlers.py, for each name.
     """
 
     def decorate(method: Any) -> Any:
@@ -381,28 +237,29 @@ def handler(
         def entry(self: Any, /, *args: Any, **kwargs: Any) -> Any:
             return finish(Call(bind(entry, self), args, kwargs, response=True))
 
-        declared = DECLARED.get(function, Declared(method, calls, pure, always))
-        _register(entry, function, declared, is_handler=True)
+        _register(
+            entry,
+            function,
+            is_handler=True,
+            body=method,
+            calls=calls,
+            pure=pure,
+            always=always,
+            not_calls=not_calls,
+            unlifted=unlifted,
+        )
         return entry
 
     return decorate
 
 
-def _register(
-    entry: Any, function: Any, declared: Declared, *, is_handler: bool
-) -> None:
-    is_ours = function in DECLARED
-    made = Twin(
-        entry,
-        function if is_ours else pristine(function),
-        declared.body,
-        declared.calls,
-        declared.pure,
-        is_handler=is_handler,
-        always=declared.always,
-        is_shared=is_ours,
-    )
-    if is_ours:
+def _register(entry: Any, function: Any, *, is_handler: bool, **said: Any) -> None:
+    declared = DECLARED.get(function)
+    if declared is None:
+        made = Hook(entry, pristine(function), is_handler=is_handler, **said)
+    else:
+        said = vars(declared)
+        made = Hook(entry, function, is_handler=is_handler, is_shared=True, **said)
         entry.__doc__ = _doc(function, declared, is_handler=is_handler)
     entry.__annotations__ = _for_callers(entry)
     if is_handler:
@@ -438,7 +295,7 @@ def adopt(view: Any) -> frozenset[str]:
     for aname in names:
         name = ANAMES[aname]
         if name not in vars(view) and hasattr(type(view), name):
-            setattr(view, name, MethodType(_bridge(name, aname), view))
+            setattr(view, name, MethodType(_bridge(name, aname, None), view))
     return frozenset(names)
 
 
@@ -454,16 +311,17 @@ def plan_of(cls: type, *, verify: bool = False) -> Plan:
         prepare(cls)
         # On the class and not in a table of ours, so that both go together.
         cls._plan = None  # type: ignore[attr-defined]  # ours
-        found = cls._plan = (Plan(cls), Sources(cls))  # type: ignore[attr-defined]  # ours
+        plan = Plan(cls)
+        found = cls._plan = (plan, Sources(plan))  # type: ignore[attr-defined]  # ours
     return found[0]
 
 
 def prepare(cls: type) -> None:
     """Give a user's class its bridges, and handlers that are not ours both colours."""
     if not is_library(cls):
-        for base in cls.__bases__:
+        for base in cls.__mro__[:0:-1]:
             # A class decorator puts its dispatch() on a class that is made already.
-            if issubclass(base, Twins):
+            if issubclass(base, Twins) and not (is_library(base) or _is_prepared(base)):
                 prepare(base)
         import_auth_hooks(cls)
         _add_bridges(cls)
@@ -474,16 +332,27 @@ def prepare(cls: type) -> None:
         _add_entries(cls)
 
 
+def _is_prepared(cls: type) -> bool:
+    """Whether nothing was put on a class since that has to be looked at."""
+    own = vars(cls)
+    names = own.keys() & {*GUARDED, *handler_names(cls)}
+    return all(
+        isinstance(own[name], StandIn) or mark_of(own[name]) is not None
+        for name in names
+    )
+
+
 def _add_bridges(cls: type) -> None:
-    others = {name: aname for name, aname, _ in pairs(cls)}
-    for name, aname in (HOOKS | others).items():
+    names = {name: HOOKS[name] for name in hooks_overridden_async(cls)}
+    names.update({name: aname for name, aname, _ in pairs(cls)})
+    for name, aname in names.items():
         for klass in cls.__mro__:
             own = vars(klass)
             if name in own and not is_passed_on(own[name]):
                 break  # both colours, a bridge already, or sync above async
             if aname in own and mark_at(klass, aname) is None:
                 if hasattr(cls, name):
-                    setattr(cls, name, _bridge(name, aname))
+                    setattr(cls, name, _bridge(name, aname, cls))
                 break
 
 
@@ -524,11 +393,12 @@ def _sync_override(cls: type, level: type, name: str, aname: str) -> Any:
 
 
 def _add_entries(cls: type) -> None:
+    definitions = Definitions(cls)
     for name in handler_names(cls):
-        owner = next((base for base in cls.__mro__ if name in vars(base)), None)
-        value: Any = vars(owner).get(name) if owner is not None else None
+        owner = next(iter(definitions.of(name)), cls)
+        value: Any = vars(owner).get(name)
         # A proxy of wrapt's is a function as well.
-        if owner is None or not isinstance(value, FunctionType):
+        if not isinstance(value, FunctionType):
             continue
         if mark_at(owner, name) is not None or _is_proxy_of_entry(value):
             continue
@@ -547,7 +417,7 @@ def _is_proxy_of_entry(value: Any) -> bool:
     )
 
 
-def _bridge(name: str, aname: str) -> Callable[..., Any]:
+def _bridge(name: str, aname: str, owner: type | None) -> Callable[..., Any]:
     def bridge(self: Any, /, *args: Any, **kwargs: Any) -> Any:
         if loop_is_running():
             view = type(self).__name__
@@ -559,16 +429,16 @@ def _bridge(name: str, aname: str) -> Callable[..., Any]:
         if around.count((id(self), name)) >= _TOO_DEEP:
             raise RuntimeError(_calls_itself(type(self), name, aname))
         token = _waiting.set((*around, (id(self), name)))
-        hook = getattr(self, aname)
+        hook = _bridged(self, name, aname, owner)
         try:
             result = wait_for(hook, *args, **kwargs)
         finally:
             _waiting.reset(token)
-        if iscoroutinefunction(result):
+        gives_test = name == "get_test_func"
+        if iscoroutinefunction(result) and (gives_test or name not in GUARDED):
             # Sync code, which calls what it is given, is to get the value.
             result = functools.partial(wait_for, result)
         if name in GUARDED:
-            gives_test = name == "get_test_func"
             return checked(result, self, aname, gives_test=gives_test)
         if isinstance(result, CoroutineType):
             refuse_coroutine(hook, result)
@@ -578,6 +448,17 @@ def _bridge(name: str, aname: str) -> Callable[..., Any]:
     bridge.__doc__ = f"Wait for `{aname}()`, which this class overrides."
     bridge._twin = Bridge(bridge, aname)  # type: ignore[attr-defined]  # our mark
     return bridge
+
+
+def _bridged(view: Any, name: str, aname: str, owner: type | None) -> Any:
+    """The async override that a bridge of a class waits for, or of a view."""
+    mro = type(view).__mro__
+    definers = (klass for klass in mro if not is_passed_on(vars(klass).get(name)))
+    if owner is None or owner is next(one for one in definers if name in vars(one)):
+        return getattr(view, aname)
+    # A super() has led to the bridge: what stands before it has had its turn.
+    behind = mro[mro.index(owner) :]
+    return bind(next(vars(one)[aname] for one in behind if aname in vars(one)), view)
 
 
 def _calls_itself(cls: type, name: str, aname: str) -> str:
@@ -603,7 +484,7 @@ def _override(function: Callable[..., Any]) -> Callable[..., Any]:
 
     if is_async:
         markcoroutinefunction(entry)
-    entry._twin = Entry(entry, function)  # type: ignore[attr-defined]  # our mark
+    entry._twin = Override(entry, function)  # type: ignore[attr-defined]  # our mark
     return entry
 
 
@@ -637,6 +518,10 @@ class Twins:
             _add_variants(cls)
             settle(cls)
         prepare(cls)
+
+    def _choice_of(self, hook: Hook) -> Choice:
+        """What a call of a hook comes to in this very view."""
+        return plan_of(type(self)).with_own(adopt(self)).choice(hook)
 
     def __class_getitem__(cls, item: Any) -> Any:
         """Allow `AsyncListView[Book]` at run time; a user's Generic keeps `item`."""

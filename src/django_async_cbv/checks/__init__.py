@@ -1,0 +1,5 @@
+"""System checks: what `manage.py check` says of views and of what leads to them."""
+
+from .urlconf import check_imported_views, check_views, imported_views
+
+__all__ = ["check_imported_views", "check_views", "imported_views"]

@@ -1,0 +1,299 @@
+"""Check the views of the project, and what leads to them: URLs, sites, middleware."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from importlib import import_module
+from typing import Any
+
+from asgiref.sync import iscoroutinefunction
+from django import get_version
+from django.apps import AppConfig, apps
+from django.conf import settings
+from django.core import checks
+from django.core.handlers.base import BaseHandler
+from django.db import connections
+from django.urls import URLPattern, URLResolver, get_callable, get_resolver
+from django.utils.module_loading import import_string
+from django.views.generic.base import View
+
+from ..core.callers import is_installed
+from ..core.hooks import TWINS, is_library
+from ..core.problems import Problem, overlooked, problems, waits, where_written
+from ..core.twins import Twins
+from ..views import AsyncView
+from .views import skipped_validation, unasked, unguarded, unvalidated
+
+__all__ = ["check_imported_views", "check_views", "imported_views"]
+
+
+@checks.register(checks.Tags.urls)
+def check_views(
+    app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
+) -> list[checks.CheckMessage]:
+    """
+    Report each view class of the URLconf whose overrides would be skipped.
+
+    Most of these have been refused by as_view() before, as the URLconf was
+    imported; what a decorator or an assignment did to the class since is found
+    here. Warns of sync overrides that hold a worker while they wait, and of
+    async methods, of Django's own generic views too, that nothing calls.
+
+    Of views that are not ours it reports those that let everyone in, or fail,
+    as an access mixin or a transaction around them knows no await, or that skip the
+    async validation of a form, as the admin does too; and, where
+    there are async views, the middleware that holds a thread for each request.
+    """
+    found: list[checks.CheckMessage] = []
+    callbacks = _callbacks()
+    for cls in _view_classes(callbacks):
+        is_ours = issubclass(cls, Twins)
+        wrong = [*(problems(cls) if is_ours else ())]
+        wrong += _access_problems(cls)
+        doubtful = [*(waits(cls) if is_ours else ()), *overlooked(cls)]
+        found += [_as_message(checks.Error, cls, problem) for problem in wrong]
+        found += [_as_message(checks.Warning, cls, problem) for problem in doubtful]
+    found += [
+        _as_message(checks.Warning, None, problem) for problem in unvalidated_by_admin()
+    ]
+    skipped = [(one.view_class, each) for one in callbacks for each in unvalidated(one)]
+    # The same class may be routed twice.
+    for cls, problem in dict.fromkeys(skipped):
+        found.append(_as_message(checks.Error, cls, problem))
+    for callback in callbacks:
+        refused = not_atomic(callback)
+        if refused is not None:
+            found.append(_as_message(checks.Error, callback, refused))
+    if getattr(settings, "ROOT_URLCONF", None):
+        found += [
+            _as_message(checks.Error, None, problem)
+            for problem in called_by_sync_code()
+        ]
+    if any(issubclass(cls, Twins) for cls in _view_classes(callbacks)):
+        found += [
+            _as_message(checks.Warning, None, problem) for problem in newer_hooks()
+        ]
+    if any(map(iscoroutinefunction, callbacks)):
+        found += [
+            _as_message(checks.Warning, None, problem) for problem in sync_middleware()
+        ]
+    return found
+
+
+@checks.register(checks.Tags.urls)
+def check_imported_views(
+    app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
+) -> list[checks.CheckMessage]:
+    """
+    Report view classes that let everyone in, where ROOT_URLCONF does not lead to them.
+
+    Another URLconf may: that of a subdomain, or of `request.urlconf`.
+    """
+    routed = set(_view_classes(_callbacks()))
+    found: list[checks.CheckMessage] = []
+    for cls in imported_views():
+        if cls in routed or not _may_be_served(cls):
+            continue
+        wrong = _access_problems(cls)
+        mended = {
+            problem.id
+            for problem in wrong
+            for derived in _derived(cls)
+            if problem.id not in {one.id for one in _access_problems(derived)}
+        }
+        found += [
+            _as_message(
+                checks.Error,
+                cls,
+                replace(
+                    problem,
+                    message=f"{problem.message}. No URL of ROOT_URLCONF leads to "
+                    f"{cls.__name__}, but another URLconf may",
+                ),
+            )
+            for problem in wrong
+            # A base that a subclass completes.
+            if problem.id not in mended
+        ]
+    return found
+
+
+def imported_views() -> list[type]:
+    """The view classes of the project, whatever URLconf leads to them."""
+    found: dict[type, None] = {}
+    todo: list[Any] = [View]
+    while todo:
+        cls: type
+        for cls in todo.pop().__subclasses__():
+            if cls not in found:
+                found[cls] = None
+                todo.append(cls)
+    return [cls for cls in found if not is_library(cls) and not is_installed(cls)]
+
+
+def _derived(cls: Any) -> list[type]:
+    return [*cls.__subclasses__()]
+
+
+def _may_be_served(cls: Any) -> bool:
+    """Whether a view class has a handler, and so is more than a base of others."""
+    return any(hasattr(cls, name) for name in {*cls.http_method_names} - {"options"})
+
+
+def _access_problems(cls: type) -> list[Problem]:
+    """What is wrong with how a view says who may see it."""
+    # One of our mixins does not make a view one of ours.
+    return [*(unasked(cls) if issubclass(cls, AsyncView) else unguarded(cls))]
+
+
+def _as_message(
+    kind: type[checks.Error | checks.Warning], what: Any, problem: Problem
+) -> checks.CheckMessage:
+    places = ", ".join(problem.places)
+    return kind(
+        f"{problem.message} ({places}).", hint=problem.hint, obj=what, id=problem.id
+    )
+
+
+def _callbacks() -> list[Any]:
+    """The views that the URLconf routes to, each once."""
+    if not getattr(settings, "ROOT_URLCONF", None):
+        return []
+    patterns = _patterns(get_resolver().url_patterns)
+    return list(dict.fromkeys(pattern.callback for pattern in patterns))
+
+
+def _view_classes(callbacks: list[Any]) -> list[type]:
+    """The classes of those views that have one, each once."""
+    classes = (getattr(callback, "view_class", None) for callback in callbacks)
+    return list(dict.fromkeys(cls for cls in classes if isinstance(cls, type)))
+
+
+def _patterns(
+    patterns: Sequence[URLPattern | URLResolver],
+) -> Iterator[URLPattern]:
+    for pattern in patterns:
+        if isinstance(pattern, URLResolver):
+            yield from _patterns(pattern.url_patterns)
+        else:
+            yield pattern
+
+
+def unvalidated_by_admin() -> Iterator[Problem]:
+    """Async validation of the forms of the admin, which does not await it."""
+    if not apps.is_installed("django.contrib.admin"):
+        return
+    for site in import_module("django.contrib.admin.sites").all_sites:
+        for admin in site._registry.values():
+            for used in (admin, *admin.inlines):
+                name = getattr(used, "__name__", type(used).__name__)
+                fields = [field.name for field in used.model._meta.get_fields()]
+                for form_class in (used.form, getattr(used, "formset", None)):
+                    yield from skipped_validation(
+                        "async_cbv.W005", name, form_class, fields
+                    )
+
+
+def not_atomic(callback: Callable[..., Any]) -> Problem | None:
+    """What Django refuses at each request of an async view under ATOMIC_REQUESTS."""
+    try:
+        BaseHandler().make_view_atomic(callback)
+    except RuntimeError:
+        pass
+    else:
+        return None
+    aliases = [
+        alias
+        for alias, options in connections.settings.items()
+        if options["ATOMIC_REQUESTS"]
+    ]
+    named = getattr(callback, "view_class", callback)
+    name = getattr(named, "__qualname__", repr(callback))
+    if _wraps_ours(callback):
+        hint = (
+            f"put `@functools.wraps(view)` on {name}: then Django finds what the view "
+            "says of transactions."
+        )
+    else:
+        hint = (
+            "make it an AsyncView, or put transaction.non_atomic_requests on it, and "
+            "aatomic() around what it writes."
+        )
+    return Problem(
+        "async_cbv.E009",
+        f"{name} is async, and ATOMIC_REQUESTS is on for {', '.join(aliases)}: "
+        "Django refuses each request",
+        hint,
+        (where_written(callback),),
+    )
+
+
+def _wraps_ours(callback: Any) -> bool:
+    """Whether a function view has a view of ours in its closure."""
+    cells = getattr(callback, "__closure__", None) or ()
+    return any(
+        isinstance(getattr(view, "view_class", None), type)
+        and issubclass(view.view_class, AsyncView)
+        for view in (cell.cell_contents for cell in cells)
+    )
+
+
+def called_by_sync_code() -> Iterator[Problem]:
+    """Views that Django calls from sync code, and that give it a coroutine."""
+    resolver = get_resolver()
+    views = {f"handler{code}": code for code in (400, 403, 404, 500)}
+    named: dict[str, Any] = {
+        name: resolver.resolve_error_handler(code) for name, code in views.items()
+    }
+    with suppress(ImportError):  # Django reports it
+        named["CSRF_FAILURE_VIEW"] = get_callable(settings.CSRF_FAILURE_VIEW)
+    for name, view in named.items():
+        if not iscoroutinefunction(view) or getattr(view, "is_async", True) is False:
+            continue
+        cls = getattr(view, "view_class", None)
+        yield Problem(
+            "async_cbv.E014",
+            f"{name} is async: {getattr(cls, '__name__', None) or view.__qualname__}. "
+            "Django calls it from sync code and does not await it, so the page is a "
+            "server error",
+            "use an async hook, `async def aget_context_data()` for example, in place "
+            "of the `async def` handler."
+            if isinstance(cls, type) and issubclass(cls, AsyncView)
+            else "make it sync.",
+            (f"module {view.__module__}",),
+        )
+
+
+def sync_middleware() -> Iterator[Problem]:
+    """Middleware that has each request, of async views too, go through a thread."""
+    for path in settings.MIDDLEWARE:
+        try:
+            middleware = import_string(path)
+        except ImportError:  # Django says so itself
+            continue
+        if not getattr(middleware, "async_capable", False):
+            yield Problem(
+                "async_cbv.W004",
+                f"{path} is sync: under ASGI each request goes through a thread for "
+                "it, and holds that while an async view awaits",
+                "make it async capable: derive it from MiddlewareMixin, or decorate it "
+                "with sync_and_async_middleware.",
+                (f"module {middleware.__module__}",),
+            )
+
+
+def newer_hooks() -> Iterator[Problem]:
+    """Django's functions that call a method which this version does not know of."""
+    for hook in TWINS.values():
+        if hook.unknown_calls:
+            called = " and ".join(f"{name}()" for name in sorted(hook.unknown_calls))
+            yield Problem(
+                "async_cbv.W009",
+                f"{hook.function.__qualname__}() of Django {get_version()} calls "
+                f"{called}, which this version of django-async-cbv does not know. "
+                "It runs in the worker thread, and waits there for async overrides",
+                "install a version of django-async-cbv that knows this Django.",
+                (where_written(hook.function),),
+            )

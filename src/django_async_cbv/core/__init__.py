@@ -1,0 +1,1 @@
+"""The mechanism that the public modules are made with: nothing here is public."""

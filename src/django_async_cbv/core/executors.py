@@ -1,0 +1,230 @@
+"""Lead the sync work of a task to its thread, also when a wait there is over."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import functools
+import threading
+from collections.abc import (
+    Callable,
+)
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from typing import Any
+
+from asgiref.sync import (
+    AsyncToSync,
+    SyncToAsync,
+    ThreadSensitiveContext,
+)
+from django.db import connections
+
+__all__ = ["LOCAL", "Desk", "Relay", "executor_in_use"]
+
+
+# The name of all variables of asgiref's Local.
+LOCAL = "asgiref.local"
+
+
+class _Item:
+    """Sync work for a thread: done once, by whichever queue of it comes first."""
+
+    __slots__ = ("future", "relay", "work")
+
+    def __init__(self, relay: Relay, work: Callable[[], Any]) -> None:
+        self.relay = relay
+        self.work = work
+        self.future: Future[Any] = Future()
+
+    def run(self) -> None:
+        desk = self.relay.desk
+        with desk.lock:
+            if self not in desk.items:
+                return
+            desk.items.remove(self)
+        if not self.future.set_running_or_notify_cancel():
+            return
+        try:
+            result = self.work()
+        except BaseException as error:  # noqa: BLE001 - for the caller
+            self.future.set_exception(error)
+            # The error's traceback holds this frame, which holds the error.
+            self = None  # type: ignore[assignment]  # noqa: PLW0642
+        else:
+            self.future.set_result(result)
+
+
+class Desk:
+    """The waits that a thread is in, and the sync work that is to be done there."""
+
+    def __init__(self) -> None:
+        self.thread = threading.current_thread()
+        self.lock = threading.Lock()
+        # Those of wait_for() that go on, the innermost last.
+        self.waits: list[Relay] = []
+        # What nobody has begun to do.
+        self.items: list[_Item] = []
+
+
+class Relay(Executor):
+    """
+    The executor of a wait_for(): asgiref's own, and when that ends the request's.
+
+    A task that is begun in a wait_for() keeps the executor that it found there. The
+    one of asgiref refuses all work once the wait is over; then this one hands the work
+    to the same thread by another way: to a wait that the thread is in, or to the
+    executor around it.
+    """
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk = desk
+        self.outer = executor_in_use()
+        self.thread_context = SyncToAsync.thread_sensitive_context.get(None)
+        # A task from outside of them must not take part in them.
+        self.blocks = _open_blocks()
+        self.executor: Executor | None = None
+        self.shared: list[tuple[contextvars.ContextVar[Any], Any]] = []
+        # asgiref looks for these, and goes from an executor that has ended to the one
+        # around it: it appends to the items of this one what it is to submit.
+        self._work_thread = desk.thread
+        self._work_ready = threading.Condition()
+        self._work_items = self
+        self._broken = False
+        self._old_executor = None
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the wait is over, or has not begun."""
+        return self.executor is None
+
+    def begin(self) -> None:
+        """Take over from asgiref's executor; called on the loop, in the wait."""
+        desk = self.desk
+        with desk.lock:
+            self.executor = AsyncToSync.executors.current
+            desk.waits.append(self)
+            waiting = [item for item in desk.items if self.serves(item.relay)]
+        self.shared = _share_no_more(self.executor)
+        AsyncToSync.executors.current = self
+        # The thread would come to it only after this wait, which may wait for it.
+        for item in waiting:
+            self.executor.submit(item.run)
+
+    def end(self) -> None:
+        """Pass on what comes later; called on the loop, before asgiref's has ended."""
+        loop = asyncio.get_running_loop()
+        with self.desk.lock:
+            # One that was made for the loop of this wait serves that to its end.
+            if AsyncToSync.loop_thread_executors.get(loop) is self.executor:
+                self.outer = self.executor
+            self.executor = None
+            self.desk.waits.remove(self)
+        for variable, value in self.shared:
+            variable.set(value)
+
+    def serves(self, other: Relay) -> bool:
+        """Whether work of `other` may be done by the thread in this wait."""
+        return self is other or all(
+            any(block is known for known in other.blocks) for block in self.blocks
+        )
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        """Have the thread do it, whatever it is waiting for."""
+        return self._put(functools.partial(fn, *args, **kwargs)).future
+
+    def append(self, item: Any) -> None:
+        """Have the thread do an item of asgiref's, which has a future of its own."""
+        self._put(item.run)
+
+    def _put(self, work: Callable[[], Any]) -> _Item:
+        desk = self.desk
+        if threading.current_thread() is desk.thread:
+            raise RuntimeError(
+                "Async code would wait for the thread that it runs in: sync code has "
+                "begun an event loop there. Call async code from sync code with "
+                "async_to_sync(), not with asyncio.run()."
+            )
+        item = _Item(self, work)
+        with desk.lock:
+            # Those that were cancelled are never begun.
+            desk.items[:] = [one for one in desk.items if not one.future.cancelled()]
+            desk.items.append(item)
+            for wait in reversed(desk.waits):
+                if wait.executor is not None and wait.serves(self):
+                    wait.executor.submit(item.run)
+                    return item
+        try:
+            self._submit_outside(item.run)
+        except BaseException:
+            with desk.lock:
+                desk.items.remove(item)
+            raise
+        return item
+
+    def _submit_outside(self, work: Callable[[], Any]) -> None:
+        """Submit to the executor that this thread works for without any wait."""
+        if self.outer is not None:
+            try:
+                self.outer.submit(work)
+            except RuntimeError:
+                # One that has ended, and around which the thread works for a request.
+                if self.thread_context is None:
+                    raise
+            else:
+                return
+        _executor_around(self.thread_context).submit(work)
+
+
+def _share_no_more(
+    current: Executor | None,
+) -> list[tuple[contextvars.ContextVar[Any], Any]]:
+    """
+    Give this context an AsyncToSync.executors of its own; return what was shared.
+
+    In old versions of asgiref, 3.8.1 for one, all contexts have one dictionary, which
+    each of them changes for all.
+    """
+    shared = [
+        (variable, value)
+        for variable, value in contextvars.copy_context().items()
+        if variable.name == LOCAL
+        and isinstance(value, dict)
+        and value.get("current") is current
+    ]
+    for variable, value in shared:
+        variable.set(dict(value))
+    return shared
+
+
+def _executor_around(context: ThreadSensitiveContext | None) -> Executor:
+    """The executor that asgiref uses where no sync code waits."""
+    executors = SyncToAsync.context_to_thread_executor
+    if context is None:
+        loop = asyncio.get_running_loop()
+        return AsyncToSync.loop_thread_executors.get(
+            loop, SyncToAsync.single_thread_executor
+        )
+    if context not in executors:
+        if getattr(context, "_exited", False):
+            raise RuntimeError(
+                "The task outlived the ThreadSensitiveContext(executor=...) that it "
+                "was begun in. Await it inside of that block."
+            )
+        executors[context] = ThreadPoolExecutor(1)
+    return executors[context]
+
+
+def _open_blocks() -> list[Any]:
+    return [
+        block
+        for connection in connections.all(initialized_only=True)
+        for block in connection.atomic_blocks
+    ]
+
+
+def executor_in_use() -> Executor | None:
+    """The executor of the sync code that waits for this task, if any does."""
+    executor: Executor | None = getattr(AsyncToSync.executors, "current", None)
+    while isinstance(executor, Relay) and executor.has_ended:
+        executor = executor.outer
+    return executor

@@ -1,0 +1,517 @@
+"""What is known of each hook of Django's, and how ours are told from others."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Generator, Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, partialmethod
+from inspect import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_ITERABLE_COROUTINE
+from types import CodeType, FunctionType
+from typing import Any
+
+from asgiref.sync import iscoroutinefunction
+from django.views.generic.base import View
+
+from .flow import Body, Call, as_call, in_worker
+from .marks import Mark, is_bound, mark_of
+
+__all__ = [
+    "ANAMES",
+    "DECLARED",
+    "GUARDED",
+    "HOOKS",
+    "NAMES_OF_MIXINS",
+    "SUPER",
+    "TWINS",
+    "VERDICTS",
+    "Bridge",
+    "Declared",
+    "Definitions",
+    "Hook",
+    "Override",
+    "StandIn",
+    "SyncAsked",
+    "bind",
+    "handler_names",
+    "hook_of",
+    "hooks_overridden_async",
+    "is_async_function",
+    "is_bridge",
+    "is_descriptor",
+    "is_library",
+    "is_of_a_framework",
+    "is_plainly_sync",
+    "mark_at",
+    "names_read",
+    "pristine",
+    "settle",
+    "slot",
+    "twin_or_hook",
+]
+
+# Asked by Django, django-guardian, django-braces and rules, and by mixins like them.
+VERDICTS = ("test_func", "get_test_func", "has_permission", "check_permissions")
+# Names that anybody may use: guarded only where a mixin has them beside a dispatch().
+# django-braces asks the first, django-allauth the second.
+NAMES_OF_MIXINS = ("check_membership", "is_open")
+# The methods that say who may see a view.
+GUARDED = (*VERDICTS, *NAMES_OF_MIXINS)
+
+# In `calls`: that Django's function goes on to the next definition in the MRO.
+SUPER = "super()"
+
+# Django's functions that have a twin of ours, and the names of all hooks, each
+# with its twin's (handlers are not among the names: they have one for both).
+TWINS: dict[Any, Hook] = {}
+HOOKS: dict[str, str] = {}
+# The names of all twins, each with its hook's.
+ANAMES: dict[str, str] = {}
+# What the hooks of this package's own sync views declare: see twins.hook().
+DECLARED: dict[Any, Declared] = {}
+
+
+class StandIn:
+    """What stands in a class for an attribute of the user's, and passes it on."""
+
+    value: Any = None
+
+
+def is_bridge(value: Any) -> bool:
+    """Whether an attribute of a class or of a view is a bridge of ours."""
+    return isinstance(mark_of(getattr(value, "__func__", value)), Bridge)
+
+
+def is_descriptor(value: Any) -> bool:
+    """Whether to read a class attribute runs code: a property, and its like."""
+    if isinstance(value, StandIn):
+        value = value.value
+    return hasattr(type(value), "__get__") and not isinstance(
+        value, FunctionType | classmethod | staticmethod | partialmethod | type
+    )
+
+
+def names_read(function: Any) -> set[str]:
+    """The attributes that a function reads, with all that it calls of its module."""
+    names: set[str] = set()
+    todo = [getattr(function, "__code__", None)]
+    space = getattr(function, "__globals__", {})
+    module = getattr(function, "__module__", None)
+    seen = set()
+    while todo:
+        code = todo.pop()
+        if not isinstance(code, CodeType) or code in seen:
+            continue
+        seen.add(code)
+        names.update(code.co_names)
+        todo += code.co_consts
+        for name in code.co_names:
+            helpers = [space.get(name)]
+            # Private methods, which are no hooks.
+            helpers += [
+                vars(one).get(name)
+                for one in space.values()
+                if isinstance(one, type) and one.__module__ == module
+            ]
+            todo += [
+                one.__code__
+                for one in helpers
+                if isinstance(one, FunctionType)
+                and one.__module__ == module
+                and one not in TWINS
+            ]
+    return names
+
+
+@dataclass(frozen=True)
+class Declared:
+    """What is said of a hook once, for its sync and its async variant."""
+
+    # A generator where the hook calls others.
+    body: Callable[..., Any]
+    calls: Sequence[str] | None
+    pure: bool | Callable[[Any], bool]
+    always: bool
+
+
+@dataclass(eq=False)
+class Hook(Mark):
+    """A hook or handler at one level of Django's views, as its twin declares it."""
+
+    wrapper: Callable[..., Any]
+    function: Any
+    body: Callable[..., Any]
+    calls: Sequence[str] | None
+    pure: bool | Callable[[Any], bool]
+    is_handler: bool
+    # Whether the body runs even where nothing that it calls is async.
+    always: bool = False
+    # Whether the body is the sync function's too, and names the sync hooks.
+    is_shared: bool = False
+    # What makes of Django's function one that runs where the body may not.
+    unlifted: Callable[[Any], Callable[..., Any]] | None = None
+    # Names in Django's function that are methods of other objects, not of the view.
+    not_calls: Sequence[str] = ()
+    # The classes that define the twin and the function, once they are made.
+    home: type | None = None
+    owner: type | None = None
+    # Of a handler, both are Django's.
+    name: str = field(init=False)
+    aname: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.aname = self.wrapper.__name__
+        # Not the function's own: a wrapper that stood in its place before this
+        # package was imported may have any.
+        private, _, rest = self.aname.partition("a")
+        self.name = self.aname if self.is_handler else private + rest
+
+    @cached_property
+    def reads(self) -> frozenset[str]:
+        """The attributes that Django's function reads, or the body, or `pure`."""
+        return frozenset().union(
+            *map(names_read, (self.function, self.body, self.pure))
+        )
+
+    @cached_property
+    def unknown_calls(self) -> frozenset[str]:
+        """
+        The methods of a view that Django's function calls, and that are not declared.
+
+        A Django that is newer than the body beside its function may have some. Then
+        the body does not run, as it would skip them: Django's function does.
+        """
+        if self.function.__module__.startswith(_OURS):
+            return frozenset()
+        declared = {self.name, *(self.calls or ()), *self.not_calls}
+        if self.calls is None:
+            declared.update(handler_names(View))
+        methods = {
+            name
+            for klass in (self.owner or object).__mro__
+            for name, value in vars(klass).items()
+            if isinstance(value, FunctionType) and not name.startswith("_")
+        }
+        named = names_read(self.function)
+        return frozenset((named & (methods | HOOKS.keys())) - declared)
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the body may stand for Django's function."""
+        return not self.unknown_calls
+
+    def standing(self) -> Any:
+        """What stands in the place of Django's function: that itself, or a wrapper."""
+        return vars(self.owner).get(self.name, self.function)
+
+    def is_wrapped(self) -> bool:
+        """Whether a wrapper stands in the place of Django's function."""
+        # One that hid the function before this package was imported is known by
+        # the module that it is from.
+        return self.standing() is not self.function or (
+            self.owner is not None and self.function.__module__ != self.owner.__module__
+        )
+
+    def resolve(
+        self, view: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Call | Body[Any]:
+        """A body where the call has to be lifted, else the sync call."""
+        choice = view._choice_of(self)
+        if not self.is_handler:
+            own = vars(view).get(self.name)
+            if own is not None and not is_bridge(own):
+                return Call(own, args, kwargs)
+        if choice.lifted:
+            body = self.body(view, *args, **kwargs)
+            if self.is_shared:
+                body = _ByTwins(body, view, self, choice.called)
+            return in_worker(body) if choice.in_worker else body
+        if is_descriptor(choice.function):
+            return Call(
+                _call_attribute,
+                (choice.function, view, args, kwargs),
+                response=self.is_handler,
+                is_sync=True,
+            )
+        made = Call(
+            bind(choice.function, view),
+            args,
+            kwargs,
+            inline=choice.is_pure(view),
+            response=self.is_handler,
+            is_sync=choice.is_sync,
+        )
+        if choice.is_wrapper and self.is_handler:
+            return self._by_wrapper(view, made)
+        return made
+
+    def resolve_around(self, method: Any, call: Call) -> Call:
+        """A wrapper's call, if it stands where this twin was; else the user's call."""
+        if is_bound(vars(self.home).get(self.aname), method):
+            return self._by_wrapper(getattr(method, "__self__", None), call)
+        return call
+
+    def _by_wrapper(self, view: Any, call: Call) -> Call:
+        """
+        A wrapper's call, on the loop where it has to be given a coroutine.
+
+        A twin gives one. So does the dispatch() of a view whose handler is async,
+        to a wrapper that was written for Django's views. All others are given
+        a response, in the worker, as by a sync view of Django's.
+        """
+        if self.is_handler and not (
+            self.name == "dispatch" and _is_async_request(view, call)
+        ):
+            return call
+        return Call(_awaited, (call,))
+
+
+class _ByTwins(Generator[Call, Any, Any]):
+    """A shared body in a flow: the hooks that it asks for are asked by their twins."""
+
+    def __init__(
+        self, body: Body[Any], view: Any, made: Hook, called: Sequence[tuple[Any, str]]
+    ) -> None:
+        self._body = body
+        self._view = view
+        self._made = made
+        self._called = called
+
+    def send(self, value: Any) -> Call:
+        """Go on with a result."""
+        return self._by_twin(self._body.send(value))
+
+    def throw(self, error: Any, value: Any = None, traceback: Any = None, /) -> Call:
+        """Go on with an error."""
+        return self._by_twin(self._body.throw(error))
+
+    def _by_twin(self, asked: Any) -> Call:
+        if type(asked) is Call:
+            return asked
+        if type(asked) is hook_of:
+            return Call(twin_or_hook(asked.owner, asked.name))
+        step = as_call(asked)
+        for value, name in self._called:
+            if is_bound(value, asked):
+                return Call(self._twin(name))
+            if is_bound(value, step.func):
+                step.func = self._twin(name)
+                break
+        return step
+
+    def _twin(self, name: str) -> Any:
+        if name == SUPER:
+            return getattr(super(self._made.home, self._view), self._made.aname)
+        return twin_or_hook(self._view, name)
+
+
+class hook_of:  # noqa: N801 - reads as the function that it is
+    """`yield hook_of(other, "get_form")`: a hook of another object than the view."""
+
+    def __init__(self, owner: Any, name: str) -> None:
+        self.owner = owner
+        self.name = name
+
+    def __call__(self) -> Any:
+        """Call it as sync code does."""
+        return getattr(self.owner, self.name)()
+
+
+def twin_or_hook(view: Any, name: str) -> Any:
+    """
+    The twin of a hook that another mixin is to bring, or the hook itself.
+
+    A sync mixin that is not ours (a JSON response, say) brings no twin.
+    """
+    return getattr(view, HOOKS.get(name, name), None) or getattr(view, name)
+
+
+@dataclass(eq=False)
+class Override(Mark):
+    """A user's own handler or dispatch(), made callable from both colours."""
+
+    wrapper: Callable[..., Any]
+    function: Callable[..., Any]
+
+    def resolve(self, view: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+        """The call of the user's function, of whichever colour it is."""
+        return Call(bind(self.function, view), args, kwargs, response=True)
+
+
+@dataclass(eq=False)
+class Bridge(Mark):
+    """A sync hook that waits for the async override of its twin."""
+
+    wrapper: Callable[..., Any]
+    aname: str
+    function: None = None
+
+    def resolve(self, view: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+        """In a body nothing has to wait: the call of the twin, which is awaited."""
+        return Call(getattr(view, self.aname), args, kwargs)
+
+
+@dataclass(eq=False)
+class SyncAsked(Mark):
+    """The async variant of an access check that runs a sync override of that."""
+
+    wrapper: Callable[..., Any]
+    function: None = None
+
+    def resolve(self, view: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
+        """It is awaited as any coroutine function is."""
+        return Call(self.wrapper, (view, *args), kwargs)
+
+
+def pristine(function: Any) -> Any:
+    """The function that Django wrote, under what was wrapped around it."""
+    while (
+        type(function) is not FunctionType
+        or function.__globals__.get("__name__") != function.__module__
+    ) and hasattr(function, "__wrapped__"):
+        function = function.__wrapped__
+    return function
+
+
+def settle(cls: type) -> None:
+    """Note where the twins of a class of this package are, and what they are of."""
+    for value in vars(cls).values():
+        made = mark_of(value)
+        if isinstance(made, Hook):
+            made.home = cls
+            made.owner = next(
+                (base for base in cls.__mro__[1:] if made.name in vars(base)), None
+            )
+            Mark.slots[cls, made.aname] = made
+            if made.owner is not None:
+                Mark.slots[made.owner, made.name] = made
+
+
+def slot(klass: type, name: str) -> Hook | None:
+    """The twin that a class defines under a name, or the function of which it does."""
+    return Mark.slots.get((klass, name))
+
+
+def mark_at(klass: type, name: str) -> Mark | None:
+    """The mark of what a class defines, also where that is a wrapper of a twin."""
+    value = vars(klass).get(name)
+    mark = mark_of(value)
+    if mark is None and value is not None:
+        made = slot(klass, name)
+        return made if made is not None and made.home is klass else None
+    return mark
+
+
+def handler_names(cls: type) -> list[str]:
+    """The methods of a view that have one name for both colours."""
+    methods = getattr(cls, "http_method_names", ())
+    return [*methods, "http_method_not_allowed", "dispatch"]
+
+
+class Definitions:
+    """Which classes of an MRO define a hook, a handler or an access check."""
+
+    def __init__(self, cls: type) -> None:
+        self._by_name: dict[str, list[type]] = {}
+        names = _names_in(cls)
+        for klass in cls.__mro__:
+            # Far faster than the `&` of a view of keys.
+            for name in names.intersection(vars(klass)):
+                self._by_name.setdefault(name, []).append(klass)
+
+    def of(self, name: str) -> Sequence[type]:
+        """The classes that define a name, in the order of the MRO."""
+        return self._by_name.get(name, ())
+
+    def names(self) -> Iterable[str]:
+        """All names that are defined."""
+        return self._by_name
+
+
+def hooks_overridden_async(cls: type) -> list[str]:
+    """The hooks that a class overrides under the name of the async variant."""
+    found: dict[str, None] = {}
+    for klass in cls.__mro__:
+        if not is_library(klass):
+            for aname in filter(ANAMES.__contains__, vars(klass)):
+                if mark_at(klass, aname) is None:
+                    found[ANAMES[aname]] = None
+    return [*found]
+
+
+# By the number of hooks, as each module that is imported adds some.
+_names: dict[int, frozenset[str]] = {}
+
+
+def _names_in(cls: type) -> frozenset[str]:
+    """The names that matter in a class: of hooks, handlers and access checks."""
+    known = _names.get(len(HOOKS))
+    if known is None:
+        checks = {*GUARDED, *(f"a{name}" for name in GUARDED)}
+        known = frozenset({*HOOKS, *ANAMES, *handler_names(View), *checks})
+        _names[len(HOOKS)] = known
+    handlers = handler_names(cls)
+    return known if known.issuperset(handlers) else known.union(handlers)
+
+
+_ASYNC = CO_COROUTINE | CO_ITERABLE_COROUTINE | CO_ASYNC_GENERATOR
+
+
+def is_plainly_sync(value: Any) -> bool:
+    """Whether it takes no inspection to tell that an attribute is not async."""
+    if type(value) is FunctionType:
+        # What marks a function is in its `__dict__`.
+        return not (value.__dict__ or value.__code__.co_flags & _ASYNC)
+    return value is None or type(value) in (bool, int, str, list, tuple, dict)
+
+
+def is_async_function(value: Any) -> bool:
+    """Whether a class attribute is a coroutine function."""
+    if is_plainly_sync(value):
+        return False
+    mark = mark_of(value)
+    if isinstance(mark, Override):
+        value = mark.function
+    return iscoroutinefunction(getattr(value, "__func__", value))
+
+
+_OURS = f"{__name__.partition('.')[0]}."
+
+
+def is_library(cls: type) -> bool:
+    """Whether a class is one of this package's own."""
+    return cls.__module__.startswith(_OURS)
+
+
+async def _awaited(call: Call) -> Any:
+    value = call.func(*call.args, **call.kwargs)
+    return await value if inspect.isawaitable(value) else value
+
+
+def _is_async_request(view: Any, call: Call) -> bool:
+    """Whether the handler that a call of dispatch() is going to choose is async."""
+    request = call.args[0] if call.args else call.kwargs.get("request")
+    name = (getattr(request, "method", None) or "").lower()
+    return iscoroutinefunction(getattr(view, name, None))
+
+
+def bind(function: Any, view: Any) -> Any:
+    """What `view.name` would be, were `function` its class's attribute."""
+    get = getattr(type(function), "__get__", None)
+    return function if get is None else get(function, view, type(view))
+
+
+def _call_attribute(
+    descriptor: Any, view: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
+    """Call what a property gives: to ask for it may be work as well."""
+    return bind(descriptor, view)(*args, **kwargs)
+
+
+_FRAMEWORKS = (_OURS, "django.")
+
+
+def is_of_a_framework(cls: type) -> bool:
+    """Whether a class is this package's, Django's or Python's, so nobody's own."""
+    module = cls.__module__
+    return module.startswith(_FRAMEWORKS) or module in {"builtins", "typing"}

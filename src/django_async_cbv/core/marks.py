@@ -1,0 +1,61 @@
+"""Know a function of this package, and what is wrapped around it, again."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from types import MethodType
+from typing import Any, ClassVar
+
+__all__ = ["Mark", "carried_mark", "is_bound", "is_in_a_slot", "mark_of"]
+
+
+class Mark:
+    """What our functions carry as `_twin`, to be known by, and known again."""
+
+    # The classes and names that twins are defined under, and the functions of
+    # Django's that they are of: what stands there later, and is neither, is a wrapper.
+    slots: ClassVar[dict[tuple[type, str], Any]] = {}
+
+    # The function that carries it.
+    wrapper: Callable[..., Any]
+    # What that stands for: Django's, or the user's.
+    function: Any
+
+    def resolve(self, view: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """What a call of the function comes to: a Call, or a body of calls."""
+        raise NotImplementedError
+
+    def resolve_around(self, method: Any, call: Any) -> Any:
+        """What a call comes to of something that is wrapped around the function."""
+        return call
+
+
+def carried_mark(function: Any) -> Mark | None:
+    """The mark of a function that is ours, or is wrapped around one of ours."""
+    mark = getattr(function, "_twin", None)
+    return mark if isinstance(mark, Mark) else None
+
+
+def mark_of(function: Any) -> Mark | None:
+    """The mark of a function that is ours, None for all others."""
+    mark = carried_mark(function)
+    # functools.wraps() copies attributes: a decorated twin is not a twin.
+    return mark if mark is not None and mark.wrapper is function else None
+
+
+def is_bound(value: Any, method: Any) -> bool:
+    """Whether a method of a view is what a class has in its `__dict__`, bound."""
+    if isinstance(value, functools.partialmethod) and isinstance(
+        method, functools.partial
+    ):
+        value, method = value.func, method.func
+    if type(method) is MethodType:
+        return method.__func__ is value
+    # wrapt binds a proxy to a view by another, and tells of which.
+    return value is method or value is getattr(method, "_self_parent", method)
+
+
+def is_in_a_slot(method: Any) -> bool:
+    """Whether a method stands in a twin's place, and so gives a coroutine."""
+    return any(is_bound(vars(cls).get(name), method) for cls, name in Mark.slots)

@@ -1,0 +1,298 @@
+"""
+Run sync code from the event loop, and wait for async code in a worker.
+
+The only place where threads are crossed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+import threading
+from collections.abc import (
+    Awaitable,
+    Callable,
+    Coroutine,
+)
+from concurrent.futures import ThreadPoolExecutor
+from types import CoroutineType
+from typing import Any, ParamSpec, TypeVar
+
+from asgiref.sync import (
+    AsyncToSync,
+    SyncToAsync,
+    async_to_sync,
+    iscoroutinefunction,
+    sync_to_async,
+)
+
+from .executors import Desk, Relay
+
+__all__ = [
+    "Worker",
+    "await_to_the_end",
+    "loop_is_running",
+    "name_of",
+    "run_apart",
+    "run_sync",
+    "run_to_the_end",
+    "wait_for",
+    "worker",
+    "works_for",
+]
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+
+class _Hop:
+    """A call in a worker: the task that it is for, and whether that was cancelled."""
+
+    __slots__ = ("cancelled", "task")
+
+    def __init__(self) -> None:
+        self.task = asyncio.current_task()
+        self.cancelled = False
+
+
+class Worker(threading.local):
+    """What this thread works for: hops, and in them flows, one inside the other."""
+
+    def __init__(self) -> None:
+        self.hops: list[_Hop] = []
+        self.flows = 0
+        self.desk = Desk()
+
+
+worker = Worker()
+
+
+async def run_sync(
+    func: Callable[_P, _R], /, *args: _P.args, **kwargs: _P.kwargs
+) -> _R:
+    """
+    Call the sync function `func` in the request's own worker thread.
+
+    The worker is asgiref's thread-sensitive one, so the call shares the
+    database connections, and so the open transaction, of all other sync work
+    of this request, and of the test that a TestCase runs. Context variables
+    flow there and back. What `func` raises is raised here. Costs one hop.
+
+    A cancellation does not stop `func`, which runs to its end, or to its next
+    wait_for(): there it is raised.
+
+    Raise RuntimeError when `func` raises StopIteration, which no future can
+    carry; and where it would wait for itself, on a loop that sync code runs in
+    that same worker. Raise TypeError when `func` is async, or gives a
+    coroutine: await it.
+    """
+    hop = _Hop()
+    executor = getattr(AsyncToSync.executors, "current", None)
+    if hasattr(SyncToAsync.threadlocal, "main_event_loop"):
+        _refuse_to_wait_for_itself(func)
+    try:
+        result: _R = await _cross(hop, func, *args, **kwargs)
+    except asyncio.CancelledError:
+        hop.cancelled = True
+        # asgiref has copied the context of the worker to here, perhaps in the
+        # middle of a wait_for(), whose executor is of no use once that ends.
+        AsyncToSync.executors.current = executor
+        raise
+    return result
+
+
+def _refuse_to_wait_for_itself(func: Any) -> None:
+    """
+    Raise RuntimeError if this loop runs in the thread that a hop would cross to.
+
+    asgiref would wait for ever, or, for some of its executors, raise errors of
+    its own. This thread has been a worker, or the call is not made.
+    """
+    current = getattr(AsyncToSync.executors, "current", None)
+    context = SyncToAsync.thread_sensitive_context.get(None)
+    threads: Any
+    if current is not None:
+        threads = {getattr(current, "_work_thread", None)}
+    elif context is not None:
+        executor = SyncToAsync.context_to_thread_executor.get(context)
+        threads = getattr(executor, "_threads", set())
+    else:
+        threads = SyncToAsync.single_thread_executor._threads
+    # A pool counts a new thread as its own only once that runs: hence our own list.
+    if worker.hops or threading.current_thread() in threads:
+        raise RuntimeError(
+            f"run_sync({name_of(func)}) would wait for the thread that it is called "
+            "in: sync code has begun an event loop there. Call async code from sync "
+            "code by async_to_sync(), not by asyncio.run()."
+        )
+
+
+def name_of(value: Any) -> str:
+    """What to call a function in a message."""
+    return getattr(value, "__qualname__", None) or repr(value)
+
+
+def _work(
+    hop: _Hop, func: Callable[_P, _R], /, *args: _P.args, **kwargs: _P.kwargs
+) -> _R:
+    if iscoroutinefunction(func):
+        raise TypeError(f"{func!r} is async: await it instead of run_sync().")
+    worker.hops.append(hop)
+    try:
+        result = func(*args, **kwargs)
+    except StopIteration as error:
+        # A future refuses to carry it and would leave the awaiting task
+        # hanging, so it becomes what Python makes of it in a generator.
+        raise RuntimeError("The sync function raised StopIteration.") from error
+    finally:
+        worker.hops.pop()
+    if isinstance(result, CoroutineType):
+        # A manager's acount() is such a one: sync, and gives a coroutine.
+        result.close()
+        raise TypeError(f"{func!r} is async: await it instead of run_sync().")
+    return result
+
+
+# Made once: to make it anew for each hop costs more than all else here.
+_cross: Any = sync_to_async(_work, thread_sensitive=True)
+
+
+async def run_to_the_end(
+    func: Callable[[], _R], *, context: contextvars.Context | None = None
+) -> _R:
+    """
+    Call `func` as run_sync() does, once and whole, even when cancelled.
+
+    For what has to happen: a commit, a rollback, a close. A cancellation waits
+    for it, and is raised when it is done, from the error of `func` if there is
+    one. Costs one hop.
+
+    `context`: where the worker is looked for, if not in the caller's; then no
+    context variables flow back.
+    """
+    return await await_to_the_end(_insist(func), context=context)
+
+
+async def await_to_the_end(
+    coroutine: Coroutine[Any, Any, _R], *, context: contextvars.Context | None = None
+) -> _R:
+    """
+    Await a coroutine in a task of its own, whole, even when cancelled.
+
+    A cancellation is raised when it is done, from its error if there is one.
+    `context`: where it runs, if not in a copy of the caller's; then no context
+    variables flow back.
+    """
+    runs_in = contextvars.copy_context() if context is None else context
+    # In a task of its own, which no cancellation of this one reaches, nor of
+    # what it waits for in its turn.
+    task = asyncio.get_running_loop().create_task(coroutine, context=runs_in)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError as raised:
+            cancelled = raised
+    if context is None:
+        for variable, value in runs_in.items():
+            if variable.get(_MISSING) is not value:
+                variable.set(value)
+    try:
+        if cancelled is not None:
+            raise cancelled from task.exception()
+        return task.result()
+    finally:
+        # Each would hold the other, and both this frame, for the collector.
+        del task, cancelled
+
+
+_MISSING: Any = object()
+
+
+async def _insist(func: Callable[[], _R]) -> _R:
+    """Call `func` once in the worker, though all tasks of the loop be cancelled."""
+    begun = False
+    outcome: list[_R] = []
+    errors: list[BaseException] = []
+
+    def once() -> None:
+        nonlocal begun
+        if begun:  # a call that was cancelled began it, and is over by now
+            return
+        begun = True
+        try:
+            outcome.append(func())
+        except BaseException as error:  # noqa: BLE001 - for the caller
+            errors.append(error)
+
+    while not (outcome or errors):
+        with contextlib.suppress(asyncio.CancelledError):
+            await run_sync(once)
+    if errors:
+        try:
+            raise errors.pop()
+        finally:
+            del errors
+    return outcome.pop()
+
+
+async def run_apart(executor: ThreadPoolExecutor, func: Callable[[], _R]) -> _R:
+    """Call `func` in a thread of `executor`, whatever else the request is doing."""
+    return await sync_to_async(func, thread_sensitive=False, executor=executor)()
+
+
+def wait_for(
+    func: Callable[_P, Awaitable[_R]], /, *args: _P.args, **kwargs: _P.kwargs
+) -> _R:
+    """
+    Call the coroutine function `func` on the event loop and wait for it here.
+
+    For sync code: this thread waits, and meanwhile does the thread-sensitive
+    sync work that the coroutine asks for, so it can't deadlock. Where no loop
+    is waiting for this thread, one is run for the call. Raise RuntimeError on
+    a thread whose own event loop is running: there `func` is to be awaited.
+    Raise CancelledError, without a call, where the task that this thread works
+    for was cancelled meanwhile.
+
+    The sync work of a task that `func` begins, and that goes on when the wait
+    is over, is done by this same thread. Do not wait here for a task that began
+    on the event loop: its sync work may need this thread, which waits for it.
+    """
+    relay = Relay(worker.desk)
+    return async_to_sync(_unless_cancelled)(
+        relay, tuple(worker.hops), func, *args, **kwargs
+    )
+
+
+async def _unless_cancelled(
+    relay: Relay,
+    hops: tuple[_Hop, ...],
+    func: Callable[_P, Awaitable[_R]],
+    /,
+    *args: _P.args,
+    **kwargs: _P.kwargs,
+) -> _R:
+    # Asked here, on the loop, where a cancellation is dealt with. One that comes
+    # later finds this task running, and asgiref passes it on.
+    if any(hop.cancelled for hop in hops):
+        raise asyncio.CancelledError
+    relay.begin()
+    try:
+        return await func(*args, **kwargs)
+    finally:
+        relay.end()
+
+
+def loop_is_running() -> bool:
+    """Whether this thread is an event loop's, so that nothing may block it."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+def works_for(task: asyncio.Task[Any] | None) -> bool:
+    """Whether this thread is in a hop of `task`, which so can't go on meanwhile."""
+    return any(hop.task is task for hop in worker.hops)

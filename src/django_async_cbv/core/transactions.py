@@ -1,0 +1,308 @@
+"""Blocks of Django's own transactions that belong to a task, in its worker thread."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+import functools
+import threading
+import weakref
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from asgiref.sync import (
+    AsyncToSync,
+    SyncToAsync,
+    ThreadSensitiveContext,
+)
+from django.db import connections, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.signals import connection_created
+from django.db.transaction import TransactionManagementError
+from django.dispatch import receiver
+
+from .executors import executor_in_use
+from .threads import (
+    run_to_the_end,
+    works_for,
+)
+
+__all__ = [
+    "WRAPPERS",
+    "Block",
+    "WorkerBlock",
+    "blocks",
+    "end_request",
+    "forget",
+    "request_blocks",
+]
+
+
+class Block:
+    """One aatomic() block that is open: whose it is, and what it has to put back."""
+
+    def __init__(self, using: str) -> None:
+        self.using = using
+        self.task = asyncio.current_task()
+        # Those that it is inside of.
+        self.before = blocks.get()
+        self.context: contextvars.Context | None = None
+        self.is_open = False
+
+    async def begin(self) -> None:
+        """Begin the transaction; all or nothing."""
+        raise NotImplementedError
+
+    async def end(self, *details: Any, context: contextvars.Context | None) -> None:
+        """Commit, or roll back if `details` are an error's, as __aexit__() does."""
+        raise NotImplementedError
+
+
+# The blocks that the current task is in: its own, and those it was begun in.
+blocks: contextvars.ContextVar[tuple[Block, ...]] = contextvars.ContextVar(
+    "django_async_cbv_blocks", default=()
+)
+
+
+def forget(*gone: Block) -> None:
+    """Take blocks that have ended off the current task."""
+    around = blocks.get()
+    if any(block in around for block in gone):
+        blocks.set(tuple(block for block in around if block not in gone))
+
+
+class WorkerBlock(Block):
+    """A block of Django's own connection, which is entered and left in the worker."""
+
+    def __init__(
+        self, using: str, *, savepoint: bool = True, durable: bool = False
+    ) -> None:
+        super().__init__(using)
+        self._atomic = transaction.atomic(using, savepoint, durable)
+        self._guard: _Guard | None = None
+        # Where its connection is.
+        self.home: threading.Thread | None = None
+        self._own_thread: _OwnThread | None = None
+
+    async def begin(self) -> None:
+        """Begin it, in a worker of its own where the task has none; one hop."""
+        if not _has_a_thread():
+            # Without a request all tasks of the process share one worker and its
+            # connections: this transaction gets its own.
+            self._own_thread = _OwnThread()
+        try:
+            await run_to_the_end(self.enter)
+        except BaseException as error:
+            if self.is_open:
+                await self.end(type(error), error, error.__traceback__, context=None)
+            elif self._own_thread is not None:
+                await self._own_thread.end(None)
+            raise
+
+    async def end(self, *details: Any, context: contextvars.Context | None) -> None:
+        """End it in the worker; one hop, and one more for a worker of its own."""
+        try:
+            await run_to_the_end(
+                functools.partial(self.leave, *details), context=context
+            )
+        finally:
+            if self._own_thread is not None:
+                await self._own_thread.end(context)
+
+    def enter(self) -> None:
+        """Begin the transaction or set the savepoint; called in the worker."""
+        using = self.using
+        wrappers = connections[using].execute_wrappers
+        for outer in (one.block for one in wrappers if isinstance(one, _Guard)):
+            if outer not in self.before:
+                raise TransactionManagementError(
+                    f"aatomic(using={using!r}) was entered while a block of another "
+                    "task is open on the same connection: they would interleave. "
+                    "Await one after the other; or make each a sync function under "
+                    "transaction.atomic(), and run them by agather()."
+                )
+            if not (outer.task is self.task or outer.is_alone):
+                raise TransactionManagementError(
+                    f"aatomic(using={using!r}) was entered by a task that was begun "
+                    "inside of another aatomic() block: their savepoints would "
+                    "interleave. Enter it in the task that entered the outer block, "
+                    "or begin the task outside of it."
+                )
+        self._atomic.__enter__()
+        self._guard = _Guard(self)
+        # First of all: so it is asked first, and is not what execute_wrapper() pops.
+        wrappers.insert(0, self._guard)
+        self.home = threading.current_thread()
+        self.is_open = True
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether its task is over, or waits for what this thread does."""
+        return self.task is None or self.task.done() or works_for(self.task)
+
+    def leave(self, *details: Any) -> None:
+        """Commit, or roll back if `details` are an error's; called in the worker."""
+        using = self.using
+        self.is_open = False
+        if threading.current_thread() is not self.home:
+            raise _lost(self)
+        connection = connections[using]
+        guard, self._guard = self._guard, None
+        wrappers = connection.execute_wrappers
+        refused = None
+        if guard is not None:
+            wrappers.remove(guard)
+            refused = guard.refused
+        is_rolled_back = details[0] is not None or connection.needs_rollback
+        # Django holds an error in save() against the transaction, whoever made it,
+        # and would roll back without a word.
+        spoilt = refused is not None and connection.needs_rollback
+        try:
+            self._atomic.__exit__(*details)
+        finally:
+            if is_rolled_back:
+                _RolledBack.watch(wrappers).add(self)
+        if spoilt and details[0] is None:
+            raise TransactionManagementError(
+                f"The aatomic(using={using!r}) block was rolled back: a task from "
+                "outside of it tried to write into it, was refused, and so spoilt it."
+            ) from refused
+
+
+def request_blocks(aliases: Sequence[str]) -> list[WorkerBlock]:
+    """
+    Make blocks for a request of this task, the outermost first.
+
+    The caller enters and leaves each in the worker, then calls end_request().
+    """
+    made = [WorkerBlock(alias) for alias in aliases]
+    blocks.set((*blocks.get(), *made))
+    return made
+
+
+def end_request(made: Sequence[WorkerBlock]) -> None:
+    """Take the blocks of a request off its task."""
+    forget(*made)
+
+
+def _lost(block: WorkerBlock) -> TransactionManagementError:
+    return TransactionManagementError(
+        f"The aatomic(using={block.using!r}) block outlived its request, whose "
+        "thread and connection it used: they are gone, and the transaction is rolled "
+        "back. Await the block before the request ends, or begin its task outside of "
+        "any request."
+    )
+
+
+class _OwnThread:
+    """A worker with connections of its own, for all sync work of this task."""
+
+    # Those that have ended: a task that did not end its own may be in one yet.
+    ended: ClassVar[weakref.WeakSet[ThreadSensitiveContext]] = weakref.WeakSet()
+
+    def __init__(self) -> None:
+        # Not entered: the contexts of asgiref can be left only where they were.
+        self._thread = ThreadSensitiveContext()
+        self._token = SyncToAsync.thread_sensitive_context.set(self._thread)
+
+    async def end(self, context: contextvars.Context | None) -> None:
+        """Close the connections and let the thread end; `context`: where it is."""
+        try:
+            await run_to_the_end(connections.close_all, context=context)
+        finally:
+            self.ended.add(self._thread)
+            executor = SyncToAsync.context_to_thread_executor.pop(self._thread, None)
+            if executor is not None:
+                executor.shutdown(wait=False)
+            # A task that ends the block of another one has the token of that.
+            with contextlib.suppress(ValueError):
+                SyncToAsync.thread_sensitive_context.reset(self._token)
+
+
+class _Guard:
+    """Refuses what a task from outside of a block would write into it."""
+
+    def __init__(self, block: WorkerBlock) -> None:
+        self.block = block
+        # The last one, to tell its owner.
+        self.refused: TransactionManagementError | None = None
+
+    def __call__(
+        self, execute: Any, sql: Any, params: Any, many: bool, context: Any
+    ) -> Any:
+        if self.block in blocks.get():
+            return execute(sql, params, many, context)
+        self.refused = TransactionManagementError(
+            f"A query on {self.block.using!r} was made by a task that was begun "
+            "outside of the aatomic() block that is open on its connection, and would "
+            "become part of that transaction. Begin the task inside of the block, or "
+            "await it before the block is entered."
+        )
+        raise self.refused
+
+
+class _RolledBack:
+    """Refuses what a task begun inside of a block writes after its rollback."""
+
+    def __init__(self) -> None:
+        # As long as there is such a task, its context holds the block.
+        self.blocks: weakref.WeakSet[Block] = weakref.WeakSet()
+
+    @classmethod
+    def watch(cls, wrappers: list[Any]) -> weakref.WeakSet[Block]:
+        """The blocks that were rolled back on a connection with these wrappers."""
+        found = next((one for one in wrappers if isinstance(one, cls)), None)
+        if found is None:
+            found = cls()
+            wrappers.insert(0, found)
+        return found.blocks
+
+    def __call__(
+        self, execute: Any, sql: Any, params: Any, many: bool, context: Any
+    ) -> Any:
+        for block in blocks.get():
+            if block in self.blocks:
+                raise TransactionManagementError(
+                    f"A query on {block.using!r} was made by a task that was "
+                    "begun inside of an aatomic() block, which has been rolled back "
+                    "since: it would be kept all the same. Await the task inside of "
+                    "the block, as asyncio.TaskGroup does."
+                )
+        return execute(sql, params, many, context)
+
+
+# What blocks put among the execute_wrappers of a connection.
+WRAPPERS = (_Guard, _RolledBack)
+
+
+@receiver(connection_created)
+def _refuse_lost(connection: Any, **_: Any) -> None:
+    """Refuse a new connection to a block whose thread, and connection, are gone."""
+    # The signal is sent for async connections as well.
+    if not isinstance(connection, BaseDatabaseWrapper):
+        return
+    for block in blocks.get():
+        if (
+            isinstance(block, WorkerBlock)
+            and block.is_open
+            and block.using == connection.alias
+            and block.home is not None
+            and not block.home.is_alive()
+        ):
+            connection.close()
+            raise _lost(block)
+
+
+def _has_a_thread() -> bool:
+    """Whether sync work has a thread of its own: a request's, a test's, a command's."""
+    context = SyncToAsync.thread_sensitive_context.get(None)
+    has_one = (
+        executor_in_use() is not None
+        or (context is not None and context not in _OwnThread.ended)
+        or asyncio.get_running_loop() in AsyncToSync.loop_thread_executors
+    )
+    if not has_one:
+        # Of a wait_for() that is over. asgiref would prefer it to a thread of our own.
+        AsyncToSync.executors.current = None
+    return has_one
