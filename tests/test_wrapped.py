@@ -18,6 +18,7 @@ from django.test import TestCase
 
 from django_async_cbv.core.hooks import HOOKS, TWINS, Hook
 from django_async_cbv.core.problems import problems
+from tests import proxies
 from tests.catalogue import CATALOGUE, Entry, Visit, answer, make_rows
 
 
@@ -82,18 +83,11 @@ def partial(spy: Spy, original: Any) -> Any:
     return functools.partialmethod(traced, original)
 
 
-class _Bound:
+class _Bound(proxies.Proxy):
     def __init__(self, parent: Proxy, method: Any, view: Any) -> None:
-        self.__wrapped__ = method
+        super().__init__(method)
         self._self_parent = parent
         self._self_view = view
-
-    @property
-    def __class__(self):
-        return type(self.__wrapped__)
-
-    def __getattr__(self, name):
-        return getattr(self.__wrapped__, name)
 
     def __call__(self, *args, **kwargs):
         self._self_parent._self_spy.views.append(self._self_view)
@@ -101,19 +95,12 @@ class _Bound:
         return result
 
 
-class Proxy:
+class Proxy(proxies.Proxy):
     """As wrapt makes it: in all that can be asked the function that it wraps."""
 
     def __init__(self, spy: Spy, original: Any) -> None:
-        self.__wrapped__ = original
+        super().__init__(original)
         self._self_spy = spy
-
-    @property
-    def __class__(self):
-        return type(self.__wrapped__)
-
-    def __getattr__(self, name):
-        return getattr(self.__wrapped__, name)
 
     def __hash__(self):
         return hash(self.__wrapped__)

@@ -13,6 +13,7 @@ import types
 from unittest import mock
 
 import pytest
+from asgiref.sync import sync_to_async
 from django.contrib.auth import mixins as django_mixins
 from django.contrib.auth.models import AnonymousUser, Permission, User
 from django.core.exceptions import ImproperlyConfigured, PermissionDenied
@@ -737,6 +738,71 @@ class TestFailClosed(SimpleTestCase):
 
         with self.assertRaisesMessage(ImproperlyConfigured, "Access is denied"):
             await Sub.as_view()(request_of(MEMBER))
+
+    async def test_a_generated_sync_check_hides_nothing(self):
+        """Django's mixin asks the sync method that waits for the async override."""
+
+        async def check(self):
+            return coroutine_function
+
+        for mixin, name in (
+            (django_mixins.UserPassesTestMixin, "atest_func"),
+            (django_mixins.PermissionRequiredMixin, "ahas_permission"),
+        ):
+
+            def dispatch(self, request, *args, **kwargs):
+                response = super(self.sub, self).dispatch(request, *args, **kwargs)
+                return response
+
+            base = type("Base", (mixin, Secret), {name: check})
+            sub = type("Sub", (base,), {"dispatch": dispatch})
+            sub.sub = sub
+            for view in (base, sub):
+                with (
+                    self.subTest(mixin, view=view),
+                    self.assertRaisesMessage(ImproperlyConfigured, "Access is denied"),
+                ):
+                    await view.as_view()(request_of(MEMBER))
+            view = base()
+            view.setup(request_of(MEMBER))
+            with self.assertRaisesMessage(ImproperlyConfigured, "Access is denied"):
+                await sync_to_async(getattr(view, name[1:]))()
+
+    async def test_an_override_that_came_later_is_guarded_too(self):
+        """A class decorator puts it on a class that others are derived from then."""
+
+        async def ask(self):
+            return False
+
+        async def forgets(self):
+            return self.ask()
+
+        base = type("Base", (AsyncUserPassesTestMixin, Secret), {"ask": ask})
+        base.atest_func = forgets
+
+        class Sub(base):
+            async def atest_func(self):
+                return await super().atest_func() and True
+
+        with self.assertRaisesMessage(
+            ImproperlyConfigured, "Base.atest_func() returned"
+        ):
+            await Sub.as_view()(request_of(MEMBER))
+
+    async def test_a_name_of_somebody_elses_is_no_check(self):
+        class View(AsyncView):
+            def is_open(self):
+                return coroutine_function
+
+            async def ais_open(self):
+                return coroutine_function
+
+            async def get(self, request):
+                found = await self.ais_open()
+                return HttpResponse(str(found is self.is_open() is coroutine_function))
+
+        response = await View.as_view()(request_of(MEMBER))
+        self.assertEqual(response.content, b"True")
 
     async def test_an_async_override_is_guarded_and_itself(self):
         class View(AsyncUserPassesTestMixin, Secret):

@@ -46,6 +46,7 @@ from django_async_cbv.sync import run_sync
 from django_async_cbv.views import AsyncListView, AsyncTemplateView, AsyncView
 from tests.app.models import Author
 from tests.catalogue import CATALOGUE, Entry, answer, make_rows
+from tests.proxies import Proxy
 from tests.test_attributes import make, passed_on
 from tests.test_overrides import Rollback
 
@@ -216,18 +217,8 @@ class TestWhatItGives(SimpleTestCase):
         self.assertEqual(asyncio.run(view(factory.get("/"))).content, b"async")
 
 
-class Traced:
+class Traced(Proxy):
     """A view in a proxy, as ddtrace and New Relic put it there: see `traced()`."""
-
-    def __init__(self, view: Any) -> None:
-        self.__wrapped__ = view
-
-    @property
-    def __class__(self):
-        return type(self.__wrapped__)
-
-    def __getattr__(self, name):
-        return getattr(self.__wrapped__, name)
 
     def __call__(self, *args, **kwargs):
         return traced(self.__wrapped__, None, args, kwargs)

@@ -39,6 +39,7 @@ __all__ = [
     "Guard",
     "add_guards",
     "checked",
+    "has_unguarded",
     "import_auth_hooks",
     "is_passed_on",
     "pairs",
@@ -328,27 +329,37 @@ def is_passed_on(value: Any) -> bool:
 
 def add_guards(cls: type) -> None:
     """Put a guard in front of each method of a view that says who may see the view."""
-    for name in GUARDED:
-        if not hasattr(cls, name):
-            continue
-        if name in NAMES_OF_MIXINS and not _has_mixin(cls, name):
-            continue
+    for name, aname in _checks_of(cls):
         own = vars(cls).get(name)
-        if isinstance(own, Guard) or isinstance(mark_of(own), Bridge):
-            continue
-        guard = Guard(cls, name, own) if name in vars(cls) else Guard(cls, name)
-        setattr(cls, name, guard)
-    for name in GUARDED:
-        aname = HOOKS.get(name, f"a{name}")
-        function = vars(cls).get(aname)
-        if (
-            isinstance(function, FunctionType)
-            and iscoroutinefunction(function)
-            and mark_of(function) is None
-            # An attribute that functools.wraps() copies, so it has to be its own.
-            and getattr(function, "_guarded", None) is not function
-        ):
+        if not (isinstance(own, Guard) or isinstance(mark_of(own), Bridge)):
+            guard = Guard(cls, name, own) if name in vars(cls) else Guard(cls, name)
+            setattr(cls, name, guard)
+        if _is_unguarded(function := vars(cls).get(aname)):
             setattr(cls, aname, _guarded(cls, aname, function))
+
+
+def has_unguarded(cls: type) -> bool:
+    """Whether a class has an async check that nobody has put a guard in front of."""
+    return any(_is_unguarded(vars(cls).get(aname)) for _, aname in _checks_of(cls))
+
+
+def _checks_of(cls: type) -> Iterator[tuple[str, str]]:
+    """The names of the checks of a view, each with that of its async variant."""
+    for name in GUARDED:
+        if hasattr(cls, name) and (
+            name not in NAMES_OF_MIXINS or _has_mixin(cls, name)
+        ):
+            yield name, HOOKS.get(name, f"a{name}")
+
+
+def _is_unguarded(function: Any) -> bool:
+    return (
+        isinstance(function, FunctionType)
+        and iscoroutinefunction(function)
+        and mark_of(function) is None
+        # An attribute that functools.wraps() copies, so it has to be its own.
+        and getattr(function, "_guarded", None) is not function
+    )
 
 
 def _guarded(cls: type, aname: str, function: Any) -> Any:

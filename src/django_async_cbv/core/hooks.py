@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property, partialmethod
 from inspect import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_ITERABLE_COROUTINE
 from types import CodeType, FunctionType
-from typing import Any
+from typing import Any, TypedDict
 
 from asgiref.sync import iscoroutinefunction
 from django.views.generic.base import View
@@ -29,6 +29,7 @@ __all__ = [
     "Declared",
     "Definitions",
     "Hook",
+    "HookOptions",
     "Override",
     "StandIn",
     "SyncAsked",
@@ -123,15 +124,30 @@ def names_read(function: Any) -> set[str]:
     return names
 
 
+class HookOptions(TypedDict, total=False):
+    """What is declared of a function of Django's, beside the body for it."""
+
+    # The hooks that it calls on the view, through private methods too, and SUPER. None
+    # where what is called is known at run time only: then the body always runs.
+    calls: Sequence[str] | None
+    # Whether it does no I/O, so that it may run on the event loop, given that all that
+    # it calls is Django's own.
+    pure: bool | Callable[[Any], bool]
+    # Whether the body runs even where nothing that it calls is async, as it does more.
+    always: bool
+    # Names in it that look like hooks, and are methods of other objects.
+    not_calls: Sequence[str]
+    # Makes of it what runs where the body may not: see Hook.unknown_calls.
+    unlifted: Callable[[Any], Callable[..., Any]] | None
+
+
 @dataclass(frozen=True)
 class Declared:
-    """What is said of a hook once, for its sync and its async variant."""
+    """What hook() is told of a function, for its sync and its async variant."""
 
     # A generator where the hook calls others.
     body: Callable[..., Any]
-    calls: Sequence[str] | None
-    pure: bool | Callable[[Any], bool]
-    always: bool
+    options: HookOptions
 
 
 @dataclass(eq=False)
@@ -141,17 +157,15 @@ class Hook(Mark):
     wrapper: Callable[..., Any]
     function: Any
     body: Callable[..., Any]
-    calls: Sequence[str] | None
-    pure: bool | Callable[[Any], bool]
     is_handler: bool
-    # Whether the body runs even where nothing that it calls is async.
+    # HookOptions.
+    calls: Sequence[str] | None = ()
+    pure: bool | Callable[[Any], bool] = False
     always: bool = False
+    not_calls: Sequence[str] = ()
+    unlifted: Callable[[Any], Callable[..., Any]] | None = None
     # Whether the body is the sync function's too, and names the sync hooks.
     is_shared: bool = False
-    # What makes of Django's function one that runs where the body may not.
-    unlifted: Callable[[Any], Callable[..., Any]] | None = None
-    # Names in Django's function that are methods of other objects, not of the view.
-    not_calls: Sequence[str] = ()
     # The classes that define the twin and the function, once they are made.
     home: type | None = None
     owner: type | None = None
@@ -190,7 +204,8 @@ class Hook(Mark):
             name
             for klass in (self.owner or object).__mro__
             for name, value in vars(klass).items()
-            if isinstance(value, FunctionType) and not name.startswith("_")
+            if isinstance(value, FunctionType | classmethod | staticmethod)
+            and not name.startswith("_")
         }
         named = names_read(self.function)
         return frozenset((named & (methods | HOOKS.keys())) - declared)

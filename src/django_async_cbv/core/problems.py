@@ -83,8 +83,8 @@ def problems(cls: type) -> Iterator[Problem]:
     """All that a view class is refused for."""
     plan = plan_of(cls, verify=True)
     yield from _async_under_a_sync_name(plan)
-    for name in HOOKS.keys() & plan.async_hooks:
-        if hasattr(cls, name):
+    for name in HOOKS:
+        if name in plan.async_hooks and hasattr(cls, name):
             yield from _sync_under_a_twins_name(plan, name, HOOKS[name])
             yield from _sync_before_async(plan, name, HOOKS[name])
             yield from _out_of_reach(plan, name, HOOKS[name])
@@ -605,9 +605,9 @@ def _message_behind(plan: Plan) -> Iterator[Problem]:
 def _attributes(cls: type, attributes: dict[str, Any]) -> Iterator[Problem]:
     """What is wrong with hooks that a view is to have as attributes of its own."""
     plan = plan_of(cls)
-    given = attributes.keys()
-    for name in HOOKS.keys() & (given | {ANAMES[one] for one in given & ANAMES.keys()}):
-        aname = HOOKS[name]
+    for name, aname in HOOKS.items():
+        if name not in attributes and aname not in attributes:
+            continue
         value = attributes.get(name)
         if name in attributes and not is_bridge(value):
             if _is_async(value):

@@ -26,10 +26,10 @@ from __future__ import annotations
 import functools
 import inspect
 import re
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator
 from contextvars import ContextVar
 from types import CoroutineType, FunctionType, MethodType
-from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Unpack, get_args, get_origin, get_type_hints
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 
@@ -37,6 +37,7 @@ from .flow import Call, finish, refuse_coroutine, run_in_sync_code
 from .guards import (
     add_guards,
     checked,
+    has_unguarded,
     import_auth_hooks,
     is_passed_on,
     pairs,
@@ -51,6 +52,7 @@ from .hooks import (
     Declared,
     Definitions,
     Hook,
+    HookOptions,
     Override,
     StandIn,
     SyncAsked,
@@ -100,12 +102,7 @@ def after(level: type, view: Any, name: str) -> Any:
     return getattr(super(level, view), name)
 
 
-def hook(
-    *,
-    calls: Sequence[str] = (),
-    pure: bool | Callable[[Any], bool] = False,
-    always: bool = False,
-) -> HookDecorator:
+def hook(**options: Unpack[HookOptions]) -> HookDecorator:
     """
     Declare a hook, or a handler, of this package's own sync views.
 
@@ -114,7 +111,7 @@ def hook(
     called, under the names of sync code: `form_class = yield self.get_form_class`,
     `form = yield partial(self.get_form, form_class)`. The sync hook, which is made
     here, calls just that. In the async variant the hooks' own async variants take
-    their place. `calls`, `pure` and `always` are those of twin().
+    their place. `options`: see HookOptions.
     """
 
     def decorate(method: Any) -> Any:
@@ -126,7 +123,7 @@ def hook(
                 return run_in_sync_code(method(self, *args, **kwargs))
 
             function.__annotations__ = _for_callers(method)
-        DECLARED[function] = Declared(method, calls, pure, always)
+        DECLARED[function] = Declared(method, options)
         return function
 
     return decorate
@@ -155,24 +152,17 @@ def _doc(function: Any, declared: Declared, *, is_handler: bool) -> str:
     said = inspect.cleandoc(function.__doc__)
     if not is_handler:
         said += f"\n\nAsync variant of `{function.__name__}()`."
-    if not declared.pure:
+    pure = declared.options.get("pure")
+    if not pure:
         where = "A worker thread: one hop."
-    elif declared.pure is True and not declared.calls:
+    elif pure is True and not declared.options.get("calls"):
         where = "The event loop: no hop."
     else:
         where = "The event loop if it does no I/O, else a worker thread: one hop."
     return f"{said}\n\nRuns on:\n    {where}\n"
 
 
-def twin(
-    function: Callable[..., Any],
-    *,
-    calls: Sequence[str] = (),
-    pure: bool | Callable[[Any], bool] = False,
-    always: bool = False,
-    not_calls: Sequence[str] = (),
-    unlifted: Callable[[Any], Callable[..., Any]] | None = None,
-) -> TwinDecorator:
+def twin(function: Callable[..., Any], **options: Unpack[HookOptions]) -> TwinDecorator:
     """
     Make a method the async twin of Django's hook `function`.
 
@@ -182,13 +172,7 @@ def twin(
     a body, for its signature and docstring. A hook that hook() declares has said
     all there: it needs no arguments here, and no docstring.
 
-    `calls`: the hooks that Django's function calls on self, through private
-    methods too, and SUPER. `pure`: whether Django's function does no I/O, so
-    that it may run on the event loop, given that all it calls is Django's own.
-    `always`: the body runs even where none of that is async, as it calls more,
-    which is known at run time only. `not_calls`: names in Django's function that look
-    like hooks, and are methods of other objects. `unlifted`: makes of Django's function
-    one that runs where the body may not, as Django's calls what the body does not know.
+    `options`: see HookOptions.
     """
 
     def decorate(method: Any) -> Any:
@@ -196,40 +180,20 @@ def twin(
         async def entry(self: Any, /, *args: Any, **kwargs: Any) -> Any:
             return await finish(Call(bind(entry, self), args, kwargs))
 
-        _register(
-            entry,
-            function,
-            is_handler=False,
-            body=method,
-            calls=calls,
-            pure=pure,
-            always=always,
-            not_calls=not_calls,
-            unlifted=unlifted,
-        )
+        _register(entry, function, method, options, is_handler=False)
         return entry
 
     return decorate
 
 
-def handler(
-    function: Callable[..., Any],
-    *,
-    calls: Sequence[str] | None = (),
-    pure: bool | Callable[[Any], bool] = False,
-    always: bool = False,
-    not_calls: Sequence[str] = (),
-    unlifted: Callable[[Any], Callable[..., Any]] | None = None,
-) -> Any:
+def handler(function: Callable[..., Any], **options: Unpack[HookOptions]) -> Any:
     """
     Make a method stand for Django's handler `function` in both colours.
 
     As twin(), under Django's own name: on the event loop a call gives a
     coroutine, in sync code (the `super().get()` of a sync override, Django's
-    View.dispatch()) it gives the response. `calls` is None where what is called
-    is known at run time only: then the body always runs. `always`: it does in any
-    case, as it has more to do than Django's. What a type checker sees of it is
-    said in handlers.py, for each name.
+    View.dispatch()) it gives the response. What a type checker sees of it is said in
+    handlers.py, for each name.
     """
 
     def decorate(method: Any) -> Any:
@@ -237,29 +201,21 @@ def handler(
         def entry(self: Any, /, *args: Any, **kwargs: Any) -> Any:
             return finish(Call(bind(entry, self), args, kwargs, response=True))
 
-        _register(
-            entry,
-            function,
-            is_handler=True,
-            body=method,
-            calls=calls,
-            pure=pure,
-            always=always,
-            not_calls=not_calls,
-            unlifted=unlifted,
-        )
+        _register(entry, function, method, options, is_handler=True)
         return entry
 
     return decorate
 
 
-def _register(entry: Any, function: Any, *, is_handler: bool, **said: Any) -> None:
+def _register(
+    entry: Any, function: Any, body: Any, options: HookOptions, *, is_handler: bool
+) -> None:
     declared = DECLARED.get(function)
     if declared is None:
-        made = Hook(entry, pristine(function), is_handler=is_handler, **said)
+        made = Hook(entry, pristine(function), body, is_handler, **options)
     else:
-        said = vars(declared)
-        made = Hook(entry, function, is_handler=is_handler, is_shared=True, **said)
+        body, options = declared.body, declared.options
+        made = Hook(entry, function, body, is_handler, is_shared=True, **options)
         entry.__doc__ = _doc(function, declared, is_handler=is_handler)
     entry.__annotations__ = _for_callers(entry)
     if is_handler:
@@ -335,8 +291,8 @@ def prepare(cls: type) -> None:
 def _is_prepared(cls: type) -> bool:
     """Whether nothing was put on a class since that has to be looked at."""
     own = vars(cls)
-    names = own.keys() & {*GUARDED, *handler_names(cls)}
-    return all(
+    names = {*GUARDED, *handler_names(cls)}.intersection(own)
+    return not has_unguarded(cls) and all(
         isinstance(own[name], StandIn) or mark_of(own[name]) is not None
         for name in names
     )

@@ -13,7 +13,7 @@ of the handler has to match.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Generator, Sequence
+from collections.abc import Callable, Coroutine, Generator
 from typing import (
     Any,
     Concatenate,
@@ -22,12 +22,14 @@ from typing import (
     Protocol,
     TypeAlias,
     TypeVar,
+    Unpack,
     overload,
 )
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
 from .flow import Body
+from .hooks import HookOptions
 
 __all__ = [
     "Factory",
@@ -147,12 +149,5 @@ class Factory(Protocol[_Own, _Async_contra, _Sync_contra]):
     """The function handler(), for handlers of one name."""
 
     def __call__(
-        self,
-        function: Callable[..., Any],
-        *,
-        calls: Sequence[str] | None = (),
-        pure: bool | Callable[[Any], bool] = False,
-        always: bool = False,
-        not_calls: Sequence[str] = (),
-        unlifted: Callable[[Any], Callable[..., Any]] | None = None,
+        self, function: Callable[..., Any], **options: Unpack[HookOptions]
     ) -> HandlerDecorator[_Own, _Async_contra, _Sync_contra]: ...

@@ -18,6 +18,8 @@ from django.http import HttpRequest, HttpResponseBase
 from django.utils.deprecation import MiddlewareMixin
 from django.views.generic import base
 
+# Watches each connection of a project that has async ones, from the first one on.
+from .. import db as _db  # noqa: F401
 from ..core.flow import Body, Flow, call, respond
 from ..core.hooks import names_read, pristine
 from ..core.marks import mark_of

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..core.flow import Flow
 from ..core.hooks import HOOKS, Bridge
-from ..core.validation import prepare_instance, validate
+from ..core.validation import prepare_instance, validate, wait_if_awaitable
 
 __all__ = ["post_and_wait"]
 
@@ -58,4 +58,12 @@ def _wait_to_validate(form: Any) -> Any:
         return valid
 
     form.is_valid = validate_and_wait
+    save: Any = getattr(form, "save", None)
+    if save is not None:
+
+        @functools.wraps(save)
+        def save_and_wait(*args: Any, **kwargs: Any) -> Any:
+            return wait_if_awaitable(save(*args, **kwargs))
+
+        form.save = save_and_wait
     return form
