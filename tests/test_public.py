@@ -43,7 +43,7 @@ ORDER = [
     "async_backend",
     "db",
     "forms",
-    "views._generic",
+    "views._django",
     "views._plain",
     "views._newer",
     "views._saves",

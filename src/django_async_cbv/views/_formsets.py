@@ -19,7 +19,7 @@ from ..core.flow import Body, respond
 from ..core.hooks import SUPER, hook_of
 from ..core.twins import hook
 from ..core.validation import call_and_await, saved, validate
-from ._generic import (
+from ._django import (
     _M,
     ModelFormMixin,
     MultipleObjectMixin,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any, Generic
+from typing import TYPE_CHECKING, Any
 
 from django.http import (
     HttpRequest,
@@ -24,47 +24,10 @@ from ..core.hooks import pristine
 from ..core.problems import refuse
 from ..core.threads import loop_is_running
 from ..core.twins import Twins, plan_of, twin
+from . import _django
+from ._django import _R, _TemplateR
 from ._function import ViewFunction, around
-from ._generic import _R, _TemplateR, subscriptable
 from ._plain import has_plain_url
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from django.views.generic.base import TemplateResponseMixin
-
-    # Where Django's views have handlers, all of them sync, a checker must not see
-    # them: it would refuse the user's `async def get()`. It is shown what else
-    # they have; at run time they are our bases.
-    class DjangoView(Generic[_R]):
-        http_method_names: Sequence[str]
-        request: HttpRequest
-        args: Any
-        kwargs: Any
-
-        def __init__(self, **kwargs: Any) -> None: ...
-        @classmethod
-        def as_view(
-            cls, **initkwargs: Any
-        ) -> Callable[..., Coroutine[Any, Any, _R]]: ...
-        def setup(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None: ...
-
-    class DjangoTemplateView: ...
-
-    class DjangoRedirectView:
-        permanent: bool
-        url: str | None
-        pattern_name: str | None
-        query_string: bool
-        preserve_request: bool
-
-        def get_redirect_url(self, *args: Any, **kwargs: Any) -> str | None: ...
-
-else:
-    TemplateResponseMixin = subscriptable(base.TemplateResponseMixin)
-    DjangoView = subscriptable(base.View)
-    DjangoTemplateView = base.TemplateView
-    DjangoRedirectView = base.RedirectView
 
 __all__ = [
     "AsyncContextMixin",
@@ -113,7 +76,7 @@ class AsyncContextMixin(base.ContextMixin, Twins):
         """
 
 
-class AsyncView(DjangoView[_R], Twins):
+class AsyncView(_django.View[_R], Twins):
     """
     Async twin of View: any handler, and any hook, may be async or sync.
 
@@ -193,7 +156,7 @@ def _has_plain_response(view: Any) -> bool:
     return view.response_class is TemplateResponse
 
 
-class AsyncTemplateResponseMixin(TemplateResponseMixin[_TemplateR], Twins):
+class AsyncTemplateResponseMixin(_django.TemplateResponseMixin[_TemplateR], Twins):
     """Async twin of TemplateResponseMixin."""
 
     @twin(
@@ -231,7 +194,7 @@ class AsyncTemplateResponseMixin(TemplateResponseMixin[_TemplateR], Twins):
 
 
 class AsyncTemplateView(
-    DjangoTemplateView,
+    _django.TemplateView,
     AsyncTemplateResponseMixin[_TemplateR],
     AsyncContextMixin,
     AsyncView[_TemplateR],
@@ -249,7 +212,7 @@ class AsyncTemplateView(
         return (yield call(self.arender_to_response, context))
 
 
-class AsyncRedirectView(DjangoRedirectView, AsyncView):
+class AsyncRedirectView(_django.RedirectView, AsyncView):
     """Async twin of RedirectView."""
 
     # The URL is filled in with what the call is given, so the call tells whether

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.db.models import DateTimeField, QuerySet
@@ -17,7 +17,8 @@ from ..core import handlers as handler
 from ..core.flow import Body, call
 from ..core.hooks import SUPER
 from ..core.twins import Twins, twin, twin_or_hook
-from ._generic import _M, subscriptable
+from . import _django
+from ._django import _M
 from .base import AsyncView
 from .detail import AsyncBaseDetailView, AsyncSingleObjectTemplateResponseMixin
 from .list import AsyncMultipleObjectMixin, AsyncMultipleObjectTemplateResponseMixin
@@ -27,77 +28,8 @@ _private: Any = dates
 
 if TYPE_CHECKING:
     from django.db.models.query import _OrderByFieldName
-    from django.utils.datastructures import _IndexableCollection
-    from django.views.generic.list import MultipleObjectMixin
 
-    _DatedItems: TypeAlias = tuple[
-        _IndexableCollection[datetime.date] | None,
-        _IndexableCollection[_M],
-        dict[str, Any],
-    ]
-
-    # Their sync get() is not for checkers to see: see base.py.
-    class DjangoBaseDateListView(MultipleObjectMixin[_M]):
-        date_list_period: str
-
-        def get_dated_items(self) -> _DatedItems[_M]: ...
-        def get_ordering(self) -> str | Sequence[_OrderByFieldName]: ...
-        def get_dated_queryset(self, **lookup: Any) -> QuerySet[_M]: ...
-        def get_date_list_period(self) -> str: ...
-        def get_date_list(
-            self,
-            queryset: QuerySet[_M],
-            date_type: str | None = ...,
-            ordering: str = ...,
-        ) -> QuerySet[_M]: ...
-
-    class DjangoBaseArchiveIndexView: ...
-
-    class DjangoArchiveIndexView: ...
-
-    class DjangoBaseYearArchiveView:
-        make_object_list: bool
-
-        def get_make_object_list(self) -> bool: ...
-
-    class DjangoYearArchiveView: ...
-
-    class DjangoBaseMonthArchiveView: ...
-
-    class DjangoMonthArchiveView: ...
-
-    class DjangoBaseWeekArchiveView: ...
-
-    class DjangoWeekArchiveView: ...
-
-    class DjangoBaseDayArchiveView: ...
-
-    class DjangoDayArchiveView: ...
-
-    class DjangoBaseTodayArchiveView: ...
-
-    class DjangoTodayArchiveView: ...
-
-    class DjangoBaseDateDetailView: ...
-
-    class DjangoDateDetailView: ...
-
-else:
-    DjangoBaseDateListView = subscriptable(dates.BaseDateListView)
-    DjangoBaseArchiveIndexView = dates.BaseArchiveIndexView
-    DjangoArchiveIndexView = dates.ArchiveIndexView
-    DjangoBaseYearArchiveView = dates.BaseYearArchiveView
-    DjangoYearArchiveView = dates.YearArchiveView
-    DjangoBaseMonthArchiveView = dates.BaseMonthArchiveView
-    DjangoMonthArchiveView = dates.MonthArchiveView
-    DjangoBaseWeekArchiveView = dates.BaseWeekArchiveView
-    DjangoWeekArchiveView = dates.WeekArchiveView
-    DjangoBaseDayArchiveView = dates.BaseDayArchiveView
-    DjangoDayArchiveView = dates.DayArchiveView
-    DjangoBaseTodayArchiveView = dates.BaseTodayArchiveView
-    DjangoTodayArchiveView = dates.TodayArchiveView
-    DjangoBaseDateDetailView = dates.BaseDateDetailView
-    DjangoDateDetailView = dates.DateDetailView
+    from ._django import _DatedItems
 
 __all__ = [
     "AsyncArchiveIndexView",
@@ -398,7 +330,7 @@ _DATED = ("get_dated_queryset", "get_date_list")
 
 
 class AsyncBaseDateListView(
-    DjangoBaseDateListView[_M],
+    _django.BaseDateListView[_M],
     AsyncMultipleObjectMixin[_M],
     AsyncDateMixin,
     AsyncView,
@@ -522,7 +454,9 @@ def _none_available(queryset: QuerySet[Any]) -> Http404:
     )
 
 
-class AsyncBaseArchiveIndexView(DjangoBaseArchiveIndexView, AsyncBaseDateListView[_M]):
+class AsyncBaseArchiveIndexView(
+    _django.BaseArchiveIndexView, AsyncBaseDateListView[_M]
+):
     """Async twin of BaseArchiveIndexView: an archive, without a response mixin."""
 
     context_object_name: str
@@ -538,7 +472,7 @@ class AsyncBaseArchiveIndexView(DjangoBaseArchiveIndexView, AsyncBaseDateListVie
 
 
 class AsyncArchiveIndexView(
-    DjangoArchiveIndexView,
+    _django.ArchiveIndexView,
     AsyncMultipleObjectTemplateResponseMixin,
     AsyncBaseArchiveIndexView[_M],
 ):
@@ -546,7 +480,7 @@ class AsyncArchiveIndexView(
 
 
 class AsyncBaseYearArchiveView(
-    DjangoBaseYearArchiveView, AsyncYearMixin, AsyncBaseDateListView[_M]
+    _django.BaseYearArchiveView, AsyncYearMixin, AsyncBaseDateListView[_M]
 ):
     """Async twin of BaseYearArchiveView: a year, without a response mixin."""
 
@@ -602,7 +536,7 @@ def _with_neighbours(
 
 
 class AsyncYearArchiveView(
-    DjangoYearArchiveView,
+    _django.YearArchiveView,
     AsyncMultipleObjectTemplateResponseMixin,
     AsyncBaseYearArchiveView[_M],
 ):
@@ -610,7 +544,7 @@ class AsyncYearArchiveView(
 
 
 class AsyncBaseMonthArchiveView(
-    DjangoBaseMonthArchiveView,
+    _django.BaseMonthArchiveView,
     AsyncYearMixin,
     AsyncMonthMixin,
     AsyncBaseDateListView[_M],
@@ -648,7 +582,7 @@ class AsyncBaseMonthArchiveView(
 
 
 class AsyncMonthArchiveView(
-    DjangoMonthArchiveView,
+    _django.MonthArchiveView,
     AsyncMultipleObjectTemplateResponseMixin,
     AsyncBaseMonthArchiveView[_M],
 ):
@@ -656,7 +590,10 @@ class AsyncMonthArchiveView(
 
 
 class AsyncBaseWeekArchiveView(
-    DjangoBaseWeekArchiveView, AsyncYearMixin, AsyncWeekMixin, AsyncBaseDateListView[_M]
+    _django.BaseWeekArchiveView,
+    AsyncYearMixin,
+    AsyncWeekMixin,
+    AsyncBaseDateListView[_M],
 ):
     """Async twin of BaseWeekArchiveView: a week, without a response mixin."""
 
@@ -708,7 +645,7 @@ class AsyncBaseWeekArchiveView(
 
 
 class AsyncWeekArchiveView(
-    DjangoWeekArchiveView,
+    _django.WeekArchiveView,
     AsyncMultipleObjectTemplateResponseMixin,
     AsyncBaseWeekArchiveView[_M],
 ):
@@ -744,7 +681,7 @@ def _day(view: Any) -> Body[datetime.date]:
 
 
 class AsyncBaseDayArchiveView(
-    DjangoBaseDayArchiveView,
+    _django.BaseDayArchiveView,
     AsyncYearMixin,
     AsyncMonthMixin,
     AsyncDayMixin,
@@ -783,7 +720,7 @@ class AsyncBaseDayArchiveView(
 
 
 class AsyncDayArchiveView(
-    DjangoDayArchiveView,
+    _django.DayArchiveView,
     AsyncMultipleObjectTemplateResponseMixin,
     AsyncBaseDayArchiveView[_M],
 ):
@@ -791,7 +728,7 @@ class AsyncDayArchiveView(
 
 
 class AsyncBaseTodayArchiveView(
-    DjangoBaseTodayArchiveView, AsyncBaseDayArchiveView[_M]
+    _django.BaseTodayArchiveView, AsyncBaseDayArchiveView[_M]
 ):
     """Async twin of BaseTodayArchiveView: today, without a response mixin."""
 
@@ -802,7 +739,7 @@ class AsyncBaseTodayArchiveView(
 
 
 class AsyncTodayArchiveView(
-    DjangoTodayArchiveView,
+    _django.TodayArchiveView,
     AsyncMultipleObjectTemplateResponseMixin,
     AsyncBaseTodayArchiveView[_M],
 ):
@@ -810,7 +747,7 @@ class AsyncTodayArchiveView(
 
 
 class AsyncBaseDateDetailView(
-    DjangoBaseDateDetailView,
+    _django.BaseDateDetailView,
     AsyncYearMixin,
     AsyncMonthMixin,
     AsyncDayMixin,
@@ -859,7 +796,7 @@ class AsyncBaseDateDetailView(
 
 
 class AsyncDateDetailView(
-    DjangoDateDetailView,
+    _django.DateDetailView,
     AsyncSingleObjectTemplateResponseMixin,
     AsyncBaseDateDetailView[_M],
 ):

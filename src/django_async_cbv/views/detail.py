@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 from django.db.models import QuerySet
@@ -14,19 +14,10 @@ from ..core import handlers as handler
 from ..core.flow import Body, call
 from ..core.hooks import SUPER
 from ..core.twins import twin, twin_or_hook
-from ._generic import _M, SingleObjectMixin
+from . import _django
+from ._django import _M
 from ._plain import has_plain_object, has_plain_queryset, truth
 from .base import AsyncContextMixin, AsyncTemplateResponseMixin, AsyncView
-
-if TYPE_CHECKING:
-    # Their sync get() is not for checkers to see: see base.py.
-    class DjangoBaseDetailView: ...
-
-    class DjangoDetailView: ...
-
-else:
-    DjangoBaseDetailView = detail.BaseDetailView
-    DjangoDetailView = detail.DetailView
 
 __all__ = [
     "AsyncBaseDetailView",
@@ -36,7 +27,7 @@ __all__ = [
 ]
 
 
-class AsyncSingleObjectMixin(SingleObjectMixin[_M], AsyncContextMixin):
+class AsyncSingleObjectMixin(_django.SingleObjectMixin[_M], AsyncContextMixin):
     """Async twin of SingleObjectMixin."""
 
     # The view's.
@@ -119,7 +110,9 @@ def _get_or_404(queryset: QuerySet[Any], lookups: list[dict[str, Any]]) -> Any:
         ) from None
 
 
-class AsyncBaseDetailView(DjangoBaseDetailView, AsyncSingleObjectMixin[_M], AsyncView):
+class AsyncBaseDetailView(
+    _django.BaseDetailView, AsyncSingleObjectMixin[_M], AsyncView
+):
     """Async twin of BaseDetailView: a detail view without a response mixin."""
 
     object: _M
@@ -176,6 +169,6 @@ class AsyncSingleObjectTemplateResponseMixin(
 
 
 class AsyncDetailView(
-    DjangoDetailView, AsyncSingleObjectTemplateResponseMixin, AsyncBaseDetailView[_M]
+    _django.DetailView, AsyncSingleObjectTemplateResponseMixin, AsyncBaseDetailView[_M]
 ):
     """Async twin of DetailView: the page of one object."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic
+from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 from django.forms import Form
@@ -21,7 +21,8 @@ from ..core.validation import (
     saved,
     validate,
 )
-from ._generic import _F, _M, ModelFormMixin, _DeleteF, _ModelF, subscriptable
+from . import _django
+from ._django import _F, _M, _DeleteF, _ModelF
 from ._newer import post_and_wait
 from ._plain import has_plain_success_url
 from ._saves import redirect
@@ -31,48 +32,6 @@ from .detail import (
     AsyncSingleObjectMixin,
     AsyncSingleObjectTemplateResponseMixin,
 )
-
-if TYPE_CHECKING:
-    from django.utils.functional import _StrOrPromise
-    from django.views.generic.edit import FormMixin
-
-    # Their sync handlers are not for checkers to see: see base.py.
-    class DjangoProcessFormView: ...
-
-    class DjangoBaseFormView: ...
-
-    class DjangoFormView: ...
-
-    class DjangoBaseCreateView: ...
-
-    class DjangoCreateView: ...
-
-    class DjangoBaseUpdateView: ...
-
-    class DjangoUpdateView: ...
-
-    class DjangoDeletionMixin(Generic[_M]):
-        success_url: _StrOrPromise | None = None
-        object: _M
-
-        def get_success_url(self) -> str: ...
-
-    class DjangoBaseDeleteView: ...
-
-    class DjangoDeleteView: ...
-
-else:
-    FormMixin = subscriptable(edit.FormMixin)
-    DjangoProcessFormView = edit.ProcessFormView
-    DjangoBaseFormView = edit.BaseFormView
-    DjangoFormView = edit.FormView
-    DjangoBaseCreateView = edit.BaseCreateView
-    DjangoCreateView = edit.CreateView
-    DjangoBaseUpdateView = edit.BaseUpdateView
-    DjangoUpdateView = edit.UpdateView
-    DjangoDeletionMixin = subscriptable(edit.DeletionMixin)
-    DjangoBaseDeleteView = edit.BaseDeleteView
-    DjangoDeleteView = edit.DeleteView
 
 __all__ = [
     "AsyncBaseCreateView",
@@ -90,7 +49,7 @@ __all__ = [
 ]
 
 
-class AsyncFormMixin(FormMixin[_F], AsyncContextMixin):
+class AsyncFormMixin(_django.FormMixin[_F], AsyncContextMixin):
     """Async twin of FormMixin."""
 
     # The view's.
@@ -181,7 +140,9 @@ class AsyncFormMixin(FormMixin[_F], AsyncContextMixin):
 
 
 class AsyncModelFormMixin(
-    ModelFormMixin[_M, _ModelF], AsyncFormMixin[_ModelF], AsyncSingleObjectMixin[_M]
+    _django.ModelFormMixin[_M, _ModelF],
+    AsyncFormMixin[_ModelF],
+    AsyncSingleObjectMixin[_M],
 ):
     """Async twin of ModelFormMixin."""
 
@@ -251,7 +212,7 @@ class AsyncModelFormMixin(
         return (yield call(super().aform_valid, form))
 
 
-class AsyncProcessFormView(DjangoProcessFormView, AsyncView):
+class AsyncProcessFormView(_django.ProcessFormView, AsyncView):
     """Async twin of ProcessFormView."""
 
     @handler.get(
@@ -290,16 +251,18 @@ class AsyncProcessFormView(DjangoProcessFormView, AsyncView):
         return (yield respond(self.post, *args, **kwargs))
 
 
-class AsyncBaseFormView(DjangoBaseFormView, AsyncFormMixin[_F], AsyncProcessFormView):
+class AsyncBaseFormView(_django.BaseFormView, AsyncFormMixin[_F], AsyncProcessFormView):
     """Async twin of BaseFormView: a form view without a response mixin."""
 
 
-class AsyncFormView(DjangoFormView, AsyncTemplateResponseMixin, AsyncBaseFormView[_F]):
+class AsyncFormView(
+    _django.FormView, AsyncTemplateResponseMixin, AsyncBaseFormView[_F]
+):
     """Async twin of FormView: the page of a form, and what it is for."""
 
 
 class AsyncBaseCreateView(
-    DjangoBaseCreateView, AsyncModelFormMixin[_M, _ModelF], AsyncProcessFormView
+    _django.BaseCreateView, AsyncModelFormMixin[_M, _ModelF], AsyncProcessFormView
 ):
     """Async twin of BaseCreateView: a create view without a response mixin."""
 
@@ -313,7 +276,7 @@ class AsyncBaseCreateView(
         self.object = None
         return (
             yield respond(
-                after(DjangoBaseCreateView, self, "get"), request, *args, **kwargs
+                after(_django.BaseCreateView, self, "get"), request, *args, **kwargs
             )
         )
 
@@ -325,13 +288,13 @@ class AsyncBaseCreateView(
         self.object = None
         return (
             yield respond(
-                after(DjangoBaseCreateView, self, "post"), request, *args, **kwargs
+                after(_django.BaseCreateView, self, "post"), request, *args, **kwargs
             )
         )
 
 
 class AsyncCreateView(
-    DjangoCreateView,
+    _django.CreateView,
     AsyncSingleObjectTemplateResponseMixin,
     AsyncBaseCreateView[_M, _ModelF],
 ):
@@ -339,7 +302,7 @@ class AsyncCreateView(
 
 
 class AsyncBaseUpdateView(
-    DjangoBaseUpdateView, AsyncModelFormMixin[_M, _ModelF], AsyncProcessFormView
+    _django.BaseUpdateView, AsyncModelFormMixin[_M, _ModelF], AsyncProcessFormView
 ):
     """Async twin of BaseUpdateView: an update view without a response mixin."""
 
@@ -353,7 +316,7 @@ class AsyncBaseUpdateView(
         self.object = yield call(self.aget_object)
         return (
             yield respond(
-                after(DjangoBaseUpdateView, self, "get"), request, *args, **kwargs
+                after(_django.BaseUpdateView, self, "get"), request, *args, **kwargs
             )
         )
 
@@ -365,20 +328,20 @@ class AsyncBaseUpdateView(
         self.object = yield call(self.aget_object)
         return (
             yield respond(
-                after(DjangoBaseUpdateView, self, "post"), request, *args, **kwargs
+                after(_django.BaseUpdateView, self, "post"), request, *args, **kwargs
             )
         )
 
 
 class AsyncUpdateView(
-    DjangoUpdateView,
+    _django.UpdateView,
     AsyncSingleObjectTemplateResponseMixin,
     AsyncBaseUpdateView[_M, _ModelF],
 ):
     """Async twin of UpdateView: the page that changes an object."""
 
 
-class AsyncDeletionMixin(DjangoDeletionMixin[_M], Twins):
+class AsyncDeletionMixin(_django.DeletionMixin[_M], Twins):
     """Async twin of DeletionMixin."""
 
     @handler.delete(
@@ -410,7 +373,7 @@ class AsyncDeletionMixin(DjangoDeletionMixin[_M], Twins):
 
 
 class AsyncBaseDeleteView(
-    DjangoBaseDeleteView,
+    _django.BaseDeleteView,
     AsyncDeletionMixin[_M],
     AsyncFormMixin[_DeleteF],
     AsyncBaseDetailView[_M],
@@ -451,7 +414,7 @@ class AsyncBaseDeleteView(
 
 
 class AsyncDeleteView(
-    DjangoDeleteView,
+    _django.DeleteView,
     AsyncSingleObjectTemplateResponseMixin,
     AsyncBaseDeleteView[_M, _DeleteF],
 ):

@@ -13,7 +13,7 @@ from ..core.hooks import is_descriptor
 from ..core.problems import refuse
 from ..core.twins import Twins
 from . import _formsets as sync
-from ._generic import _M, _ModelF
+from ._django import _M, _ModelF
 from .base import AsyncContextMixin, AsyncTemplateResponseMixin, AsyncView
 from .detail import AsyncSingleObjectMixin, AsyncSingleObjectTemplateResponseMixin
 from .edit import AsyncModelFormMixin

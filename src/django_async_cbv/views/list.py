@@ -16,22 +16,14 @@ from ..core import handlers as handler
 from ..core.flow import Body, Call, call
 from ..core.hooks import SUPER
 from ..core.twins import twin, twin_or_hook
-from ._generic import _M, MultipleObjectMixin
+from . import _django
+from ._django import _M
 from ._plain import has_plain_object_list, has_plain_paginator, has_plain_queryset
 from .base import AsyncContextMixin, AsyncTemplateResponseMixin, AsyncView
 
 if TYPE_CHECKING:
     from django.core.paginator import _SupportsPagination
     from django.db.models.query import _OrderByFieldName
-
-    # Their sync get() is not for checkers to see: see base.py.
-    class DjangoBaseListView: ...
-
-    class DjangoListView: ...
-
-else:
-    DjangoBaseListView = django_list.BaseListView
-    DjangoListView = django_list.ListView
 
 __all__ = [
     "AsyncBaseListView",
@@ -41,7 +33,7 @@ __all__ = [
 ]
 
 
-class AsyncMultipleObjectMixin(MultipleObjectMixin[_M], AsyncContextMixin):
+class AsyncMultipleObjectMixin(_django.MultipleObjectMixin[_M], AsyncContextMixin):
     """Async twin of MultipleObjectMixin."""
 
     # The view's.
@@ -202,7 +194,7 @@ def _page_or_404(paginator: Paginator[Any], wanted: Any) -> Any:
         ) from error
 
 
-class AsyncBaseListView(DjangoBaseListView, AsyncMultipleObjectMixin[_M], AsyncView):
+class AsyncBaseListView(_django.BaseListView, AsyncMultipleObjectMixin[_M], AsyncView):
     """Async twin of BaseListView: a list view without a response mixin."""
 
     object_list: _SupportsPagination[_M]
@@ -270,6 +262,6 @@ class AsyncMultipleObjectTemplateResponseMixin(
 
 
 class AsyncListView(
-    DjangoListView, AsyncMultipleObjectTemplateResponseMixin, AsyncBaseListView[_M]
+    _django.ListView, AsyncMultipleObjectTemplateResponseMixin, AsyncBaseListView[_M]
 ):
     """Async twin of ListView: the page of a list of objects."""
