@@ -20,9 +20,7 @@ from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from types import TracebackType
 from typing import Any, Generic, ParamSpec, TypeVar, overload
 
-from asgiref.sync import (
-    iscoroutinefunction,
-)
+from asgiref.sync import iscoroutinefunction
 from django.db import transaction
 from django.db.models import QuerySet
 from django.db.models.manager import BaseManager
@@ -192,7 +190,7 @@ def to_async(sync: Any = None, /, *, chunk_size: int | None = None) -> Any:
     _refuse_atomic(sync)
     if isinstance(sync, staticmethod | classmethod):
         return type(sync)(to_async(sync.__func__, chunk_size=chunk_size))
-    if _is_async(sync):
+    if _is_async_already(sync):
         return sync
     if _is_context_manager(type(sync)):
         return _AsyncContext(lambda: sync)
@@ -277,7 +275,7 @@ def _is_context_manager(cls: type) -> bool:
     return hasattr(cls, "__enter__") and hasattr(cls, "__exit__")
 
 
-def _is_async(value: Any) -> bool:
+def _is_async_already(value: Any) -> bool:
     function = _innermost(value)
     if isinstance(function, type):
         return hasattr(function, "__aenter__")

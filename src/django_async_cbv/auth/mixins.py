@@ -13,7 +13,7 @@ from ..core import handlers as handler
 from ..core.flow import Body, Call, call, respond
 from ..core.guards import tests_of, truth
 from ..core.hooks import SUPER
-from ..core.twins import Twins, after, twin
+from ..core.twins import Twins, django_super, twin
 
 if TYPE_CHECKING:
     # Where Django's mixins have dispatch(), a sync one, a checker must not see them:
@@ -106,14 +106,8 @@ class AsyncLoginRequiredMixin(DjangoLoginRequiredMixin, AsyncAccessMixin):
         """
         if not (yield call(_is_authenticated, request)):
             return (yield call(self.ahandle_no_permission))
-        return (
-            yield respond(
-                after(DjangoLoginRequiredMixin, self, "dispatch"),
-                request,
-                *args,
-                **kwargs,
-            )
-        )
+        below = django_super(DjangoLoginRequiredMixin, self)
+        return (yield respond(below.dispatch, request, *args, **kwargs))
 
 
 class AsyncPermissionRequiredMixin(DjangoPermissionRequiredMixin, AsyncAccessMixin):
@@ -150,14 +144,8 @@ class AsyncPermissionRequiredMixin(DjangoPermissionRequiredMixin, AsyncAccessMix
         names = "ahas_permission", "has_permission"
         if not (yield _granted(verdict, self, *names)):
             return (yield call(self.ahandle_no_permission))
-        return (
-            yield respond(
-                after(DjangoPermissionRequiredMixin, self, "dispatch"),
-                request,
-                *args,
-                **kwargs,
-            )
-        )
+        below = django_super(DjangoPermissionRequiredMixin, self)
+        return (yield respond(below.dispatch, request, *args, **kwargs))
 
 
 class AsyncUserPassesTestMixin(DjangoUserPassesTestMixin, AsyncAccessMixin):
@@ -192,14 +180,8 @@ class AsyncUserPassesTestMixin(DjangoUserPassesTestMixin, AsyncAccessMixin):
         names = tests_of(self, test, "aget_test_func", "get_test_func")
         if not (yield _granted(verdict, self, *names)):
             return (yield call(self.ahandle_no_permission))
-        return (
-            yield respond(
-                after(DjangoUserPassesTestMixin, self, "dispatch"),
-                request,
-                *args,
-                **kwargs,
-            )
-        )
+        below = django_super(DjangoUserPassesTestMixin, self)
+        return (yield respond(below.dispatch, request, *args, **kwargs))
 
 
 def _is_authenticated(request: Any) -> bool:

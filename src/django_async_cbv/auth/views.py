@@ -21,6 +21,7 @@ from ..core.flow import Body, call, respond
 from ..core.hooks import SUPER
 from ..core.twins import Twins, twin
 from ..views import AsyncContextMixin, AsyncFormView, AsyncTemplateView
+from ..views._plain import has_plain_context
 
 if TYPE_CHECKING:
     from django.contrib.auth.base_user import AbstractBaseUser
@@ -246,17 +247,13 @@ class AsyncLogoutView(LogoutView, AsyncRedirectURLMixin, AsyncTemplateView):
         return context
 
 
-def _has_plain_context(view: Any) -> bool:
-    return type(view.extra_context) in (dict, type(None))
-
-
 class AsyncPasswordContextMixin(PasswordContextMixin, AsyncContextMixin):
     """Async twin of PasswordContextMixin."""
 
     @twin(
         views.PasswordContextMixin.get_context_data,
         calls=(SUPER,),
-        pure=_has_plain_context,
+        pure=has_plain_context,
     )
     def aget_context_data(self, **kwargs: Any) -> Body[dict[str, Any]]:
         """Return the context with the title; twin of get_context_data()."""
@@ -325,7 +322,7 @@ class AsyncPasswordResetConfirmView(
     @twin(
         views.PasswordResetConfirmView.get_context_data,
         calls=(SUPER,),
-        pure=_has_plain_context,
+        pure=has_plain_context,
     )
     def aget_context_data(self, **kwargs: Any) -> Body[dict[str, Any]]:
         """Return the context, and whether the link is valid."""
@@ -346,7 +343,7 @@ class AsyncPasswordResetCompleteView(
     @twin(
         views.PasswordResetCompleteView.get_context_data,
         calls=(SUPER,),
-        pure=_has_plain_context,
+        pure=has_plain_context,
     )
     def aget_context_data(self, **kwargs: Any) -> Body[dict[str, Any]]:
         """Return the context with where to log in; twin of get_context_data()."""

@@ -27,7 +27,7 @@ def unguarded(cls: type) -> Iterator[Problem]:
     """What is wrong with how a view class that is not ours says who may see it."""
     verdicts = [*_async_verdicts(cls), *unasked(cls)]
     yield from verdicts
-    if not verdicts and _is_async(cls):
+    if not verdicts and _runs_on_the_loop(cls):
         yield from _sync_guards(cls)
 
 
@@ -92,7 +92,7 @@ def _async_verdicts(cls: type) -> Iterator[Problem]:
         )
 
 
-def _is_async(cls: Any) -> bool:
+def _runs_on_the_loop(cls: Any) -> bool:
     """Whether Django calls the view's dispatch() on the event loop."""
     try:
         return issubclass(cls, View) and bool(cls.view_is_async)

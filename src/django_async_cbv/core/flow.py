@@ -18,13 +18,7 @@ from asgiref.sync import iscoroutinefunction
 
 from .marks import carried_mark, is_in_a_slot
 from .tailcalls import only_passed_on
-from .threads import (
-    loop_is_running,
-    run_sync,
-    run_to_the_end,
-    wait_for,
-    worker,
-)
+from .threads import loop_is_running, run_sync, run_to_the_end, wait_for, worker
 
 __all__ = [
     "Body",

@@ -133,7 +133,7 @@ def _nearly_hooks(cls: type, klass: type) -> Iterator[Problem]:
     taken = {*hooks, *handler_names(cls)}
     taken |= {f"a{name}" for name in handler_names(cls)} | HOOKS.keys()
     for name, value in vars(klass).items():
-        if name in taken or not _is_async(value) or is_called(cls.__mro__, name):
+        if name in taken or not _needs_await(value) or is_called(cls.__mro__, name):
             continue
         for meant in _meant(name, hooks):
             yield Problem(
@@ -232,7 +232,7 @@ def _async_under_a_sync_name(
         if is_of_a_framework(klass):
             continue
         for name, value in vars(klass).items():
-            if name in both or mark_of(value) is not None or not _is_async(value):
+            if name in both or mark_of(value) is not None or not _needs_await(value):
                 continue
             below = next(
                 (
@@ -245,7 +245,7 @@ def _async_under_a_sync_name(
             # Of ours, a sync wrapper that stands in the place of a twin.
             if (
                 below is None
-                or _is_async(vars(below)[name])
+                or _needs_await(vars(below)[name])
                 or isinstance(mark_at(below, name), Hook)
             ):
                 continue
@@ -330,7 +330,7 @@ def _sync_under_a_twins_name(plan: Plan, name: str, aname: str) -> Iterator[Prob
         value = vars(klass)[aname]
         if _is_generator(value):
             yield _generator(klass, aname)
-        elif _is_async(inspect.unwrap(value)) and not is_async_function(value):
+        elif _needs_await(inspect.unwrap(value)) and not is_async_function(value):
             yield _under_a_sync_decorator(klass, aname)
         elif not is_async_function(value):
             yield Problem(
@@ -374,7 +374,7 @@ def _handler_under_a_sync_decorator(plan: Plan, name: str) -> Iterator[Problem]:
             continue
         if _is_generator(value):
             yield _generator(klass, name)
-        elif _is_async(inspect.unwrap(value)):
+        elif _needs_await(inspect.unwrap(value)):
             yield _under_a_sync_decorator(klass, name)
 
 
@@ -610,7 +610,7 @@ def _attributes(cls: type, attributes: dict[str, Any]) -> Iterator[Problem]:
             continue
         value = attributes.get(name)
         if name in attributes and not is_bridge(value):
-            if _is_async(value):
+            if _needs_await(value):
                 yield Problem(
                     "async_cbv.E001",
                     f"{name}() was set on a {cls.__name__} instance, and is async. "
@@ -664,7 +664,8 @@ def _as_the_user_knows_it(plan: Plan, owner: type) -> str:
     return owner.__name__
 
 
-def _is_async(value: Any) -> bool:
+def _needs_await(value: Any) -> bool:
+    """Whether what a method gives is of no use to sync code: it is async in any way."""
     if is_plainly_sync(value):
         return False
     function = getattr(value, "__func__", value)

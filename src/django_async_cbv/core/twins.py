@@ -76,7 +76,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Twins",
     "adopt",
-    "after",
+    "django_super",
     "handler",
     "hook",
     "plan_of",
@@ -92,14 +92,14 @@ _waiting: ContextVar[tuple[tuple[int, str], ...]] = ContextVar("waiting", defaul
 _TOO_DEEP = 8
 
 
-def after(level: type, view: Any, name: str) -> Any:
+def django_super(cls: type, view: Any) -> Any:
     """
-    What `super()` meets in the class `level` of Django's, from our twin of it.
+    What super() gives in a method of Django's class `cls`, for our twin of the method.
 
     Django's class stands behind ours in the MRO, with a handler of the same
     name: a plain super() in ours would do its work over again.
     """
-    return getattr(super(level, view), name)
+    return super(cls, view)
 
 
 def hook(**options: Unpack[HookOptions]) -> HookDecorator:

@@ -6,14 +6,7 @@ import contextlib
 import functools
 import inspect
 import sys
-from collections.abc import (
-    Awaitable,
-    Callable,
-    Iterable,
-    Iterator,
-    Mapping,
-    Sequence,
-)
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from asgiref.sync import AsyncToSync, iscoroutinefunction, markcoroutinefunction

@@ -25,7 +25,7 @@ from ..core.hooks import names_read, pristine
 from ..core.marks import mark_of
 from ..core.problems import refuse_attributes
 from ..core.threads import loop_is_running, run_to_the_end
-from ..core.transactions import WorkerBlock, end_request, request_blocks
+from ..core.transactions import WorkerBlock, forget, request_blocks
 from ..core.twins import adopt, plan_of
 
 __all__ = ["ViewFunction", "around"]
@@ -186,7 +186,7 @@ class ViewFunction:
     ) -> HttpResponseBase:
         body = self._serve(request, args, kwargs)
         if aliases := self._opt_outs.atomic_aliases():
-            body = _atomically(aliases, body)
+            body = _in_transactions(aliases, body)
         response: HttpResponseBase = await Flow(body, unwinds=bool(aliases)).run()
         return response
 
@@ -279,7 +279,7 @@ class _OptOuts(set[str]):
         ]
 
 
-def _atomically(
+def _in_transactions(
     aliases: list[str], body: Body[HttpResponseBase]
 ) -> Body[HttpResponseBase]:
     """Run a body in a transaction of each database; an exception rolls back."""
@@ -297,7 +297,7 @@ def _atomically(
         yield call(_roll_back, blocks, error)
         raise
     finally:
-        end_request(blocks)
+        forget(*blocks)
     return response
 
 

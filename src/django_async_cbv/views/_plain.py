@@ -19,6 +19,7 @@ from django.utils.translation import gettext, pgettext
 from ..core.flow import Body, call
 
 __all__ = [
+    "has_plain_context",
     "has_plain_object",
     "has_plain_object_list",
     "has_plain_paginator",
@@ -45,6 +46,11 @@ def _is_plain(value: Any) -> bool:
     if issubclass(kind, Model):
         return not hasattr(kind, "__bool__") and not hasattr(kind, "__len__")
     return kind in _PLAIN
+
+
+def has_plain_context(view: Any) -> bool:
+    """Whether the view's `extra_context` is a dict, if it is there."""
+    return type(view.extra_context) in (dict, NoneType)
 
 
 def has_plain_object(view: Any) -> bool:

@@ -19,7 +19,7 @@ __all__ = ["JoinedSaves", "join_saves", "redirect", "save_formset"]
 
 
 @contextmanager
-def _atomically(aliases: Iterable[str]) -> Iterator[None]:
+def _all_or_nothing(aliases: Iterable[str]) -> Iterator[None]:
     with ExitStack() as blocks:
         for alias in sorted(set(aliases)):
             blocks.enter_context(transaction.atomic(using=alias))
@@ -41,7 +41,7 @@ def _database(form: Any) -> str:
 
 def save_formset(formset: Any) -> Any:
     """Save all forms of a model formset or none; what its save() returns."""
-    with _atomically(_databases(formset)):
+    with _all_or_nothing(_databases(formset)):
         # In the block, which an async save() of the project's is not to outlive.
         return wait_if_awaitable(formset.save())
 
@@ -59,7 +59,7 @@ class JoinedSaves:
         """Save the form, and with it what is left; only the form without commit."""
         if not self._commits(args, kwargs):
             return self._save(*args, **kwargs)
-        with _atomically(self._all_databases()):
+        with _all_or_nothing(self._all_databases()):
             saved = wait_if_awaitable(self._save(*args, **kwargs))
             for formset in self.left:
                 wait_if_awaitable(formset.save())
@@ -79,7 +79,7 @@ class JoinedSaves:
     def finish(self) -> None:
         """Save what is left by a form_valid() that has saved the object itself."""
         if self.left and not self._form.errors:
-            with _atomically(self._all_databases()):
+            with _all_or_nothing(self._all_databases()):
                 for formset in self.left:
                     wait_if_awaitable(formset.save())
             self.left = []

@@ -27,7 +27,7 @@ from ..core.twins import Twins, plan_of, twin
 from . import _django
 from ._django import _R, _TemplateR
 from ._function import ViewFunction, around
-from ._plain import has_plain_url
+from ._plain import has_plain_context, has_plain_url
 
 __all__ = [
     "AsyncContextMixin",
@@ -65,7 +65,7 @@ class AsyncContextMixin(base.ContextMixin, Twins):
 
     @twin(
         base.ContextMixin.get_context_data,
-        pure=lambda view: type(view.extra_context) in (dict, type(None)),
+        pure=has_plain_context,
     )
     async def aget_context_data(self, **kwargs: Any) -> dict[str, Any]:
         """

@@ -13,7 +13,7 @@ from django.views.generic import edit
 from ..core import handlers as handler
 from ..core.flow import Body, call, respond
 from ..core.hooks import SUPER
-from ..core.twins import Twins, after, twin, twin_or_hook
+from ..core.twins import Twins, django_super, twin, twin_or_hook
 from ..core.validation import (
     call_and_await,
     deletion_is_waited_for,
@@ -274,11 +274,8 @@ class AsyncBaseCreateView(
     ) -> Body[HttpResponse]:
         """Answer with the page of a blank form; one hop before the rendering's."""
         self.object = None
-        return (
-            yield respond(
-                after(_django.BaseCreateView, self, "get"), request, *args, **kwargs
-            )
-        )
+        below = django_super(_django.BaseCreateView, self)
+        return (yield respond(below.get, request, *args, **kwargs))
 
     @handler.post(edit.BaseCreateView.post, calls=(SUPER,), pure=True)
     def post(
@@ -286,11 +283,8 @@ class AsyncBaseCreateView(
     ) -> Body[HttpResponse]:
         """Parse, validate, save, redirect: one hop."""
         self.object = None
-        return (
-            yield respond(
-                after(_django.BaseCreateView, self, "post"), request, *args, **kwargs
-            )
-        )
+        below = django_super(_django.BaseCreateView, self)
+        return (yield respond(below.post, request, *args, **kwargs))
 
 
 class AsyncCreateView(
@@ -314,11 +308,8 @@ class AsyncBaseUpdateView(
     ) -> Body[HttpResponse]:
         """Answer with the page of the object's form; one hop before the rendering's."""
         self.object = yield call(self.aget_object)
-        return (
-            yield respond(
-                after(_django.BaseUpdateView, self, "get"), request, *args, **kwargs
-            )
-        )
+        below = django_super(_django.BaseUpdateView, self)
+        return (yield respond(below.get, request, *args, **kwargs))
 
     @handler.post(edit.BaseUpdateView.post, calls=("get_object", SUPER))
     def post(
@@ -326,11 +317,8 @@ class AsyncBaseUpdateView(
     ) -> Body[HttpResponse]:
         """Fetch, parse, validate, save, redirect: one hop."""
         self.object = yield call(self.aget_object)
-        return (
-            yield respond(
-                after(_django.BaseUpdateView, self, "post"), request, *args, **kwargs
-            )
-        )
+        below = django_super(_django.BaseUpdateView, self)
+        return (yield respond(below.post, request, *args, **kwargs))
 
 
 class AsyncUpdateView(
