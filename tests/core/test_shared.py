@@ -117,7 +117,7 @@ class TestDeclared:
 
     def test_it_is_annotated_with_what_it_returns(self, function):
         returns = function.__annotations__["return"]
-        assert "Body" not in str(returns)
+        assert "Calls" not in str(returns)
         assert "Answer" not in str(returns)
         assert inspect.signature(function).parameters.keys() == (
             inspect.signature(TWINS[function].body).parameters.keys()

@@ -10,7 +10,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
 
 from ..core import handlers as handler
-from ..core.flow import Body, Call, call, respond
+from ..core.flow import Call, Calls, call, respond
 from ..core.guards import tests_of, truth
 from ..core.hooks import SUPER
 from ..core.twins import Twins, django_super, twin
@@ -72,7 +72,7 @@ class AsyncAccessMixin(mixins.AccessMixin, Twins):
             "get_redirect_field_name",
         ),
     )
-    def ahandle_no_permission(self) -> Body[HttpResponseRedirect]:
+    def ahandle_no_permission(self) -> Calls[HttpResponseRedirect]:
         """
         Send anonymous users to the login; twin of handle_no_permission().
 
@@ -97,7 +97,7 @@ class AsyncLoginRequiredMixin(DjangoLoginRequiredMixin, AsyncAccessMixin):
     )
     def dispatch(
         self, request: HttpRequest, *args: Any, **kwargs: Any
-    ) -> Body[HttpResponseBase]:
+    ) -> Calls[HttpResponseBase]:
         """
         Let in who is logged in.
 
@@ -121,7 +121,7 @@ class AsyncPermissionRequiredMixin(DjangoPermissionRequiredMixin, AsyncAccessMix
         mixins.PermissionRequiredMixin.has_permission,
         calls=("get_permission_required",),
     )
-    def ahas_permission(self) -> Body[bool]:
+    def ahas_permission(self) -> Calls[bool]:
         """Return whether the user has all permissions; twin of has_permission()."""
         permissions = yield call(self.aget_permission_required)
         return (yield call(_has_permissions, self.request, permissions))
@@ -132,7 +132,7 @@ class AsyncPermissionRequiredMixin(DjangoPermissionRequiredMixin, AsyncAccessMix
     )
     def dispatch(
         self, request: HttpRequest, *args: Any, **kwargs: Any
-    ) -> Body[HttpResponseBase]:
+    ) -> Calls[HttpResponseBase]:
         """
         Let in who has the permissions.
 
@@ -156,7 +156,7 @@ class AsyncUserPassesTestMixin(DjangoUserPassesTestMixin, AsyncAccessMixin):
         """Return whether the user may see the view; twin of test_func()."""
 
     @twin(mixins.UserPassesTestMixin.get_test_func, calls=("test_func",), pure=True)
-    def aget_test_func(self) -> Body[Callable[[], Any]]:
+    def aget_test_func(self) -> Calls[Callable[[], Any]]:
         """Return the function that gives the verdict; twin of get_test_func()."""
         yield from ()
         return self.atest_func
@@ -167,7 +167,7 @@ class AsyncUserPassesTestMixin(DjangoUserPassesTestMixin, AsyncAccessMixin):
     )
     def dispatch(
         self, request: HttpRequest, *args: Any, **kwargs: Any
-    ) -> Body[HttpResponseBase]:
+    ) -> Calls[HttpResponseBase]:
         """
         Let in who passes the test.
 

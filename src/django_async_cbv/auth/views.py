@@ -17,7 +17,7 @@ from django.shortcuts import resolve_url
 from django.utils.translation import gettext as _
 
 from ..core import handlers as handler
-from ..core.flow import Body, call, respond
+from ..core.flow import Calls, call, respond
 from ..core.hooks import SUPER
 from ..core.twins import Twins, twin
 from ..views import AsyncContextMixin, AsyncFormView, AsyncTemplateView
@@ -133,7 +133,7 @@ class AsyncRedirectURLMixin(RedirectURLMixin, Twins):
         views.RedirectURLMixin.get_success_url,
         calls=("get_redirect_url", "get_default_redirect_url"),
     )
-    def aget_success_url(self) -> Body[str]:
+    def aget_success_url(self) -> Calls[str]:
         """Return where to go; twin of get_success_url()."""
         asked_for: str = yield call(self.aget_redirect_url)
         return asked_for or (yield call(self.aget_default_redirect_url))
@@ -143,7 +143,7 @@ class AsyncRedirectURLMixin(RedirectURLMixin, Twins):
         views.RedirectURLMixin.get_redirect_url,
         calls=("get_success_url_allowed_hosts",),
     )
-    def aget_redirect_url(self, request: HttpRequest | None = None) -> Body[str]:
+    def aget_redirect_url(self, request: HttpRequest | None = None) -> Calls[str]:
         """
         Return where the request asks to go, "" if that is not safe.
 
@@ -179,7 +179,7 @@ class AsyncLoginView(
         """Return `authentication_form` or the usual one; twin of get_form_class()."""
 
     @twin(views.LoginView.get_form_kwargs, calls=(SUPER,), pure=True)
-    def aget_form_kwargs(self) -> Body[dict[str, Any]]:
+    def aget_form_kwargs(self) -> Calls[dict[str, Any]]:
         """Return the form's arguments with the request; twin of get_form_kwargs()."""
         kwargs: dict[str, Any] = yield call(super().aget_form_kwargs)
         kwargs["request"] = self.request
@@ -190,13 +190,13 @@ class AsyncLoginView(
         calls=("get_success_url",),
         not_calls=("get_user",),
     )
-    def aform_valid(self, form: AuthenticationForm) -> Body[HttpResponse]:
+    def aform_valid(self, form: AuthenticationForm) -> Calls[HttpResponse]:
         """Log in, which gives the session a new key, and redirect."""
         yield call(login, self.request, form.get_user())
         return HttpResponseRedirect((yield call(self.aget_success_url)))
 
     @twin(views.LoginView.get_context_data, calls=(SUPER, "get_redirect_url"))
-    def aget_context_data(self, **kwargs: Any) -> Body[dict[str, Any]]:
+    def aget_context_data(self, **kwargs: Any) -> Calls[dict[str, Any]]:
         """Return the context with the site and `next`; twin of get_context_data()."""
         context: dict[str, Any] = yield call(super().aget_context_data, **kwargs)
         site: Any = yield call(get_current_site, self.request)
@@ -218,7 +218,7 @@ class AsyncLogoutView(LogoutView, AsyncRedirectURLMixin, AsyncTemplateView):
     @handler.post(views.LogoutView.post, calls=("get_success_url", "get"))
     def post(
         self, request: HttpRequest, *args: Any, **kwargs: Any
-    ) -> Body[HttpResponse]:
+    ) -> Calls[HttpResponse]:
         """Log out, and redirect or show that it is done: one hop."""
         yield call(logout, request)
         redirect_to = yield call(self.aget_success_url)
@@ -231,7 +231,7 @@ class AsyncLogoutView(LogoutView, AsyncRedirectURLMixin, AsyncTemplateView):
         """Return LOGOUT_REDIRECT_URL, `next_page` or this page itself."""
 
     @twin(views.LogoutView.get_context_data, calls=(SUPER,))
-    def aget_context_data(self, **kwargs: Any) -> Body[dict[str, Any]]:
+    def aget_context_data(self, **kwargs: Any) -> Calls[dict[str, Any]]:
         """Return the context with the site; twin of get_context_data()."""
         context: dict[str, Any] = yield call(super().aget_context_data, **kwargs)
         site: Any = yield call(get_current_site, self.request)
@@ -255,7 +255,7 @@ class AsyncPasswordContextMixin(PasswordContextMixin, AsyncContextMixin):
         calls=(SUPER,),
         pure=has_plain_context,
     )
-    def aget_context_data(self, **kwargs: Any) -> Body[dict[str, Any]]:
+    def aget_context_data(self, **kwargs: Any) -> Calls[dict[str, Any]]:
         """Return the context with the title; twin of get_context_data()."""
         context: dict[str, Any] = yield call(super().aget_context_data, **kwargs)
         context.update(
@@ -270,7 +270,7 @@ class AsyncPasswordResetView(
     """Async twin of PasswordResetView: the mail is sent in the worker."""
 
     @twin(views.PasswordResetView.form_valid, calls=(SUPER,))
-    def aform_valid(self, form: PasswordResetForm) -> Body[HttpResponse]:
+    def aform_valid(self, form: PasswordResetForm) -> Calls[HttpResponse]:
         """Send the mail, and redirect; twin of form_valid()."""
         yield call(
             form.save,
@@ -304,14 +304,14 @@ class AsyncPasswordResetConfirmView(
         """Return whose password it is, None if nobody's; twin of get_user()."""
 
     @twin(views.PasswordResetConfirmView.get_form_kwargs, calls=(SUPER,), pure=True)
-    def aget_form_kwargs(self) -> Body[dict[str, Any]]:
+    def aget_form_kwargs(self) -> Calls[dict[str, Any]]:
         """Return the form's arguments with the user; twin of get_form_kwargs()."""
         kwargs: dict[str, Any] = yield call(super().aget_form_kwargs)
         kwargs["user"] = self.user
         return kwargs
 
     @twin(views.PasswordResetConfirmView.form_valid, calls=(SUPER,))
-    def aform_valid(self, form: SetPasswordForm[Any]) -> Body[HttpResponse]:
+    def aform_valid(self, form: SetPasswordForm[Any]) -> Calls[HttpResponse]:
         """Save the password, and log in if that is asked for; twin of form_valid()."""
         user = yield call(form.save)
         yield call(self.request.session.__delitem__, views.INTERNAL_RESET_SESSION_TOKEN)
@@ -324,7 +324,7 @@ class AsyncPasswordResetConfirmView(
         calls=(SUPER,),
         pure=has_plain_context,
     )
-    def aget_context_data(self, **kwargs: Any) -> Body[dict[str, Any]]:
+    def aget_context_data(self, **kwargs: Any) -> Calls[dict[str, Any]]:
         """Return the context, and whether the link is valid."""
         context: dict[str, Any] = yield call(super().aget_context_data, **kwargs)
         if self.validlink:
@@ -345,7 +345,7 @@ class AsyncPasswordResetCompleteView(
         calls=(SUPER,),
         pure=has_plain_context,
     )
-    def aget_context_data(self, **kwargs: Any) -> Body[dict[str, Any]]:
+    def aget_context_data(self, **kwargs: Any) -> Calls[dict[str, Any]]:
         """Return the context with where to log in; twin of get_context_data()."""
         context: dict[str, Any] = yield call(super().aget_context_data, **kwargs)
         context["login_url"] = resolve_url(settings.LOGIN_URL)
@@ -358,14 +358,14 @@ class AsyncPasswordChangeView(
     """Async twin of PasswordChangeView."""
 
     @twin(views.PasswordChangeView.get_form_kwargs, calls=(SUPER,), pure=True)
-    def aget_form_kwargs(self) -> Body[dict[str, Any]]:
+    def aget_form_kwargs(self) -> Calls[dict[str, Any]]:
         """Return the form's arguments with the user; twin of get_form_kwargs()."""
         kwargs: dict[str, Any] = yield call(super().aget_form_kwargs)
         kwargs["user"] = self.request.user
         return kwargs
 
     @twin(views.PasswordChangeView.form_valid, calls=(SUPER,))
-    def aform_valid(self, form: PasswordChangeForm) -> Body[HttpResponse]:
+    def aform_valid(self, form: PasswordChangeForm) -> Calls[HttpResponse]:
         """Save the password; this session goes on, all others of the user end."""
         yield call(form.save)
         yield call(update_session_auth_hash, self.request, form.user)

@@ -21,8 +21,8 @@ from .tailcalls import only_passed_on
 from .threads import loop_is_running, run_sync, run_to_the_end, wait_for, worker
 
 __all__ = [
-    "Body",
     "Call",
+    "Calls",
     "Flow",
     "as_call",
     "call",
@@ -72,7 +72,7 @@ class Call:
 
 # What a lifted body is: it yields calls, is sent their results, returns an _R. What
 # is to be called without arguments it may yield as it is, a partial() for example.
-Body: TypeAlias = Generator[Call | Callable[[], Any], Any, _R]
+Calls: TypeAlias = Generator[Call | Callable[[], Any], Any, _R]
 
 
 def call(func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Call:
@@ -89,7 +89,7 @@ def as_call(asked: Call | Callable[[], Any]) -> Call:
     return Call(asked)
 
 
-def in_worker(body: Body[_R]) -> Body[_R]:
+def in_worker(body: Calls[_R]) -> Calls[_R]:
     """
     Run a body whose own lines belong in a worker, as well as the calls it asks for.
 
@@ -156,9 +156,9 @@ class Flow:
     )
 
     def __init__(
-        self, body: Body[Any], first: Call | None = None, *, unwinds: bool = False
+        self, body: Calls[Any], first: Call | None = None, *, unwinds: bool = False
     ) -> None:
-        self._stack: list[Body[Any]] = [body]
+        self._stack: list[Calls[Any]] = [body]
         self._unwinds = unwinds
         self._value: Any = None
         self._error: BaseException | None = None
@@ -307,7 +307,7 @@ class Flow:
         return self._value
 
 
-def run_in_sync_code(body: Body[Any]) -> Any:
+def run_in_sync_code(body: Calls[Any]) -> Any:
     """
     Run a body in sync code, which calls what it asks for in its place.
 
@@ -328,7 +328,7 @@ def run_in_sync_code(body: Body[Any]) -> Any:
     return Flow(body, asked).enter()
 
 
-def _only(first: Call) -> Body[Any]:
+def _only(first: Call) -> Calls[Any]:
     return (yield first)
 
 
@@ -395,7 +395,7 @@ async def _run(awaiting: Call | Flow) -> Any:
     return await awaiting.func(*awaiting.args, **awaiting.kwargs)
 
 
-def _resolve(asked: Call) -> Call | Body[Any]:
+def _resolve(asked: Call) -> Call | Calls[Any]:
     """What a call comes to: itself, or what the twin that it calls says."""
     method: Any = asked.func
     # Asked of Python's own methods alone: a proxy has those of what it stands before.

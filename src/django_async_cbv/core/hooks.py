@@ -13,7 +13,7 @@ from typing import Any, TypedDict
 from asgiref.sync import iscoroutinefunction
 from django.views.generic.base import View
 
-from .flow import Body, Call, as_call, in_worker
+from .flow import Call, Calls, as_call, in_worker
 from .marks import Mark, is_bound, mark_of
 
 __all__ = [
@@ -229,7 +229,7 @@ class Hook(Mark):
 
     def resolve(
         self, view: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Call | Body[Any]:
+    ) -> Call | Calls[Any]:
         """A body where the call has to be lifted, else the sync call."""
         choice = view._choice_of(self)
         if not self.is_handler:
@@ -285,7 +285,7 @@ class _ByTwins(Generator[Call, Any, Any]):
     """A shared body in a flow: the hooks that it asks for are asked by their twins."""
 
     def __init__(
-        self, body: Body[Any], view: Any, made: Hook, called: Sequence[tuple[Any, str]]
+        self, body: Calls[Any], view: Any, made: Hook, called: Sequence[tuple[Any, str]]
     ) -> None:
         self._body = body
         self._view = view

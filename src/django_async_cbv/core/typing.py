@@ -28,7 +28,7 @@ from typing import (
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
-from .flow import Body
+from .flow import Calls
 from .hooks import HookOptions
 
 __all__ = [
@@ -72,14 +72,14 @@ class TwinDecorator(Protocol):
         @overload
         def __call__(
             self,
-            method: Callable[_P, Body[_T]],
+            method: Callable[_P, Calls[_T]],
             /,
             native: Callable[[_T], _Coroutine] = _native,
         ) -> Callable[_P, _Coroutine]: ...
 
     @overload
     def __call__(
-        self, method: Callable[_P, Body[_T]], /
+        self, method: Callable[_P, Calls[_T]], /
     ) -> Callable[_P, Coroutine[Any, Any, _T]]: ...
 
 
@@ -87,7 +87,7 @@ class HookDecorator(Protocol):
     """Turns the body under hook() into the sync function, and leaves a plain one."""
 
     @overload
-    def __call__(self, method: Callable[_P, Body[_T]], /) -> Callable[_P, _T]: ...
+    def __call__(self, method: Callable[_P, Calls[_T]], /) -> Callable[_P, _T]: ...
     @overload
     def __call__(self, method: Callable[_P, _T], /) -> Callable[_P, _T]: ...
 
@@ -141,7 +141,7 @@ class HandlerDecorator(Protocol[_Own, _Async_contra, _Sync_contra]):
     """Turns the method under handler() into a Handler."""
 
     def __call__(
-        self, method: Callable[..., Body[_R] | Coroutine[Any, Any, _R] | _R], /
+        self, method: Callable[..., Calls[_R] | Coroutine[Any, Any, _R] | _R], /
     ) -> Handler[_Own, _Async_contra, _Sync_contra, _R]: ...
 
 

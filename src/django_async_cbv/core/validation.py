@@ -14,7 +14,7 @@ from django.core.exceptions import ImproperlyConfigured, ValidationError
 from django.db.models import Model
 from django.forms import BaseForm, BaseFormSet, BaseModelForm, BaseModelFormSet
 
-from .flow import Body, Call, Flow, call
+from .flow import Call, Calls, Flow, call
 from .threads import loop_is_running, wait_for
 
 __all__ = [
@@ -48,7 +48,7 @@ async def ais_valid(form: BaseForm | BaseFormSet[Any]) -> bool:
     return valid
 
 
-def validate(form: Any) -> Body[bool]:
+def validate(form: Any) -> Calls[bool]:
     """As ais_valid(), in a lifted body: Django's own part joins the hop it is in."""
     is_formset = isinstance(form, BaseFormSet)
     if not (is_formset or isinstance(form, BaseForm)):
@@ -75,7 +75,7 @@ def validate(form: Any) -> Body[bool]:
     return (yield from _answer(form.is_valid))
 
 
-def _validate_form_like(form: Any) -> Body[bool]:
+def _validate_form_like(form: Any) -> Calls[bool]:
     """
     Validate an object with an is_valid() that is not one of Django's forms.
 
@@ -118,7 +118,7 @@ def _inner_forms(form: Any) -> list[Any]:
     ]
 
 
-def _answer(is_valid: Callable[[], Any]) -> Body[bool]:
+def _answer(is_valid: Callable[[], Any]) -> Calls[bool]:
     """Whether a form says that it is valid; a coroutine is awaited first."""
     valid = yield from call_and_await(is_valid)
     return bool(valid)
@@ -280,7 +280,7 @@ def _waiting(method: Callable[..., Any]) -> Callable[..., Any]:
 _ASYNC_TO_SYNC = AsyncToSync.__call__.__code__
 
 
-def call_and_await(func: Callable[..., Any], *args: Any, **kwargs: Any) -> Body[Any]:
+def call_and_await(func: Callable[..., Any], *args: Any, **kwargs: Any) -> Calls[Any]:
     """Call a method of the project's; what it gives is awaited if it has to be."""
     if iscoroutinefunction(func):
         return (yield call(func, *args, **kwargs))
@@ -320,7 +320,7 @@ def _call_and_wait(method: Callable[..., Any], /, *args: Any, **kwargs: Any) -> 
     return result if loop_is_running() else wait_if_awaitable(result)
 
 
-def saved(view: Any, form: Any, form_valid: Call | Callable[[], Any]) -> Body[Any]:
+def saved(view: Any, form: Any, form_valid: Call | Callable[[], Any]) -> Calls[Any]:
     """Call form_valid(); raise TypeError if it took a coroutine for the object."""
     try:
         response = yield form_valid
@@ -400,7 +400,7 @@ def _differs(before: dict[str, Any], after: dict[str, Any]) -> bool:
     )
 
 
-def _put_on_instance(form: Any) -> Body[None]:
+def _put_on_instance(form: Any) -> Calls[None]:
     # What Django does with cleaned data in full_clean(), a hook of its own.
     yield call(form._post_clean)
 

@@ -15,7 +15,7 @@ from django.views.generic.base import ContextMixin, TemplateResponseMixin, View
 from django.views.generic.detail import SingleObjectTemplateResponseMixin
 from django.views.generic.list import MultipleObjectTemplateResponseMixin
 
-from ..core.flow import Body, respond
+from ..core.flow import Calls, respond
 from ..core.hooks import SUPER, hook_of
 from ..core.twins import hook
 from ..core.validation import call_and_await, saved, validate
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from django.forms import BaseForm
     from django.utils.functional import _StrOrPromise
 
-Answer: TypeAlias = Body[HttpResponse]
+Answer: TypeAlias = Calls[HttpResponse]
 
 # Hooks that handlers call.
 _START = ("_start_formsets", "get_form_class", "get_form")
@@ -100,7 +100,7 @@ class BaseFormSetFactory:
 
     # Making a formset may query.
     @hook(calls=("get_formset", "get_formset_kwargs"))
-    def construct_formset(self) -> Body[BaseFormSet[Any]]:
+    def construct_formset(self) -> Calls[BaseFormSet[Any]]:
         """Return the formset."""
         formset_class = yield self.get_formset
         kwargs = yield self.get_formset_kwargs
@@ -132,7 +132,7 @@ class BaseFormSetFactory:
         return self.form_kwargs.copy()
 
     @hook(calls=("get_form_class", "get_factory_kwargs"), pure=True)
-    def get_formset(self) -> Body[type[BaseFormSet[Any]]]:
+    def get_formset(self) -> Calls[type[BaseFormSet[Any]]]:
         """Return the formset's class."""
         form_class = yield self.get_form_class
         require(self, form_class, "a form class", "form_class", "get_form_class")
@@ -147,7 +147,7 @@ class BaseFormSetFactory:
             and type(view.formset_kwargs) is dict
         ),
     )
-    def get_formset_kwargs(self) -> Body[dict[str, Any]]:
+    def get_formset_kwargs(self) -> Calls[dict[str, Any]]:
         """Return the arguments to make the formset with."""
         kwargs = {
             **self.formset_kwargs,
@@ -167,7 +167,7 @@ class BaseFormSetFactory:
         calls=("get_formset_class",),
         pure=lambda view: type(view.factory_kwargs) is dict,
     )
-    def get_factory_kwargs(self) -> Body[dict[str, Any]]:
+    def get_factory_kwargs(self) -> Calls[dict[str, Any]]:
         """Return the arguments to make the formset's class with."""
         kwargs = self.factory_kwargs.copy()
         formset_class = yield self.get_formset_class
@@ -208,21 +208,21 @@ class ModelFormSetMixin(FormSetMixin, MultipleObjectMixin[_M]):
     __class_getitem__ = itself
 
     @hook(calls=("get_queryset", SUPER))
-    def get_formset_kwargs(self) -> Body[dict[str, Any]]:
+    def get_formset_kwargs(self) -> Calls[dict[str, Any]]:
         """Return the arguments to make the formset with, the objects among them."""
         kwargs: dict[str, Any] = yield super().get_formset_kwargs
         kwargs["queryset"] = yield self.get_queryset
         return kwargs
 
     @hook(calls=("get_form_class", SUPER), pure=True)
-    def get_factory_kwargs(self) -> Body[dict[str, Any]]:
+    def get_factory_kwargs(self) -> Calls[dict[str, Any]]:
         """Return the arguments to make the formset's class with."""
         kwargs: dict[str, Any] = yield super().get_factory_kwargs
         return add_fields(self, kwargs, (yield self.get_form_class))
 
     # Its form fields may query.
     @hook(calls=("get_queryset", "get_factory_kwargs"))
-    def get_formset(self) -> Body[type[models.BaseModelFormSet[Any, Any]]]:
+    def get_formset(self) -> Calls[type[models.BaseModelFormSet[Any, Any]]]:
         """Return the formset's class, by modelformset_factory()."""
         model: Any = self.model
         if model is None:
@@ -254,21 +254,21 @@ class BaseInlineFormSetFactory(BaseFormSetFactory):
         return self.inline_model
 
     @hook(calls=(SUPER,), pure=True)
-    def get_formset_kwargs(self) -> Body[dict[str, Any]]:
+    def get_formset_kwargs(self) -> Calls[dict[str, Any]]:
         """Return the arguments to make the formset with, the parent among them."""
         kwargs: dict[str, Any] = yield super().get_formset_kwargs
         kwargs["instance"] = self.object
         return kwargs
 
     @hook(calls=("get_form_class", SUPER), pure=True)
-    def get_factory_kwargs(self) -> Body[dict[str, Any]]:
+    def get_factory_kwargs(self) -> Calls[dict[str, Any]]:
         """Return the arguments to make the formset's class with."""
         kwargs: dict[str, Any] = yield super().get_factory_kwargs
         return add_fields(self, kwargs, (yield self.get_form_class))
 
     # Its form fields may query.
     @hook(calls=("get_inline_model", "get_factory_kwargs"))
-    def get_formset(self) -> Body[type[models.BaseInlineFormSet[Any, Any, Any]]]:
+    def get_formset(self) -> Calls[type[models.BaseInlineFormSet[Any, Any, Any]]]:
         """Return the formset's class, by inlineformset_factory()."""
         parent = type(self.object) if self.model is None else self.model
         model = yield self.get_inline_model
@@ -334,7 +334,7 @@ class BaseModelFormSetView(ModelFormSetMixin[_M], ProcessFormSetView):
     """A model formset view without a response mixin."""
 
     @hook(calls=("get_queryset",), pure=True)
-    def _start_formsets(self) -> Body[None]:
+    def _start_formsets(self) -> Calls[None]:
         """Fetch the objects."""
         self.object_list = yield self.get_queryset
 
@@ -345,7 +345,7 @@ class BaseInlineFormSetView(InlineFormSetMixin[_M], ProcessFormSetView):
     object: _M
 
     @hook(calls=("get_object",))
-    def _start_formsets(self) -> Body[None]:
+    def _start_formsets(self) -> Calls[None]:
         """Fetch the parent."""
         self.object = yield self.get_object
 
@@ -398,7 +398,7 @@ class ModelFormWithInlinesMixin(ModelFormMixin[_M, _ModelF]):
 
     # Always, as the inlines have hooks too, and may have async ones.
     @hook(calls=("get_queryset", "get_inlines"), always=True)
-    def construct_inlines(self: Any) -> Body[list[Any]]:
+    def construct_inlines(self: Any) -> Calls[list[Any]]:
         """Return the inline formsets."""
         model: Any = self.model
         if model is None and self.object is not None:
@@ -487,7 +487,7 @@ class BaseUpdateWithInlinesView(
     object: _M
 
     @hook(calls=("get_object",))
-    def _start_formsets(self) -> Body[None]:
+    def _start_formsets(self) -> Calls[None]:
         """Fetch the object."""
         self.object = yield self.get_object
 

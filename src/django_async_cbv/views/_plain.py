@@ -16,7 +16,7 @@ from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.translation import gettext, pgettext
 
-from ..core.flow import Body, call
+from ..core.flow import Calls, call
 
 __all__ = [
     "has_plain_context",
@@ -33,7 +33,7 @@ __all__ = [
 _PLAIN = (NoneType, bool, int, str, list, tuple, dict)
 
 
-def truth(value: Any) -> Body[bool]:
+def truth(value: Any) -> Calls[bool]:
     """Whether `value` is true; asked in the worker where asking may query."""
     if _is_plain(value):
         return bool(value)

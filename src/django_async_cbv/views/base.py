@@ -19,7 +19,7 @@ from django.utils.log import log_response
 from django.views.generic import base
 
 from ..core import handlers as handler
-from ..core.flow import Body, Call, call, is_in_flow, respond
+from ..core.flow import Call, Calls, call, is_in_flow, respond
 from ..core.hooks import pristine
 from ..core.problems import refuse
 from ..core.threads import loop_is_running
@@ -112,7 +112,7 @@ class AsyncView(_django.View[_R], Twins):
     @handler.dispatch(base.View.dispatch, calls=None)
     def dispatch(
         self, request: HttpRequest, *args: Any, **kwargs: Any
-    ) -> Body[HttpResponseBase]:
+    ) -> Calls[HttpResponseBase]:
         """
         Call the handler of the request's method, whichever colour it has.
 
@@ -129,14 +129,14 @@ class AsyncView(_django.View[_R], Twins):
     @handler.http_method_not_allowed(base.View.http_method_not_allowed, calls=None)
     def http_method_not_allowed(
         self, request: HttpRequest, *args: Any, **kwargs: Any
-    ) -> Body[HttpResponse]:
+    ) -> Calls[HttpResponse]:
         """Answer 405, and log that, in one hop."""
         return (yield call(_answer, _METHOD_NOT_ALLOWED, self, request))
 
     @handler.options(base.View.options, calls=None)
     def options(
         self, request: HttpRequest, *args: Any, **kwargs: Any
-    ) -> Body[HttpResponseBase]:
+    ) -> Calls[HttpResponseBase]:
         """Answer OPTIONS with the methods that there are handlers for; no hop."""
         return (yield Call(_answer, (_OPTIONS, self, request), inline=True))
 
@@ -166,7 +166,7 @@ class AsyncTemplateResponseMixin(_django.TemplateResponseMixin[_TemplateR], Twin
     )
     def arender_to_response(
         self, context: dict[str, Any], **response_kwargs: Any
-    ) -> Body[_TemplateR]:
+    ) -> Calls[_TemplateR]:
         """
         Return the response; twin of render_to_response().
 
@@ -206,7 +206,7 @@ class AsyncTemplateView(
         calls=("get_context_data", "render_to_response"),
         pure=True,
     )
-    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Body[_TemplateR]:
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Calls[_TemplateR]:
         """Answer with the template; no hop before the rendering's."""
         context = yield call(self.aget_context_data, **kwargs)
         return (yield call(self.arender_to_response, context))
@@ -223,7 +223,7 @@ class AsyncRedirectView(_django.RedirectView, AsyncView):
         always=True,
         not_calls=("get",),
     )
-    def aget_redirect_url(self, *args: Any, **kwargs: Any) -> Body[str | None]:
+    def aget_redirect_url(self, *args: Any, **kwargs: Any) -> Calls[str | None]:
         """
         Return where to go, None for 410 Gone; twin of get_redirect_url().
 
@@ -246,7 +246,7 @@ class AsyncRedirectView(_django.RedirectView, AsyncView):
     )
     def get(
         self, request: HttpRequest, *args: Any, **kwargs: Any
-    ) -> Body[HttpResponseBase]:
+    ) -> Calls[HttpResponseBase]:
         """Answer with the redirect, or 410 Gone; no hop."""
         url = yield call(self.aget_redirect_url, *args, **kwargs)
         if not url:
@@ -271,41 +271,41 @@ class AsyncRedirectView(_django.RedirectView, AsyncView):
     @handler.head(base.RedirectView.head, calls=("get",), pure=True)
     def head(
         self, request: HttpRequest, *args: Any, **kwargs: Any
-    ) -> Body[HttpResponseBase]:
+    ) -> Calls[HttpResponseBase]:
         """Answer as get() does; no hop."""
         return (yield respond(self.get, request, *args, **kwargs))
 
     @handler.post(base.RedirectView.post, calls=("get",), pure=True)
     def post(
         self, request: HttpRequest, *args: Any, **kwargs: Any
-    ) -> Body[HttpResponseBase]:
+    ) -> Calls[HttpResponseBase]:
         """Answer as get() does; no hop."""
         return (yield respond(self.get, request, *args, **kwargs))
 
     @handler.options(base.RedirectView.options, calls=("get",), pure=True)
     def options(
         self, request: HttpRequest, *args: Any, **kwargs: Any
-    ) -> Body[HttpResponseBase]:
+    ) -> Calls[HttpResponseBase]:
         """Answer as get() does; no hop."""
         return (yield respond(self.get, request, *args, **kwargs))
 
     @handler.delete(base.RedirectView.delete, calls=("get",), pure=True)
     def delete(
         self, request: HttpRequest, *args: Any, **kwargs: Any
-    ) -> Body[HttpResponseBase]:
+    ) -> Calls[HttpResponseBase]:
         """Answer as get() does; no hop."""
         return (yield respond(self.get, request, *args, **kwargs))
 
     @handler.put(base.RedirectView.put, calls=("get",), pure=True)
     def put(
         self, request: HttpRequest, *args: Any, **kwargs: Any
-    ) -> Body[HttpResponseBase]:
+    ) -> Calls[HttpResponseBase]:
         """Answer as get() does; no hop."""
         return (yield respond(self.get, request, *args, **kwargs))
 
     @handler.patch(base.RedirectView.patch, calls=("get",), pure=True)
     def patch(
         self, request: HttpRequest, *args: Any, **kwargs: Any
-    ) -> Body[HttpResponseBase]:
+    ) -> Calls[HttpResponseBase]:
         """Answer as get() does; no hop."""
         return (yield respond(self.get, request, *args, **kwargs))

@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from django.views.generic import dates
 
 from ..core import handlers as handler
-from ..core.flow import Body, call
+from ..core.flow import Calls, call
 from ..core.hooks import SUPER
 from ..core.twins import Twins, twin, twin_or_hook
 from . import _django
@@ -96,7 +96,7 @@ class AsyncYearMixin(dates.YearMixin, Twins):
         """Return the year to show, as the URL has it; twin of get_year()."""
 
     @twin(dates.YearMixin.get_next_year, calls=_NEIGHBOURS)
-    def aget_next_year(self, date: datetime.date) -> Body[datetime.date | None]:
+    def aget_next_year(self, date: datetime.date) -> Calls[datetime.date | None]:
         """
         Return the year after, None if there is none; twin of get_next_year().
 
@@ -105,7 +105,7 @@ class AsyncYearMixin(dates.YearMixin, Twins):
         return (yield from _neighbour(self, date, is_previous=False, period="year"))
 
     @twin(dates.YearMixin.get_previous_year, calls=_NEIGHBOURS)
-    def aget_previous_year(self, date: datetime.date) -> Body[datetime.date | None]:
+    def aget_previous_year(self, date: datetime.date) -> Calls[datetime.date | None]:
         """
         Return the year before, None if there is none; twin of get_previous_year().
 
@@ -126,7 +126,7 @@ class AsyncMonthMixin(dates.MonthMixin, Twins):
         """Return the month to show, as the URL has it; twin of get_month()."""
 
     @twin(dates.MonthMixin.get_next_month, calls=_NEIGHBOURS)
-    def aget_next_month(self, date: datetime.date) -> Body[datetime.date | None]:
+    def aget_next_month(self, date: datetime.date) -> Calls[datetime.date | None]:
         """
         Return the month after, None if there is none; twin of get_next_month().
 
@@ -135,7 +135,7 @@ class AsyncMonthMixin(dates.MonthMixin, Twins):
         return (yield from _neighbour(self, date, is_previous=False, period="month"))
 
     @twin(dates.MonthMixin.get_previous_month, calls=_NEIGHBOURS)
-    def aget_previous_month(self, date: datetime.date) -> Body[datetime.date | None]:
+    def aget_previous_month(self, date: datetime.date) -> Calls[datetime.date | None]:
         """
         Return the month before, None if there is none; twin of get_previous_month().
 
@@ -156,7 +156,7 @@ class AsyncDayMixin(dates.DayMixin, Twins):
         """Return the day to show, as the URL has it; twin of get_day()."""
 
     @twin(dates.DayMixin.get_next_day, calls=_NEIGHBOURS)
-    def aget_next_day(self, date: datetime.date) -> Body[datetime.date | None]:
+    def aget_next_day(self, date: datetime.date) -> Calls[datetime.date | None]:
         """
         Return the day after, None if there is none; twin of get_next_day().
 
@@ -165,7 +165,7 @@ class AsyncDayMixin(dates.DayMixin, Twins):
         return (yield from _neighbour(self, date, is_previous=False, period="day"))
 
     @twin(dates.DayMixin.get_previous_day, calls=_NEIGHBOURS)
-    def aget_previous_day(self, date: datetime.date) -> Body[datetime.date | None]:
+    def aget_previous_day(self, date: datetime.date) -> Calls[datetime.date | None]:
         """
         Return the day before, None if there is none; twin of get_previous_day().
 
@@ -186,7 +186,7 @@ class AsyncWeekMixin(dates.WeekMixin, Twins):
         """Return the week to show, as the URL has it; twin of get_week()."""
 
     @twin(dates.WeekMixin.get_next_week, calls=_WEEK_NEIGHBOURS)
-    def aget_next_week(self, date: datetime.date) -> Body[datetime.date | None]:
+    def aget_next_week(self, date: datetime.date) -> Calls[datetime.date | None]:
         """
         Return the week after, None if there is none; twin of get_next_week().
 
@@ -195,7 +195,7 @@ class AsyncWeekMixin(dates.WeekMixin, Twins):
         return (yield from _neighbour(self, date, is_previous=False, period="week"))
 
     @twin(dates.WeekMixin.get_previous_week, calls=_WEEK_NEIGHBOURS)
-    def aget_previous_week(self, date: datetime.date) -> Body[datetime.date | None]:
+    def aget_previous_week(self, date: datetime.date) -> Calls[datetime.date | None]:
         """
         Return the week before, None if there is none; twin of get_previous_week().
 
@@ -206,7 +206,7 @@ class AsyncWeekMixin(dates.WeekMixin, Twins):
     # A week begins on the day that its format says, so these reach a hook.
 
     @twin(_private.WeekMixin._get_next_week, calls=("_get_weekday",))
-    def _aget_next_week(self, date: datetime.date) -> Body[datetime.date]:
+    def _aget_next_week(self, date: datetime.date) -> Calls[datetime.date]:
         days = 7 - (yield call(self._aget_weekday, date))
         try:
             return date + datetime.timedelta(days=days)
@@ -214,11 +214,11 @@ class AsyncWeekMixin(dates.WeekMixin, Twins):
             raise Http404(_("Date out of range")) from None
 
     @twin(_private.WeekMixin._get_current_week, calls=("_get_weekday",))
-    def _aget_current_week(self, date: datetime.date) -> Body[datetime.date]:
+    def _aget_current_week(self, date: datetime.date) -> Calls[datetime.date]:
         return date - datetime.timedelta((yield call(self._aget_weekday, date)))
 
     @twin(_private.WeekMixin._get_weekday, calls=("get_week_format",))
-    def _aget_weekday(self, date: datetime.date) -> Body[int]:
+    def _aget_weekday(self, date: datetime.date) -> Calls[int]:
         week_format = yield call(self.aget_week_format)
         if week_format in {"%W", "%V"}:  # begins on Monday
             return date.weekday()
@@ -242,7 +242,7 @@ class AsyncDateMixin(dates.DateMixin, Twins):
         _private.DateMixin._make_date_lookup_arg,
         calls=("get_queryset", "get_date_field"),
     )
-    def _amake_date_lookup_arg(self, value: datetime.date) -> Body[datetime.date]:
+    def _amake_date_lookup_arg(self, value: datetime.date) -> Calls[datetime.date]:
         # Once that is known, Django's own method calls no hook.
         yield from _uses_datetime_field(self)
         made: datetime.date = _make_date_lookup_arg(self, value)
@@ -252,7 +252,7 @@ class AsyncDateMixin(dates.DateMixin, Twins):
         _private.DateMixin._make_single_date_lookup,
         calls=("get_date_field", "get_queryset", "_make_date_lookup_arg"),
     )
-    def _amake_single_date_lookup(self, date: datetime.date) -> Body[dict[str, Any]]:
+    def _amake_single_date_lookup(self, date: datetime.date) -> Calls[dict[str, Any]]:
         date_field = yield call(self.aget_date_field)
         if not (yield from _uses_datetime_field(self)):
             return {date_field: date}
@@ -263,7 +263,7 @@ class AsyncDateMixin(dates.DateMixin, Twins):
         }
 
 
-def _uses_datetime_field(view: Any) -> Body[bool]:
+def _uses_datetime_field(view: Any) -> Calls[bool]:
     """As DateMixin.uses_datetime_field, and cached by its name, by way of the twins."""
     name = "uses_datetime_field"
     if name not in vars(view):
@@ -279,7 +279,7 @@ def _uses_datetime_field(view: Any) -> Body[bool]:
 
 def _neighbour(
     view: Any, date: datetime.date, *, is_previous: bool, period: str
-) -> Body[datetime.date | None]:
+) -> Calls[datetime.date | None]:
     """The next or previous date with a page, as Django's _get_next_prev() finds it."""
     date_field = yield call(twin_or_hook(view, "get_date_field"))
     allow_empty = yield call(twin_or_hook(view, "get_allow_empty"))
@@ -346,7 +346,7 @@ class AsyncBaseDateListView(
     )
     def get(
         self, request: HttpRequest, *args: Any, **kwargs: Any
-    ) -> Body[HttpResponse]:
+    ) -> Calls[HttpResponse]:
         """Answer with the dates and objects; one hop before the rendering's."""
         self.date_list, self.object_list, extra_context = yield call(
             self.aget_dated_items
@@ -368,7 +368,7 @@ class AsyncBaseDateListView(
         """
 
     @twin(dates.BaseDateListView.get_ordering, calls=("get_date_field",), pure=True)
-    def aget_ordering(self) -> Body[str | Sequence[_OrderByFieldName]]:
+    def aget_ordering(self) -> Calls[str | Sequence[_OrderByFieldName]]:
         """Return what to order by, the date by default; twin of get_ordering()."""
         if self.ordering is not None:
             return self.ordering
@@ -384,7 +384,7 @@ class AsyncBaseDateListView(
             "get_paginate_by",
         ),
     )
-    def aget_dated_queryset(self, **lookup: Any) -> Body[QuerySet[_M]]:
+    def aget_dated_queryset(self, **lookup: Any) -> Calls[QuerySet[_M]]:
         """
         Return the objects that the lookup finds; twin of get_dated_queryset().
 
@@ -428,7 +428,7 @@ class AsyncBaseDateListView(
         queryset: QuerySet[_M],
         date_type: str | None = None,
         ordering: str = "ASC",
-    ) -> Body[QuerySet[_M]]:
+    ) -> Calls[QuerySet[_M]]:
         """
         Return the dates that there are objects of; twin of get_date_list().
 
@@ -462,7 +462,7 @@ class AsyncBaseArchiveIndexView(
     context_object_name: str
 
     @twin(dates.BaseArchiveIndexView.get_dated_items, calls=_DATED)
-    def aget_dated_items(self) -> Body[_DatedItems[_M]]:
+    def aget_dated_items(self) -> Calls[_DatedItems[_M]]:
         """Return the years, the latest objects, no more; twin of get_dated_items()."""
         queryset = yield call(self.aget_dated_queryset)
         date_list = yield call(self.aget_date_list, queryset, ordering="DESC")
@@ -497,7 +497,7 @@ class AsyncBaseYearArchiveView(
             "get_previous_year",
         ),
     )
-    def aget_dated_items(self) -> Body[_DatedItems[_M]]:
+    def aget_dated_items(self) -> Calls[_DatedItems[_M]]:
         """Return the months, the objects, the years beside; twin of the hook."""
         year = yield call(self.aget_year)
         date_field = yield call(self.aget_date_field)
@@ -518,7 +518,7 @@ class AsyncBaseYearArchiveView(
 
 def _interval(
     view: Any, date_field: str, date: datetime.date, period: str
-) -> Body[dict[str, Any]]:
+) -> Calls[dict[str, Any]]:
     """The lookup of the objects of a year, month or week."""
     since = yield call(view._amake_date_lookup_arg, date)
     end = yield call(twin_or_hook(view, f"_get_next_{period}"), date)
@@ -528,7 +528,7 @@ def _interval(
 
 def _with_neighbours(
     view: Any, date: datetime.date, period: str
-) -> Body[dict[str, datetime.date | None]]:
+) -> Calls[dict[str, datetime.date | None]]:
     """The context of a period: its date, the next and the previous."""
     following = yield call(getattr(view, f"aget_next_{period}"), date)
     previous = yield call(getattr(view, f"aget_previous_{period}"), date)
@@ -565,7 +565,7 @@ class AsyncBaseMonthArchiveView(
             "get_previous_month",
         ),
     )
-    def aget_dated_items(self) -> Body[_DatedItems[_M]]:
+    def aget_dated_items(self) -> Calls[_DatedItems[_M]]:
         """Return the days, the objects, the months beside; twin of the hook."""
         year = yield call(self.aget_year)
         month = yield call(self.aget_month)
@@ -612,7 +612,7 @@ class AsyncBaseWeekArchiveView(
             "get_previous_week",
         ),
     )
-    def aget_dated_items(self) -> Body[_DatedItems[_M]]:
+    def aget_dated_items(self) -> Calls[_DatedItems[_M]]:
         """Return None, the objects, the weeks beside; twin of get_dated_items()."""
         year = yield call(self.aget_year)
         week = yield call(self.aget_week)
@@ -663,7 +663,7 @@ _DAY = (
 )
 
 
-def _day(view: Any) -> Body[datetime.date]:
+def _day(view: Any) -> Calls[datetime.date]:
     """The day that the URL names."""
     year = yield call(view.aget_year)
     month = yield call(view.aget_month)
@@ -690,7 +690,7 @@ class AsyncBaseDayArchiveView(
     """Async twin of BaseDayArchiveView: a day, without a response mixin."""
 
     @twin(dates.BaseDayArchiveView.get_dated_items, calls=(*_DAY, "_get_dated_items"))
-    def aget_dated_items(self) -> Body[_DatedItems[_M]]:
+    def aget_dated_items(self) -> Calls[_DatedItems[_M]]:
         """Return None, the objects, the days and months beside; twin of the hook."""
         date = yield from _day(self)
         return (yield call(self._aget_dated_items, date))
@@ -706,7 +706,7 @@ class AsyncBaseDayArchiveView(
             "get_next_month",
         ),
     )
-    def _aget_dated_items(self, date: datetime.date) -> Body[_DatedItems[_M]]:
+    def _aget_dated_items(self, date: datetime.date) -> Calls[_DatedItems[_M]]:
         lookup = yield call(self._amake_single_date_lookup, date)
         queryset = yield call(self.aget_dated_queryset, **lookup)
         context = {
@@ -733,7 +733,7 @@ class AsyncBaseTodayArchiveView(
     """Async twin of BaseTodayArchiveView: today, without a response mixin."""
 
     @twin(dates.BaseTodayArchiveView.get_dated_items, calls=("_get_dated_items",))
-    def aget_dated_items(self) -> Body[_DatedItems[_M]]:
+    def aget_dated_items(self) -> Calls[_DatedItems[_M]]:
         """Return what the day archive does, for today; twin of get_dated_items()."""
         return (yield call(self._aget_dated_items, datetime.date.today()))
 
@@ -766,7 +766,7 @@ class AsyncBaseDateDetailView(
             SUPER,
         ),
     )
-    def aget_object(self, queryset: QuerySet[_M] | None = None) -> Body[_M]:
+    def aget_object(self, queryset: QuerySet[_M] | None = None) -> Calls[_M]:
         """
         Return the day's object that the URL names; twin of get_object().
 

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from django.views.generic import detail
 
 from ..core import handlers as handler
-from ..core.flow import Body, call
+from ..core.flow import Calls, call
 from ..core.hooks import SUPER
 from ..core.twins import twin, twin_or_hook
 from . import _django
@@ -35,7 +35,7 @@ class AsyncSingleObjectMixin(_django.SingleObjectMixin[_M], AsyncContextMixin):
     object: Any
 
     @twin(detail.SingleObjectMixin.get_object, calls=("get_queryset", "get_slug_field"))
-    def aget_object(self, queryset: QuerySet[_M] | None = None) -> Body[_M]:
+    def aget_object(self, queryset: QuerySet[_M] | None = None) -> Calls[_M]:
         """
         Return the object that the view is about; twin of get_object().
 
@@ -80,7 +80,7 @@ class AsyncSingleObjectMixin(_django.SingleObjectMixin[_M], AsyncContextMixin):
         calls=("get_context_object_name", SUPER),
         pure=has_plain_object,
     )
-    def aget_context_data(self, **kwargs: Any) -> Body[dict[str, Any]]:
+    def aget_context_data(self, **kwargs: Any) -> Calls[dict[str, Any]]:
         """
         Return the template's context with the object; twin of get_context_data().
 
@@ -123,7 +123,7 @@ class AsyncBaseDetailView(
     )
     def get(
         self, request: HttpRequest, *args: Any, **kwargs: Any
-    ) -> Body[HttpResponse]:
+    ) -> Calls[HttpResponse]:
         """Answer with the object; one hop before the rendering's."""
         self.object = yield call(self.aget_object)
         context = yield call(self.aget_context_data, object=self.object)
@@ -151,7 +151,7 @@ class AsyncSingleObjectTemplateResponseMixin(
             )
         ),
     )
-    def aget_template_names(self) -> Body[list[str]]:
+    def aget_template_names(self) -> Calls[list[str]]:
         """Return the names of the templates to try; twin of get_template_names()."""
         try:
             names: list[str] = yield call(super().aget_template_names)

@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.views.generic import edit
 
 from ..core import handlers as handler
-from ..core.flow import Body, call, respond
+from ..core.flow import Calls, call, respond
 from ..core.hooks import SUPER
 from ..core.twins import Twins, django_super, twin, twin_or_hook
 from ..core.validation import (
@@ -68,7 +68,7 @@ class AsyncFormMixin(_django.FormMixin[_F], AsyncContextMixin):
         """Return the class of the form; twin of get_form_class()."""
 
     @twin(edit.FormMixin.get_form, calls=("get_form_class", "get_form_kwargs"))
-    def aget_form(self, form_class: type[_F] | None = None) -> Body[_F]:
+    def aget_form(self, form_class: type[_F] | None = None) -> Calls[_F]:
         """
         Return the form; twin of get_form().
 
@@ -87,7 +87,7 @@ class AsyncFormMixin(_django.FormMixin[_F], AsyncContextMixin):
         # The body of a POST is read and parsed, perhaps to files.
         pure=lambda view: view.request.method not in ("POST", "PUT"),
     )
-    def aget_form_kwargs(self) -> Body[dict[str, Any]]:
+    def aget_form_kwargs(self) -> Calls[dict[str, Any]]:
         """
         Return the arguments to make the form with; twin of get_form_kwargs().
 
@@ -113,7 +113,7 @@ class AsyncFormMixin(_django.FormMixin[_F], AsyncContextMixin):
         # The URL may be an object of the project's, which is made text of.
         always=True,
     )
-    def aform_valid(self, form: _F) -> Body[HttpResponse]:
+    def aform_valid(self, form: _F) -> Calls[HttpResponse]:
         """Answer to a valid form with a redirect; twin of form_valid()."""
         return (yield from redirect(self, (yield call(self.aget_success_url))))
 
@@ -121,13 +121,13 @@ class AsyncFormMixin(_django.FormMixin[_F], AsyncContextMixin):
         edit.FormMixin.form_invalid,
         calls=("get_context_data", "render_to_response"),
     )
-    def aform_invalid(self, form: _F) -> Body[HttpResponse]:
+    def aform_invalid(self, form: _F) -> Calls[HttpResponse]:
         """Answer to an invalid form with its page; twin of form_invalid()."""
         context = yield call(self.aget_context_data, form=form)
         return (yield call(twin_or_hook(self, "render_to_response"), context))
 
     @twin(edit.FormMixin.get_context_data, calls=("get_form", SUPER))
-    def aget_context_data(self, **kwargs: Any) -> Body[dict[str, Any]]:
+    def aget_context_data(self, **kwargs: Any) -> Calls[dict[str, Any]]:
         """
         Return the template's context with the form; twin of get_context_data().
 
@@ -152,7 +152,7 @@ class AsyncModelFormMixin(
         # Else a class is made, for which form fields may ask the database.
         pure=lambda view: view.fields is None and view.form_class is not None,
     )
-    def aget_form_class(self) -> Body[type[_ModelF]]:
+    def aget_form_class(self) -> Calls[type[_ModelF]]:
         """
         Return the class of the form; twin of get_form_class().
 
@@ -179,7 +179,7 @@ class AsyncModelFormMixin(
         return (yield call(model_forms.modelform_factory, model, fields=self.fields))
 
     @twin(edit.ModelFormMixin.get_form_kwargs, calls=(SUPER,), pure=True)
-    def aget_form_kwargs(self) -> Body[dict[str, Any]]:
+    def aget_form_kwargs(self) -> Calls[dict[str, Any]]:
         """Return the form's arguments with the instance; twin of get_form_kwargs()."""
         kwargs: dict[str, Any] = yield call(super().aget_form_kwargs)
         if hasattr(self, "object"):
@@ -200,7 +200,7 @@ class AsyncModelFormMixin(
 
     # The form's save() may be async, as only the form tells.
     @twin(edit.ModelFormMixin.form_valid, calls=(SUPER,), always=True)
-    def aform_valid(self, form: _ModelF) -> Body[HttpResponse]:
+    def aform_valid(self, form: _ModelF) -> Calls[HttpResponse]:
         """
         Save the object and redirect; twin of form_valid().
 
@@ -220,7 +220,7 @@ class AsyncProcessFormView(_django.ProcessFormView, AsyncView):
     )
     def get(
         self, request: HttpRequest, *args: Any, **kwargs: Any
-    ) -> Body[HttpResponse]:
+    ) -> Calls[HttpResponse]:
         """Answer with the page of a blank form; one hop before the rendering's."""
         context = yield call(twin_or_hook(self, "get_context_data"))
         return (yield call(twin_or_hook(self, "render_to_response"), context))
@@ -233,7 +233,7 @@ class AsyncProcessFormView(_django.ProcessFormView, AsyncView):
     )
     def post(
         self, request: HttpRequest, *args: Any, **kwargs: Any
-    ) -> Body[HttpResponse]:
+    ) -> Calls[HttpResponse]:
         """
         Parse, validate and act on the form: one hop for all of it.
 
@@ -246,7 +246,7 @@ class AsyncProcessFormView(_django.ProcessFormView, AsyncView):
         return (yield call(twin_or_hook(self, "form_invalid"), form))
 
     @handler.put(edit.ProcessFormView.put, calls=("post",), pure=True)
-    def put(self, *args: Any, **kwargs: Any) -> Body[HttpResponse]:
+    def put(self, *args: Any, **kwargs: Any) -> Calls[HttpResponse]:
         """Do as post() does."""
         return (yield respond(self.post, *args, **kwargs))
 
@@ -271,7 +271,7 @@ class AsyncBaseCreateView(
     @handler.get(edit.BaseCreateView.get, calls=(SUPER,), pure=True)
     def get(
         self, request: HttpRequest, *args: Any, **kwargs: Any
-    ) -> Body[HttpResponse]:
+    ) -> Calls[HttpResponse]:
         """Answer with the page of a blank form; one hop before the rendering's."""
         self.object = None
         below = django_super(_django.BaseCreateView, self)
@@ -280,7 +280,7 @@ class AsyncBaseCreateView(
     @handler.post(edit.BaseCreateView.post, calls=(SUPER,), pure=True)
     def post(
         self, request: HttpRequest, *args: Any, **kwargs: Any
-    ) -> Body[HttpResponse]:
+    ) -> Calls[HttpResponse]:
         """Parse, validate, save, redirect: one hop."""
         self.object = None
         below = django_super(_django.BaseCreateView, self)
@@ -305,7 +305,7 @@ class AsyncBaseUpdateView(
     @handler.get(edit.BaseUpdateView.get, calls=("get_object", SUPER))
     def get(
         self, request: HttpRequest, *args: Any, **kwargs: Any
-    ) -> Body[HttpResponse]:
+    ) -> Calls[HttpResponse]:
         """Answer with the page of the object's form; one hop before the rendering's."""
         self.object = yield call(self.aget_object)
         below = django_super(_django.BaseUpdateView, self)
@@ -314,7 +314,7 @@ class AsyncBaseUpdateView(
     @handler.post(edit.BaseUpdateView.post, calls=("get_object", SUPER))
     def post(
         self, request: HttpRequest, *args: Any, **kwargs: Any
-    ) -> Body[HttpResponse]:
+    ) -> Calls[HttpResponse]:
         """Fetch, parse, validate, save, redirect: one hop."""
         self.object = yield call(self.aget_object)
         below = django_super(_django.BaseUpdateView, self)
@@ -341,7 +341,7 @@ class AsyncDeletionMixin(_django.DeletionMixin[_M], Twins):
     )
     def delete(
         self, request: HttpRequest, *args: Any, **kwargs: Any
-    ) -> Body[HttpResponse]:
+    ) -> Calls[HttpResponse]:
         """Delete the object, once, and redirect; one hop."""
         self.object = yield call(twin_or_hook(self, "get_object"))
         success_url = yield call(self.aget_success_url)
@@ -351,7 +351,7 @@ class AsyncDeletionMixin(_django.DeletionMixin[_M], Twins):
     @handler.post(edit.DeletionMixin.post, calls=("delete",), pure=True)
     def post(
         self, request: HttpRequest, *args: Any, **kwargs: Any
-    ) -> Body[HttpResponse]:
+    ) -> Calls[HttpResponse]:
         """Do as delete() does, for browsers."""
         return (yield respond(self.delete, request, *args, **kwargs))
 
@@ -378,7 +378,7 @@ class AsyncBaseDeleteView(
     )
     def post(
         self, request: HttpRequest, *args: Any, **kwargs: Any
-    ) -> Body[HttpResponse]:
+    ) -> Calls[HttpResponse]:
         """Validate the form and delete the object, once; one hop."""
         self.object = yield call(self.aget_object)
         prepare_instance(self.object)
@@ -394,7 +394,7 @@ class AsyncBaseDeleteView(
         always=True,
         not_calls=("delete",),
     )
-    def aform_valid(self, form: _DeleteF) -> Body[HttpResponse]:
+    def aform_valid(self, form: _DeleteF) -> Calls[HttpResponse]:
         """Delete the object and redirect; twin of form_valid()."""
         success_url = yield call(self.aget_success_url)
         yield from call_and_await(self.object.delete)

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.views.generic import list as django_list
 
 from ..core import handlers as handler
-from ..core.flow import Body, Call, call
+from ..core.flow import Call, Calls, call
 from ..core.hooks import SUPER
 from ..core.twins import twin, twin_or_hook
 from . import _django
@@ -46,7 +46,7 @@ class AsyncMultipleObjectMixin(_django.MultipleObjectMixin[_M], AsyncContextMixi
         calls=("get_ordering",),
         pure=has_plain_queryset,
     )
-    def aget_queryset(self) -> Body[QuerySet[_M]]:
+    def aget_queryset(self) -> Calls[QuerySet[_M]]:
         """
         Return the objects, lazily; twin of get_queryset().
 
@@ -84,7 +84,7 @@ class AsyncMultipleObjectMixin(_django.MultipleObjectMixin[_M], AsyncContextMixi
     )
     def apaginate_queryset(
         self, queryset: _SupportsPagination[_M], page_size: int
-    ) -> Body[tuple[Paginator[Any], Page[Any], _SupportsPagination[_M], bool]]:
+    ) -> Calls[tuple[Paginator[Any], Page[Any], _SupportsPagination[_M], bool]]:
         """
         Return paginator, page, its objects, whether there are others.
 
@@ -147,7 +147,7 @@ class AsyncMultipleObjectMixin(_django.MultipleObjectMixin[_M], AsyncContextMixi
     )
     def aget_context_data(
         self, *, object_list: _SupportsPagination[_M] | None = None, **kwargs: Any
-    ) -> Body[dict[str, Any]]:
+    ) -> Calls[dict[str, Any]]:
         """
         Return the template's context with the page; twin of get_context_data().
 
@@ -211,7 +211,7 @@ class AsyncBaseListView(_django.BaseListView, AsyncMultipleObjectMixin[_M], Asyn
     )
     def get(
         self, request: HttpRequest, *args: Any, **kwargs: Any
-    ) -> Body[HttpResponse]:
+    ) -> Calls[HttpResponse]:
         """Answer with the list; one hop before the rendering's."""
         self.object_list = yield call(self.aget_queryset)
         if not (yield call(self.aget_allow_empty)):
@@ -240,7 +240,7 @@ class AsyncMultipleObjectTemplateResponseMixin(
         calls=(SUPER,),
         pure=has_plain_object_list,
     )
-    def aget_template_names(self) -> Body[list[str]]:
+    def aget_template_names(self) -> Calls[list[str]]:
         """Return the names of the templates to try; twin of get_template_names()."""
         try:
             names: list[str] = yield call(super().aget_template_names)
