@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from django.contrib.messages import success, views
 from django.http import HttpRequest, HttpResponse
 
-from .core.flow import Call, Calls, call
+from .core.flow import Answer, Call, call
 from .core.hooks import SUPER
 from .core.twins import Twins, twin
 
@@ -38,7 +38,7 @@ class AsyncSuccessMessageMixin(SuccessMessageMixin, Twins):
         # The save, which may be async, is the view's.
         always=True,
     )
-    def aform_valid(self, form: Any) -> Calls[HttpResponse]:
+    def aform_valid(self, form: Any) -> Answer:
         """
         Do what the view does with a valid form, then queue the message.
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from django.contrib.auth import mixins
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponseRedirect
 
 from ..core import handlers as handler
-from ..core.flow import Call, Calls, call, respond
+from ..core.flow import BaseAnswer, Call, Calls, call, respond
 from ..core.guards import tests_of, truth
 from ..core.hooks import SUPER
 from ..core.twins import Twins, django_super, twin
@@ -95,9 +95,7 @@ class AsyncLoginRequiredMixin(DjangoLoginRequiredMixin, AsyncAccessMixin):
     @handler.dispatch(
         mixins.LoginRequiredMixin.dispatch, calls=("handle_no_permission", SUPER)
     )
-    def dispatch(
-        self, request: HttpRequest, *args: Any, **kwargs: Any
-    ) -> Calls[HttpResponseBase]:
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> BaseAnswer:
         """
         Let in who is logged in.
 
@@ -130,9 +128,7 @@ class AsyncPermissionRequiredMixin(DjangoPermissionRequiredMixin, AsyncAccessMix
         mixins.PermissionRequiredMixin.dispatch,
         calls=("has_permission", "handle_no_permission", SUPER),
     )
-    def dispatch(
-        self, request: HttpRequest, *args: Any, **kwargs: Any
-    ) -> Calls[HttpResponseBase]:
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> BaseAnswer:
         """
         Let in who has the permissions.
 
@@ -165,9 +161,7 @@ class AsyncUserPassesTestMixin(DjangoUserPassesTestMixin, AsyncAccessMixin):
         mixins.UserPassesTestMixin.dispatch,
         calls=("get_test_func", "handle_no_permission", SUPER),
     )
-    def dispatch(
-        self, request: HttpRequest, *args: Any, **kwargs: Any
-    ) -> Calls[HttpResponseBase]:
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> BaseAnswer:
         """
         Let in who passes the test.
 

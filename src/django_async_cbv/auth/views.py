@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 from django.conf import settings
 from django.contrib.auth import login, logout, update_session_auth_hash, views
 from django.contrib.sites.shortcuts import get_current_site
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponseRedirect
 from django.shortcuts import resolve_url
 from django.utils.translation import gettext as _
 
 from ..core import handlers as handler
-from ..core.flow import Calls, call, respond
+from ..core.flow import Answer, Calls, call, respond
 from ..core.hooks import SUPER
 from ..core.twins import Twins, twin
 from ..views import AsyncContextMixin, AsyncFormView, AsyncTemplateView
@@ -190,7 +190,7 @@ class AsyncLoginView(
         calls=("get_success_url",),
         not_calls=("get_user",),
     )
-    def aform_valid(self, form: AuthenticationForm) -> Calls[HttpResponse]:
+    def aform_valid(self, form: AuthenticationForm) -> Answer:
         """Log in, which gives the session a new key, and redirect."""
         yield call(login, self.request, form.get_user())
         return HttpResponseRedirect((yield call(self.aget_success_url)))
@@ -216,9 +216,7 @@ class AsyncLogoutView(LogoutView, AsyncRedirectURLMixin, AsyncTemplateView):
     """Async twin of LogoutView."""
 
     @handler.post(views.LogoutView.post, calls=("get_success_url", "get"))
-    def post(
-        self, request: HttpRequest, *args: Any, **kwargs: Any
-    ) -> Calls[HttpResponse]:
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Answer:
         """Log out, and redirect or show that it is done: one hop."""
         yield call(logout, request)
         redirect_to = yield call(self.aget_success_url)
@@ -270,7 +268,7 @@ class AsyncPasswordResetView(
     """Async twin of PasswordResetView: the mail is sent in the worker."""
 
     @twin(views.PasswordResetView.form_valid, calls=(SUPER,))
-    def aform_valid(self, form: PasswordResetForm) -> Calls[HttpResponse]:
+    def aform_valid(self, form: PasswordResetForm) -> Answer:
         """Send the mail, and redirect; twin of form_valid()."""
         yield call(
             form.save,
@@ -311,7 +309,7 @@ class AsyncPasswordResetConfirmView(
         return kwargs
 
     @twin(views.PasswordResetConfirmView.form_valid, calls=(SUPER,))
-    def aform_valid(self, form: SetPasswordForm[Any]) -> Calls[HttpResponse]:
+    def aform_valid(self, form: SetPasswordForm[Any]) -> Answer:
         """Save the password, and log in if that is asked for; twin of form_valid()."""
         user = yield call(form.save)
         yield call(self.request.session.__delitem__, views.INTERNAL_RESET_SESSION_TOKEN)
@@ -365,7 +363,7 @@ class AsyncPasswordChangeView(
         return kwargs
 
     @twin(views.PasswordChangeView.form_valid, calls=(SUPER,))
-    def aform_valid(self, form: PasswordChangeForm) -> Calls[HttpResponse]:
+    def aform_valid(self, form: PasswordChangeForm) -> Answer:
         """Save the password; this session goes on, all others of the user end."""
         yield call(form.save)
         yield call(update_session_auth_hash, self.request, form.user)

@@ -15,6 +15,7 @@ from types import CoroutineType, MethodType
 from typing import Any, NoReturn, TypeAlias, TypeVar, final
 
 from asgiref.sync import iscoroutinefunction
+from django.http import HttpResponse, HttpResponseBase
 
 from .marks import carried_mark, is_in_a_slot
 from .tailcalls import only_passed_on
@@ -73,6 +74,9 @@ class Call:
 # What a lifted body is: it yields calls, is sent their results, returns an _R. What
 # is to be called without arguments it may yield as it is, a partial() for example.
 Calls: TypeAlias = Generator[Call | Callable[[], Any], Any, _R]
+# What a handler's is.
+Answer: TypeAlias = Calls[HttpResponse]
+BaseAnswer: TypeAlias = Calls[HttpResponseBase]
 
 
 def call(func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Call:

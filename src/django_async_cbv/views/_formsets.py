@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from copy import copy
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import ImproperlyConfigured
 from django.forms import models
 from django.forms.formsets import BaseFormSet, formset_factory
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.views.generic.base import ContextMixin, TemplateResponseMixin, View
 from django.views.generic.detail import SingleObjectTemplateResponseMixin
 from django.views.generic.list import MultipleObjectTemplateResponseMixin
 
-from ..core.flow import Calls, respond
+from ..core.flow import Answer, Calls, respond
 from ..core.hooks import SUPER, hook_of
 from ..core.twins import hook
 from ..core.validation import call_and_await, saved, validate
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     from django.db.models import Model
     from django.forms import BaseForm
     from django.utils.functional import _StrOrPromise
-
-Answer: TypeAlias = Calls[HttpResponse]
 
 # Hooks that handlers call.
 _START = ("_start_formsets", "get_form_class", "get_form")

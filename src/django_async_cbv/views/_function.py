@@ -20,7 +20,7 @@ from django.views.generic import base
 
 # Watches each connection of a project that has async ones, from the first one on.
 from .. import db as _db  # noqa: F401
-from ..core.flow import Calls, Flow, call, respond
+from ..core.flow import BaseAnswer, Calls, Flow, call, respond
 from ..core.hooks import names_read, pristine
 from ..core.marks import mark_of
 from ..core.problems import refuse_attributes
@@ -192,7 +192,7 @@ class ViewFunction:
 
     def _serve(
         self, request: HttpRequest, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Calls[HttpResponseBase]:
+    ) -> BaseAnswer:
         """Make the view and answer one request; overrides run in the worker thread."""
         cls = self._cls
         plan = plan_of(cls, verify=True)
@@ -279,9 +279,7 @@ class _OptOuts(set[str]):
         ]
 
 
-def _in_transactions(
-    aliases: list[str], body: Calls[HttpResponseBase]
-) -> Calls[HttpResponseBase]:
+def _in_transactions(aliases: list[str], body: Calls[HttpResponseBase]) -> BaseAnswer:
     """Run a body in a transaction of each database; an exception rolls back."""
     blocks = request_blocks(aliases)
     try:

@@ -11,7 +11,7 @@ from django.db import router, transaction
 from django.forms.models import BaseModelForm
 from django.http import HttpResponse, HttpResponseRedirect
 
-from ..core.flow import Call, Calls
+from ..core.flow import Answer, Call
 from ..core.validation import wait_if_awaitable
 from ._plain import is_plain_text
 
@@ -102,7 +102,7 @@ def join_saves(form: BaseModelForm[Any], inlines: Sequence[Any]) -> JoinedSaves:
     return joined
 
 
-def redirect(view: Any, url: Any) -> Calls[HttpResponse]:
+def redirect(view: Any, url: Any) -> Answer:
     """Redirect to what get_success_url() gave; made in a worker if it is not text."""
     if inspect.isawaitable(url):
         if inspect.iscoroutine(url):

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from django.http import (
     HttpRequest,
-    HttpResponse,
-    HttpResponseBase,
     HttpResponseGone,
     HttpResponsePermanentRedirect,
     HttpResponseRedirect,
@@ -19,7 +17,7 @@ from django.utils.log import log_response
 from django.views.generic import base
 
 from ..core import handlers as handler
-from ..core.flow import Call, Calls, call, is_in_flow, respond
+from ..core.flow import Answer, BaseAnswer, Call, Calls, call, is_in_flow, respond
 from ..core.hooks import pristine
 from ..core.problems import refuse
 from ..core.threads import loop_is_running
@@ -110,9 +108,7 @@ class AsyncView(_django.View[_R], Twins):
         return around(django_view, ViewFunction(django_view, cls, initkwargs))
 
     @handler.dispatch(base.View.dispatch, calls=None)
-    def dispatch(
-        self, request: HttpRequest, *args: Any, **kwargs: Any
-    ) -> Calls[HttpResponseBase]:
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> BaseAnswer:
         """
         Call the handler of the request's method, whichever colour it has.
 
@@ -129,14 +125,12 @@ class AsyncView(_django.View[_R], Twins):
     @handler.http_method_not_allowed(base.View.http_method_not_allowed, calls=None)
     def http_method_not_allowed(
         self, request: HttpRequest, *args: Any, **kwargs: Any
-    ) -> Calls[HttpResponse]:
+    ) -> Answer:
         """Answer 405, and log that, in one hop."""
         return (yield call(_answer, _METHOD_NOT_ALLOWED, self, request))
 
     @handler.options(base.View.options, calls=None)
-    def options(
-        self, request: HttpRequest, *args: Any, **kwargs: Any
-    ) -> Calls[HttpResponseBase]:
+    def options(self, request: HttpRequest, *args: Any, **kwargs: Any) -> BaseAnswer:
         """Answer OPTIONS with the methods that there are handlers for; no hop."""
         return (yield Call(_answer, (_OPTIONS, self, request), inline=True))
 
@@ -244,9 +238,7 @@ class AsyncRedirectView(_django.RedirectView, AsyncView):
         # It may be called with other arguments than the view's.
         always=True,
     )
-    def get(
-        self, request: HttpRequest, *args: Any, **kwargs: Any
-    ) -> Calls[HttpResponseBase]:
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> BaseAnswer:
         """Answer with the redirect, or 410 Gone; no hop."""
         url = yield call(self.aget_redirect_url, *args, **kwargs)
         if not url:
@@ -269,43 +261,31 @@ class AsyncRedirectView(_django.RedirectView, AsyncView):
         return redirect(url)
 
     @handler.head(base.RedirectView.head, calls=("get",), pure=True)
-    def head(
-        self, request: HttpRequest, *args: Any, **kwargs: Any
-    ) -> Calls[HttpResponseBase]:
+    def head(self, request: HttpRequest, *args: Any, **kwargs: Any) -> BaseAnswer:
         """Answer as get() does; no hop."""
         return (yield respond(self.get, request, *args, **kwargs))
 
     @handler.post(base.RedirectView.post, calls=("get",), pure=True)
-    def post(
-        self, request: HttpRequest, *args: Any, **kwargs: Any
-    ) -> Calls[HttpResponseBase]:
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> BaseAnswer:
         """Answer as get() does; no hop."""
         return (yield respond(self.get, request, *args, **kwargs))
 
     @handler.options(base.RedirectView.options, calls=("get",), pure=True)
-    def options(
-        self, request: HttpRequest, *args: Any, **kwargs: Any
-    ) -> Calls[HttpResponseBase]:
+    def options(self, request: HttpRequest, *args: Any, **kwargs: Any) -> BaseAnswer:
         """Answer as get() does; no hop."""
         return (yield respond(self.get, request, *args, **kwargs))
 
     @handler.delete(base.RedirectView.delete, calls=("get",), pure=True)
-    def delete(
-        self, request: HttpRequest, *args: Any, **kwargs: Any
-    ) -> Calls[HttpResponseBase]:
+    def delete(self, request: HttpRequest, *args: Any, **kwargs: Any) -> BaseAnswer:
         """Answer as get() does; no hop."""
         return (yield respond(self.get, request, *args, **kwargs))
 
     @handler.put(base.RedirectView.put, calls=("get",), pure=True)
-    def put(
-        self, request: HttpRequest, *args: Any, **kwargs: Any
-    ) -> Calls[HttpResponseBase]:
+    def put(self, request: HttpRequest, *args: Any, **kwargs: Any) -> BaseAnswer:
         """Answer as get() does; no hop."""
         return (yield respond(self.get, request, *args, **kwargs))
 
     @handler.patch(base.RedirectView.patch, calls=("get",), pure=True)
-    def patch(
-        self, request: HttpRequest, *args: Any, **kwargs: Any
-    ) -> Calls[HttpResponseBase]:
+    def patch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> BaseAnswer:
         """Answer as get() does; no hop."""
         return (yield respond(self.get, request, *args, **kwargs))

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.db.models import DateTimeField, QuerySet
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.generic import dates
 
 from ..core import handlers as handler
-from ..core.flow import Calls, call
+from ..core.flow import Answer, Calls, call
 from ..core.hooks import SUPER
 from ..core.twins import Twins, twin, twin_or_hook
 from . import _django
@@ -344,9 +344,7 @@ class AsyncBaseDateListView(
         dates.BaseDateListView.get,
         calls=("get_dated_items", "get_context_data", "render_to_response"),
     )
-    def get(
-        self, request: HttpRequest, *args: Any, **kwargs: Any
-    ) -> Calls[HttpResponse]:
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Answer:
         """Answer with the dates and objects; one hop before the rendering's."""
         self.date_list, self.object_list, extra_context = yield call(
             self.aget_dated_items

@@ -6,12 +6,12 @@ from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest
 from django.utils.translation import gettext as _
 from django.views.generic import detail
 
 from ..core import handlers as handler
-from ..core.flow import Calls, call
+from ..core.flow import Answer, Calls, call
 from ..core.hooks import SUPER
 from ..core.twins import twin, twin_or_hook
 from . import _django
@@ -121,9 +121,7 @@ class AsyncBaseDetailView(
         detail.BaseDetailView.get,
         calls=("get_object", "get_context_data", "render_to_response"),
     )
-    def get(
-        self, request: HttpRequest, *args: Any, **kwargs: Any
-    ) -> Calls[HttpResponse]:
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Answer:
         """Answer with the object; one hop before the rendering's."""
         self.object = yield call(self.aget_object)
         context = yield call(self.aget_context_data, object=self.object)

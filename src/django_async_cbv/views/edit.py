@@ -7,11 +7,11 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 from django.forms import Form
 from django.forms import models as model_forms
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.views.generic import edit
 
 from ..core import handlers as handler
-from ..core.flow import Calls, call, respond
+from ..core.flow import Answer, Calls, call, respond
 from ..core.hooks import SUPER
 from ..core.twins import Twins, django_super, twin, twin_or_hook
 from ..core.validation import (
@@ -113,7 +113,7 @@ class AsyncFormMixin(_django.FormMixin[_F], AsyncContextMixin):
         # The URL may be an object of the project's, which is made text of.
         always=True,
     )
-    def aform_valid(self, form: _F) -> Calls[HttpResponse]:
+    def aform_valid(self, form: _F) -> Answer:
         """Answer to a valid form with a redirect; twin of form_valid()."""
         return (yield from redirect(self, (yield call(self.aget_success_url))))
 
@@ -121,7 +121,7 @@ class AsyncFormMixin(_django.FormMixin[_F], AsyncContextMixin):
         edit.FormMixin.form_invalid,
         calls=("get_context_data", "render_to_response"),
     )
-    def aform_invalid(self, form: _F) -> Calls[HttpResponse]:
+    def aform_invalid(self, form: _F) -> Answer:
         """Answer to an invalid form with its page; twin of form_invalid()."""
         context = yield call(self.aget_context_data, form=form)
         return (yield call(twin_or_hook(self, "render_to_response"), context))
@@ -200,7 +200,7 @@ class AsyncModelFormMixin(
 
     # The form's save() may be async, as only the form tells.
     @twin(edit.ModelFormMixin.form_valid, calls=(SUPER,), always=True)
-    def aform_valid(self, form: _ModelF) -> Calls[HttpResponse]:
+    def aform_valid(self, form: _ModelF) -> Answer:
         """
         Save the object and redirect; twin of form_valid().
 
@@ -218,9 +218,7 @@ class AsyncProcessFormView(_django.ProcessFormView, AsyncView):
     @handler.get(
         edit.ProcessFormView.get, calls=("get_context_data", "render_to_response")
     )
-    def get(
-        self, request: HttpRequest, *args: Any, **kwargs: Any
-    ) -> Calls[HttpResponse]:
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Answer:
         """Answer with the page of a blank form; one hop before the rendering's."""
         context = yield call(twin_or_hook(self, "get_context_data"))
         return (yield call(twin_or_hook(self, "render_to_response"), context))
@@ -231,9 +229,7 @@ class AsyncProcessFormView(_django.ProcessFormView, AsyncView):
         always=True,
         unlifted=post_and_wait,
     )
-    def post(
-        self, request: HttpRequest, *args: Any, **kwargs: Any
-    ) -> Calls[HttpResponse]:
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Answer:
         """
         Parse, validate and act on the form: one hop for all of it.
 
@@ -246,7 +242,7 @@ class AsyncProcessFormView(_django.ProcessFormView, AsyncView):
         return (yield call(twin_or_hook(self, "form_invalid"), form))
 
     @handler.put(edit.ProcessFormView.put, calls=("post",), pure=True)
-    def put(self, *args: Any, **kwargs: Any) -> Calls[HttpResponse]:
+    def put(self, *args: Any, **kwargs: Any) -> Answer:
         """Do as post() does."""
         return (yield respond(self.post, *args, **kwargs))
 
@@ -269,18 +265,14 @@ class AsyncBaseCreateView(
     object: _M | None
 
     @handler.get(edit.BaseCreateView.get, calls=(SUPER,), pure=True)
-    def get(
-        self, request: HttpRequest, *args: Any, **kwargs: Any
-    ) -> Calls[HttpResponse]:
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Answer:
         """Answer with the page of a blank form; one hop before the rendering's."""
         self.object = None
         below = django_super(_django.BaseCreateView, self)
         return (yield respond(below.get, request, *args, **kwargs))
 
     @handler.post(edit.BaseCreateView.post, calls=(SUPER,), pure=True)
-    def post(
-        self, request: HttpRequest, *args: Any, **kwargs: Any
-    ) -> Calls[HttpResponse]:
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Answer:
         """Parse, validate, save, redirect: one hop."""
         self.object = None
         below = django_super(_django.BaseCreateView, self)
@@ -303,18 +295,14 @@ class AsyncBaseUpdateView(
     object: _M
 
     @handler.get(edit.BaseUpdateView.get, calls=("get_object", SUPER))
-    def get(
-        self, request: HttpRequest, *args: Any, **kwargs: Any
-    ) -> Calls[HttpResponse]:
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Answer:
         """Answer with the page of the object's form; one hop before the rendering's."""
         self.object = yield call(self.aget_object)
         below = django_super(_django.BaseUpdateView, self)
         return (yield respond(below.get, request, *args, **kwargs))
 
     @handler.post(edit.BaseUpdateView.post, calls=("get_object", SUPER))
-    def post(
-        self, request: HttpRequest, *args: Any, **kwargs: Any
-    ) -> Calls[HttpResponse]:
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Answer:
         """Fetch, parse, validate, save, redirect: one hop."""
         self.object = yield call(self.aget_object)
         below = django_super(_django.BaseUpdateView, self)
@@ -339,9 +327,7 @@ class AsyncDeletionMixin(_django.DeletionMixin[_M], Twins):
         always=True,
         unlifted=post_and_wait,
     )
-    def delete(
-        self, request: HttpRequest, *args: Any, **kwargs: Any
-    ) -> Calls[HttpResponse]:
+    def delete(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Answer:
         """Delete the object, once, and redirect; one hop."""
         self.object = yield call(twin_or_hook(self, "get_object"))
         success_url = yield call(self.aget_success_url)
@@ -349,9 +335,7 @@ class AsyncDeletionMixin(_django.DeletionMixin[_M], Twins):
         return (yield from redirect(self, success_url))
 
     @handler.post(edit.DeletionMixin.post, calls=("delete",), pure=True)
-    def post(
-        self, request: HttpRequest, *args: Any, **kwargs: Any
-    ) -> Calls[HttpResponse]:
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Answer:
         """Do as delete() does, for browsers."""
         return (yield respond(self.delete, request, *args, **kwargs))
 
@@ -376,9 +360,7 @@ class AsyncBaseDeleteView(
         always=True,
         unlifted=post_and_wait,
     )
-    def post(
-        self, request: HttpRequest, *args: Any, **kwargs: Any
-    ) -> Calls[HttpResponse]:
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Answer:
         """Validate the form and delete the object, once; one hop."""
         self.object = yield call(self.aget_object)
         prepare_instance(self.object)
@@ -394,7 +376,7 @@ class AsyncBaseDeleteView(
         always=True,
         not_calls=("delete",),
     )
-    def aform_valid(self, form: _DeleteF) -> Calls[HttpResponse]:
+    def aform_valid(self, form: _DeleteF) -> Answer:
         """Delete the object and redirect; twin of form_valid()."""
         success_url = yield call(self.aget_success_url)
         yield from call_and_await(self.object.delete)

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 from django.core.exceptions import ImproperlyConfigured
 from django.core.paginator import InvalidPage, Page, Paginator
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest
 from django.utils.translation import gettext as _
 from django.views.generic import list as django_list
 
 from ..core import handlers as handler
-from ..core.flow import Call, Calls, call
+from ..core.flow import Answer, Call, Calls, call
 from ..core.hooks import SUPER
 from ..core.twins import twin, twin_or_hook
 from . import _django
@@ -209,9 +209,7 @@ class AsyncBaseListView(_django.BaseListView, AsyncMultipleObjectMixin[_M], Asyn
             "render_to_response",
         ),
     )
-    def get(
-        self, request: HttpRequest, *args: Any, **kwargs: Any
-    ) -> Calls[HttpResponse]:
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Answer:
         """Answer with the list; one hop before the rendering's."""
         self.object_list = yield call(self.aget_queryset)
         if not (yield call(self.aget_allow_empty)):
