@@ -17,7 +17,6 @@ from collections.abc import (
     Iterator,
 )
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
-from types import TracebackType
 from typing import Any, Generic, ParamSpec, TypeVar, overload
 
 from asgiref.sync import iscoroutinefunction
@@ -307,18 +306,13 @@ class _AsyncContext(AbstractAsyncContextManager[_T], Generic[_T]):
         self._entered.append(entered)
         return value
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> bool | None:
+    async def __aexit__(self, *details: object) -> bool | None:
         # One object may be entered by several tasks.
         task = asyncio.current_task()
         own = [entered for entered in self._entered if entered.task is task]
         entered = (own or self._entered)[-1]
         self._entered.remove(entered)
-        return await entered.leave(kind, error, traceback)
+        return await entered.leave(*details)
 
 
 class _Entered(Generic[_T]):
@@ -337,12 +331,7 @@ class _Entered(Generic[_T]):
         self.is_entered = True
         return value
 
-    async def leave(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> bool | None:
+    async def leave(self, *details: Any) -> bool | None:
         manager: Any = self._manager
 
         def leave() -> bool | None:
@@ -351,7 +340,7 @@ class _Entered(Generic[_T]):
                     f"{manager!r} outlived the request that it was entered in, whose "
                     "thread is gone: it can't be left in another one."
                 )
-            left: bool | None = manager.__exit__(kind, error, traceback)
+            left: bool | None = manager.__exit__(*details)
             return left
 
         return await self.driven.run_last_to_the_end(leave)

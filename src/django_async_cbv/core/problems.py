@@ -64,17 +64,17 @@ class Problem:
 
 def refuse(cls: type, initkwargs: dict[str, Any] | None = None) -> None:
     """Raise ImproperlyConfigured if an override of the class would be skipped."""
-    found = [*problems(cls), *_attributes(cls, initkwargs or {})]
-    if found:
-        raise ImproperlyConfigured("\n".join(map(str, found)))
+    _refuse_for([*problems(cls), *_attributes(cls, initkwargs or {})])
 
 
 def refuse_attributes(view: Any) -> None:
     """Raise ImproperlyConfigured for hooks that were set on a view, not its class."""
     own = vars(view)
-    if own.keys().isdisjoint(HOOKS) and own.keys().isdisjoint(ANAMES):
-        return
-    found = [*_attributes(type(view), own)]
+    if not (own.keys().isdisjoint(HOOKS) and own.keys().isdisjoint(ANAMES)):
+        _refuse_for([*_attributes(type(view), own)])
+
+
+def _refuse_for(found: list[Problem]) -> None:
     if found:
         raise ImproperlyConfigured("\n".join(map(str, found)))
 
@@ -223,9 +223,7 @@ def waits(cls: type) -> Iterator[Problem]:
                 )
 
 
-def _async_under_a_sync_name(
-    plan: Plan,
-) -> Iterator[Problem]:
+def _async_under_a_sync_name(plan: Plan) -> Iterator[Problem]:
     """An `async def` in the place of a sync method, which nobody would await."""
     both = {*handler_names(plan.cls)}
     for place, klass in enumerate(plan.mro):

@@ -244,11 +244,7 @@ class AsyncRedirectView(_django.RedirectView, AsyncView):
         if not url:
             gone = HttpResponseGone()
             yield call(
-                log_response,
-                "Gone: %s",
-                request.path,
-                response=gone,
-                request=request,
+                log_response, "Gone: %s", request.path, response=gone, request=request
             )
             return gone
         redirect = (
