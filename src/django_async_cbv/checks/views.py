@@ -10,17 +10,15 @@ from asgiref.sync import iscoroutinefunction
 from django.core.exceptions import ImproperlyConfigured
 from django.views.generic.base import View
 
+from ..core.guards import MIXINS
 from ..core.hooks import is_async_function, is_library
 from ..core.problems import Problem, where
 from ..core.twins import Twins
 
-__all__ = ["VERDICTS", "skipped_validation", "unasked", "unguarded", "unvalidated"]
+__all__ = ["skipped_validation", "unasked", "unguarded", "unvalidated"]
 
 # The hooks that say who may see a view, each with our mixin that asks for it.
-VERDICTS = {
-    "test_func": "AsyncUserPassesTestMixin",
-    "has_permission": "AsyncPermissionRequiredMixin",
-}
+_MIXINS = {name: MIXINS[name] for name in ("test_func", "has_permission")}
 
 
 def unguarded(cls: type) -> Iterator[Problem]:
@@ -33,7 +31,7 @@ def unguarded(cls: type) -> Iterator[Problem]:
 
 def unasked(cls: type) -> Iterator[Problem]:
     """An `async def atest_func()` of a view that asks for none: everyone gets in."""
-    for name, mixin in VERDICTS.items():
+    for name, mixin in _MIXINS.items():
         aname = f"a{name}"
         klass = next((base for base in cls.__mro__ if aname in vars(base)), None)
         # A view of ours asks for it where it has a mixin of Django's or of ours.
@@ -67,7 +65,7 @@ def _async_verdicts(cls: type) -> Iterator[Problem]:
     # As AccessMixin has it, and those of third parties that are like it.
     if not hasattr(cls, "handle_no_permission"):
         return
-    for name, mixin in VERDICTS.items():
+    for name, mixin in _MIXINS.items():
         klass = next((base for base in cls.__mro__ if name in vars(base)), None)
         value = None if klass is None else vars(klass)[name]
         if klass is None or not (
