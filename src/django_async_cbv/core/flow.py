@@ -18,7 +18,7 @@ from asgiref.sync import iscoroutinefunction
 from django.http import HttpResponse, HttpResponseBase
 
 from .marks import carried_mark, is_in_a_slot
-from .tailcalls import only_passed_on
+from .tailcalls import in_tail_position
 from .threads import loop_is_running, run_sync, run_to_the_end, wait_for, worker
 
 __all__ = [
@@ -225,7 +225,7 @@ class Flow:
         self._work()
         if self.awaiting is None:
             return self._result()
-        if only_passed_on(1, to=_JOB):
+        if in_tail_position(1, to=_JOB):
             return self
         return wait_for(self.run)
 

@@ -9,12 +9,12 @@ import sys
 from types import CodeType, FrameType, FunctionType, MethodType
 from typing import Any
 
-__all__ = ["only_passed_on", "passes_on", "start_of"]
+__all__ = ["in_tail_position", "passes_on", "start_of"]
 
 _SUSPENDABLE = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
 
 
-def only_passed_on(depth: int, *, to: CodeType) -> bool:
+def in_tail_position(depth: int, *, to: CodeType) -> bool:
     """
     Whether every caller up to a frame running `to` just returns its result.
 
