@@ -26,7 +26,7 @@ from .hooks import (
 )
 from .marks import mark_of
 
-__all__ = ["Choice", "Plan", "Sources"]
+__all__ = ["Choice", "Fingerprint", "Plan"]
 
 
 class Choice:
@@ -338,8 +338,8 @@ def _calls_handlers(made: Hook) -> bool:
     return made.is_handler and any(name not in HOOKS for name in made.calls or ())
 
 
-class Sources:
-    """The class attributes that a plan was made from, to see them change."""
+class Fingerprint:
+    """The class attributes that a plan was made from, to tell when they change."""
 
     def __init__(self, plan: Plan) -> None:
         self._mro = plan.mro

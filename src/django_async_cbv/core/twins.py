@@ -67,7 +67,7 @@ from .hooks import (
     twin_or_hook,
 )
 from .marks import mark_of
-from .plan import Choice, Plan, Sources
+from .plan import Choice, Fingerprint, Plan
 from .threads import loop_is_running, wait_for
 
 if TYPE_CHECKING:
@@ -262,13 +262,13 @@ def plan_of(cls: type, *, verify: bool = False) -> Plan:
     `verify`: make it anew if an attribute that it was made from has changed
     since, as a decorator or mock.patch() on a class does.
     """
-    found: tuple[Plan, Sources] | None = vars(cls).get("_plan")
+    found: tuple[Plan, Fingerprint] | None = vars(cls).get("_plan")
     if found is None or (verify and found[1].changed(cls)):
         prepare(cls)
         # On the class and not in a table of ours, so that both go together.
         cls._plan = None  # type: ignore[attr-defined]  # ours
         plan = Plan(cls)
-        found = cls._plan = (plan, Sources(plan))  # type: ignore[attr-defined]  # ours
+        found = cls._plan = (plan, Fingerprint(plan))  # type: ignore[attr-defined]  # ours
     return found[0]
 
 
