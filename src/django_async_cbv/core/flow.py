@@ -27,10 +27,10 @@ __all__ = [
     "Flow",
     "as_call",
     "call",
-    "finish",
     "in_worker",
     "refuse_coroutine",
     "respond",
+    "run_call",
     "run_in_sync_code",
 ]
 
@@ -416,7 +416,7 @@ def _resolve(asked: Call) -> Call | Calls[Any]:
     return target  # type: ignore[no-any-return]  # one of the two
 
 
-def finish(first: Call, *, as_coroutine: bool = False) -> Any:
+def run_call(first: Call, *, as_coroutine: bool = False) -> Any:
     """
     Make a call from a handler, on whichever side the caller is.
 

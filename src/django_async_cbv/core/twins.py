@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING, Any, Unpack, get_args, get_origin, get_type_hi
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 
-from .flow import Call, finish, refuse_coroutine, run_in_sync_code
+from .flow import Call, refuse_coroutine, run_call, run_in_sync_code
 from .guards import (
     add_guards,
     checked,
@@ -178,7 +178,7 @@ def twin(function: Callable[..., Any], **options: Unpack[HookOptions]) -> TwinDe
     def decorate(method: Any) -> Any:
         @functools.wraps(method)
         async def entry(self: Any, /, *args: Any, **kwargs: Any) -> Any:
-            return await finish(Call(bind(entry, self), args, kwargs))
+            return await run_call(Call(bind(entry, self), args, kwargs))
 
         _register(entry, function, method, options, is_handler=False)
         return entry
@@ -199,7 +199,7 @@ def handler(function: Callable[..., Any], **options: Unpack[HookOptions]) -> Any
     def decorate(method: Any) -> Any:
         @functools.wraps(method)
         def entry(self: Any, /, *args: Any, **kwargs: Any) -> Any:
-            return finish(Call(bind(entry, self), args, kwargs, response=True))
+            return run_call(Call(bind(entry, self), args, kwargs, response=True))
 
         _register(entry, function, method, options, is_handler=True)
         return entry
@@ -329,7 +329,7 @@ def _sync_asked(cls: type, name: str, aname: str) -> Callable[..., Any]:
             method = function if name in vars(self) else bind(function, self)
             return checked(method(*args, **kwargs), self, name)
 
-        return await finish(Call(ask, is_sync=True))
+        return await run_call(Call(ask, is_sync=True))
 
     asked.__name__ = aname
     asked.__doc__ = f"Run a sync `{name}()` in the worker, if that is the nearer one."
@@ -433,7 +433,7 @@ def _override(function: Callable[..., Any]) -> Callable[..., Any]:
     def entry(self: Any, /, *args: Any, **kwargs: Any) -> Any:
         if not is_async and not loop_is_running():
             return function(self, *args, **kwargs)
-        return finish(
+        return run_call(
             Call(bind(function, self), args, kwargs, response=True),
             as_coroutine=is_async,
         )

@@ -385,7 +385,7 @@ class ModelFormWithInlinesMixin(ModelFormMixin[_M, _ModelF]):
         joined = join_saves(form, inlines)
         response = yield partial(self.form_valid, form)
         if joined.left:
-            yield joined.finish
+            yield joined.save_rest
         return response
 
     @hook(calls=_PAGE)

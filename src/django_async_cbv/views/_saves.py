@@ -76,7 +76,7 @@ class JoinedSaves:
         told.apply_defaults()
         return bool(told.arguments["commit"])
 
-    def finish(self) -> None:
+    def save_rest(self) -> None:
         """Save what is left by a form_valid() that has saved the object itself."""
         if self.left and not self._form.errors:
             with _all_or_nothing(self._all_databases()):
