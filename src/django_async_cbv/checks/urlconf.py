@@ -21,10 +21,16 @@ from django.views.generic.base import View
 
 from ..core.callers import is_installed
 from ..core.hooks import TWINS, is_library
-from ..core.problems import Problem, overlooked, problems, waits, where_written
+from ..core.problems import (
+    Problem,
+    problems,
+    uncalled_methods,
+    waiting_overrides,
+    where_written,
+)
 from ..core.twins import Twins
 from ..views import AsyncView
-from .views import skipped_validation, unasked, unguarded, unvalidated
+from .views import skipped_validation, uncalled_checks, unguarded, unvalidated
 
 __all__ = ["check_imported_views", "check_views", "imported_views"]
 
@@ -52,7 +58,10 @@ def check_views(
         is_ours = issubclass(cls, Twins)
         wrong = [*(problems(cls) if is_ours else ())]
         wrong += _access_problems(cls)
-        doubtful = [*(waits(cls) if is_ours else ()), *overlooked(cls)]
+        doubtful = [
+            *(waiting_overrides(cls) if is_ours else ()),
+            *uncalled_methods(cls),
+        ]
         found += [_as_message(checks.Error, cls, problem) for problem in wrong]
         found += [_as_message(checks.Warning, cls, problem) for problem in doubtful]
     found += [
@@ -145,7 +154,7 @@ def _may_be_served(cls: Any) -> bool:
 def _access_problems(cls: type) -> list[Problem]:
     """What is wrong with how a view says who may see it."""
     # One of our mixins does not make a view one of ours.
-    return [*(unasked(cls) if issubclass(cls, AsyncView) else unguarded(cls))]
+    return [*(uncalled_checks(cls) if issubclass(cls, AsyncView) else unguarded(cls))]
 
 
 def _as_message(

@@ -15,7 +15,7 @@ from ..core.hooks import is_async_function, is_library
 from ..core.problems import Problem, where
 from ..core.twins import Twins
 
-__all__ = ["skipped_validation", "unasked", "unguarded", "unvalidated"]
+__all__ = ["skipped_validation", "uncalled_checks", "unguarded", "unvalidated"]
 
 # The hooks that say who may see a view, each with our mixin that asks for it.
 _MIXINS = {name: MIXINS[name] for name in ("test_func", "has_permission")}
@@ -23,13 +23,13 @@ _MIXINS = {name: MIXINS[name] for name in ("test_func", "has_permission")}
 
 def unguarded(cls: type) -> Iterator[Problem]:
     """What is wrong with how a view class that is not ours says who may see it."""
-    verdicts = [*_async_verdicts(cls), *unasked(cls)]
+    verdicts = [*_async_verdicts(cls), *uncalled_checks(cls)]
     yield from verdicts
     if not verdicts and _runs_on_the_loop(cls):
         yield from _sync_guards(cls)
 
 
-def unasked(cls: type) -> Iterator[Problem]:
+def uncalled_checks(cls: type) -> Iterator[Problem]:
     """An `async def atest_func()` of a view that asks for none: everyone gets in."""
     for name, mixin in _MIXINS.items():
         aname = f"a{name}"

@@ -37,11 +37,11 @@ from .twins import Twins, plan_of
 
 __all__ = [
     "Problem",
-    "overlooked",
     "problems",
     "refuse",
     "refuse_attributes",
-    "waits",
+    "uncalled_methods",
+    "waiting_overrides",
     "where",
     "where_written",
 ]
@@ -97,7 +97,7 @@ def problems(cls: type) -> Iterator[Problem]:
         yield from _message_behind(plan)
 
 
-def overlooked(cls: type) -> Iterator[Problem]:
+def uncalled_methods(cls: type) -> Iterator[Problem]:
     """Async methods that look like overrides of a view's, and that nothing calls."""
     is_ours = issubclass(cls, Twins)
     methods = {f"a{name}": name for name in getattr(cls, "http_method_names", ())}
@@ -193,7 +193,7 @@ def _djangos_in_front(cls: type, klass: type) -> Iterator[Problem]:
             )
 
 
-def waits(cls: type) -> Iterator[Problem]:
+def waiting_overrides(cls: type) -> Iterator[Problem]:
     """Sync overrides that hold their worker while an async hook is awaited."""
     plan = plan_of(cls, verify=True)
     for name, aname in HOOKS.items():
