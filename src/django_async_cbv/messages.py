@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse
 
 from .core.flow import Answer, Call, call
 from .core.hooks import SUPER
-from .core.twins import Twins, twin
+from .core.twins import TwinMixin, twin
 
 if TYPE_CHECKING:
     # What it is mixed into, and stands before, has the first two.
@@ -26,7 +26,7 @@ else:
 __all__ = ["AsyncSuccessMessageMixin"]
 
 
-class AsyncSuccessMessageMixin(SuccessMessageMixin, Twins):
+class AsyncSuccessMessageMixin(SuccessMessageMixin, TwinMixin):
     """Async twin of SuccessMessageMixin."""
 
     # The view's.

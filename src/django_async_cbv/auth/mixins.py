@@ -13,7 +13,7 @@ from ..core import handlers as handler
 from ..core.flow import BaseAnswer, Call, Calls, call, respond
 from ..core.guards import tests_of, truth
 from ..core.hooks import SUPER
-from ..core.twins import Twins, django_super, twin
+from ..core.twins import TwinMixin, django_super, twin
 
 if TYPE_CHECKING:
     # Where Django's mixins have dispatch(), a sync one, a checker must not see them:
@@ -46,7 +46,7 @@ __all__ = [
 ]
 
 
-class AsyncAccessMixin(mixins.AccessMixin, Twins):
+class AsyncAccessMixin(mixins.AccessMixin, TwinMixin):
     """Async twin of AccessMixin: what happens to those who may not see a view."""
 
     # The view's.

@@ -19,7 +19,7 @@ from django.utils.translation import gettext as _
 from ..core import handlers as handler
 from ..core.flow import Answer, Calls, call, respond
 from ..core.hooks import SUPER
-from ..core.twins import Twins, twin
+from ..core.twins import TwinMixin, twin
 from ..views import AsyncContextMixin, AsyncFormView, AsyncTemplateView
 from ..views._plain import has_plain_context
 
@@ -123,7 +123,7 @@ class _Redirect(_RedirectURLMixin):
         return self._hosts
 
 
-class AsyncRedirectURLMixin(RedirectURLMixin, Twins):
+class AsyncRedirectURLMixin(RedirectURLMixin, TwinMixin):
     """Async twin of RedirectURLMixin: where to go after the login or logout."""
 
     # The view's.

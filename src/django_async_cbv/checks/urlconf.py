@@ -28,7 +28,7 @@ from ..core.problems import (
     waiting_overrides,
     where_written,
 )
-from ..core.twins import Twins
+from ..core.twins import TwinMixin
 from ..views import AsyncView
 from .views import skipped_validation, uncalled_checks, unguarded, unvalidated
 
@@ -55,7 +55,7 @@ def check_views(
     found: list[checks.CheckMessage] = []
     callbacks = _callbacks()
     for cls in _view_classes(callbacks):
-        is_ours = issubclass(cls, Twins)
+        is_ours = issubclass(cls, TwinMixin)
         wrong = [*(problems(cls) if is_ours else ())]
         wrong += _access_problems(cls)
         doubtful = [
@@ -80,7 +80,7 @@ def check_views(
             _as_message(checks.Error, None, problem)
             for problem in called_by_sync_code()
         ]
-    if any(issubclass(cls, Twins) for cls in _view_classes(callbacks)):
+    if any(issubclass(cls, TwinMixin) for cls in _view_classes(callbacks)):
         found += [
             _as_message(checks.Warning, None, problem) for problem in newer_hooks()
         ]

@@ -13,7 +13,7 @@ from django.views.generic.base import View
 from ..core.guards import MIXINS
 from ..core.hooks import is_async_function, is_library
 from ..core.problems import Problem, where
-from ..core.twins import Twins
+from ..core.twins import TwinMixin
 
 __all__ = ["skipped_validation", "uncalled_checks", "unguarded", "unvalidated"]
 
@@ -35,7 +35,7 @@ def uncalled_checks(cls: type) -> Iterator[Problem]:
         aname = f"a{name}"
         klass = next((base for base in cls.__mro__ if aname in vars(base)), None)
         # A view of ours asks for it where it has a mixin of Django's or of ours.
-        if klass is None or (issubclass(cls, Twins) and hasattr(cls, name)):
+        if klass is None or (issubclass(cls, TwinMixin) and hasattr(cls, name)):
             continue
         yield Problem(
             "async_cbv.E010",

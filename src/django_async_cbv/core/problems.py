@@ -33,7 +33,7 @@ from .hooks import (
 from .marks import mark_of
 from .plan import Plan
 from .tailcalls import passes_on
-from .twins import Twins, plan_of
+from .twins import TwinMixin, plan_of
 
 __all__ = [
     "Problem",
@@ -99,7 +99,7 @@ def problems(cls: type) -> Iterator[Problem]:
 
 def uncalled_methods(cls: type) -> Iterator[Problem]:
     """Async methods that look like overrides of a view's, and that nothing calls."""
-    is_ours = issubclass(cls, Twins)
+    is_ours = issubclass(cls, TwinMixin)
     methods = {f"a{name}": name for name in getattr(cls, "http_method_names", ())}
     for klass in cls.__mro__:
         if is_library(klass) or (is_ours and is_installed(klass)):

@@ -74,7 +74,7 @@ if TYPE_CHECKING:
     from .typing import HookDecorator, TwinDecorator
 
 __all__ = [
-    "Twins",
+    "TwinMixin",
     "adopt",
     "django_super",
     "handler",
@@ -277,7 +277,9 @@ def prepare(cls: type) -> None:
     if not is_library(cls):
         for base in cls.__mro__[:0:-1]:
             # A class decorator puts its dispatch() on a class that is made already.
-            if issubclass(base, Twins) and not (is_library(base) or _is_prepared(base)):
+            if issubclass(base, TwinMixin) and not (
+                is_library(base) or _is_prepared(base)
+            ):
                 prepare(base)
         import_auth_hooks(cls)
         _add_bridges(cls)
@@ -465,7 +467,7 @@ def _passing_on(
     return inherited
 
 
-class Twins:
+class TwinMixin:
     """The base of all our mixins and views: prepares the classes made from them."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:

@@ -21,7 +21,7 @@ from ..core.flow import Answer, BaseAnswer, Call, Calls, call, is_in_flow, respo
 from ..core.hooks import pristine
 from ..core.problems import refuse
 from ..core.threads import loop_is_running
-from ..core.twins import Twins, plan_of, twin
+from ..core.twins import TwinMixin, plan_of, twin
 from . import _django
 from ._django import _R, _TemplateR
 from ._function import ViewFunction, around
@@ -58,7 +58,7 @@ class _ViewIsAsync:
         )
 
 
-class AsyncContextMixin(base.ContextMixin, Twins):
+class AsyncContextMixin(base.ContextMixin, TwinMixin):
     """Async twin of ContextMixin."""
 
     @twin(
@@ -74,7 +74,7 @@ class AsyncContextMixin(base.ContextMixin, Twins):
         """
 
 
-class AsyncView(_django.View[_R], Twins):
+class AsyncView(_django.View[_R], TwinMixin):
     """
     Async twin of View: any handler, and any hook, may be async or sync.
 
@@ -150,7 +150,7 @@ def _has_plain_response(view: Any) -> bool:
     return view.response_class is TemplateResponse
 
 
-class AsyncTemplateResponseMixin(_django.TemplateResponseMixin[_TemplateR], Twins):
+class AsyncTemplateResponseMixin(_django.TemplateResponseMixin[_TemplateR], TwinMixin):
     """Async twin of TemplateResponseMixin."""
 
     @twin(

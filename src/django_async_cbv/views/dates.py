@@ -16,7 +16,7 @@ from django.views.generic import dates
 from ..core import handlers as handler
 from ..core.flow import Answer, Calls, call
 from ..core.hooks import SUPER
-from ..core.twins import Twins, twin, twin_or_hook
+from ..core.twins import TwinMixin, twin, twin_or_hook
 from . import _django
 from ._django import _M
 from .base import AsyncView
@@ -84,7 +84,7 @@ def _is_given(part: str) -> Any:
     return is_given
 
 
-class AsyncYearMixin(dates.YearMixin, Twins):
+class AsyncYearMixin(dates.YearMixin, TwinMixin):
     """Async twin of YearMixin."""
 
     @twin(dates.YearMixin.get_year_format, pure=True)
@@ -114,7 +114,7 @@ class AsyncYearMixin(dates.YearMixin, Twins):
         return (yield from _neighbour(self, date, is_previous=True, period="year"))
 
 
-class AsyncMonthMixin(dates.MonthMixin, Twins):
+class AsyncMonthMixin(dates.MonthMixin, TwinMixin):
     """Async twin of MonthMixin."""
 
     @twin(dates.MonthMixin.get_month_format, pure=True)
@@ -144,7 +144,7 @@ class AsyncMonthMixin(dates.MonthMixin, Twins):
         return (yield from _neighbour(self, date, is_previous=True, period="month"))
 
 
-class AsyncDayMixin(dates.DayMixin, Twins):
+class AsyncDayMixin(dates.DayMixin, TwinMixin):
     """Async twin of DayMixin."""
 
     @twin(dates.DayMixin.get_day_format, pure=True)
@@ -174,7 +174,7 @@ class AsyncDayMixin(dates.DayMixin, Twins):
         return (yield from _neighbour(self, date, is_previous=True, period="day"))
 
 
-class AsyncWeekMixin(dates.WeekMixin, Twins):
+class AsyncWeekMixin(dates.WeekMixin, TwinMixin):
     """Async twin of WeekMixin."""
 
     @twin(dates.WeekMixin.get_week_format, pure=True)
@@ -227,7 +227,7 @@ class AsyncWeekMixin(dates.WeekMixin, Twins):
         raise ValueError(f"unknown week format: {week_format}")
 
 
-class AsyncDateMixin(dates.DateMixin, Twins):
+class AsyncDateMixin(dates.DateMixin, TwinMixin):
     """Async twin of DateMixin."""
 
     @twin(dates.DateMixin.get_date_field, pure=True)

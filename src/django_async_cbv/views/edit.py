@@ -13,7 +13,7 @@ from django.views.generic import edit
 from ..core import handlers as handler
 from ..core.flow import Answer, Calls, call, respond
 from ..core.hooks import SUPER
-from ..core.twins import Twins, django_super, twin, twin_or_hook
+from ..core.twins import TwinMixin, django_super, twin, twin_or_hook
 from ..core.validation import (
     call_and_await,
     deletion_is_waited_for,
@@ -317,7 +317,7 @@ class AsyncUpdateView(
     """Async twin of UpdateView: the page that changes an object."""
 
 
-class AsyncDeletionMixin(_django.DeletionMixin[_M], Twins):
+class AsyncDeletionMixin(_django.DeletionMixin[_M], TwinMixin):
     """Async twin of DeletionMixin."""
 
     @handler.delete(

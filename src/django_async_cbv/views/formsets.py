@@ -11,7 +11,7 @@ from django.utils.decorators import classonlymethod
 from ..core import handlers as handler
 from ..core.hooks import is_descriptor
 from ..core.problems import refuse
-from ..core.twins import Twins
+from ..core.twins import TwinMixin
 from . import _formsets as sync
 from ._django import _M, _ModelF
 from .base import AsyncContextMixin, AsyncTemplateResponseMixin, AsyncView
@@ -76,7 +76,7 @@ __all__ = [
 ]
 
 
-class AsyncBaseFormSetFactory(sync.BaseFormSetFactory, Twins):
+class AsyncBaseFormSetFactory(sync.BaseFormSetFactory, TwinMixin):
     """What all formset views have: the hooks that a formset is made by."""
 
     async def aconstruct_formset(self) -> BaseFormSet[Any]: ...
@@ -223,7 +223,7 @@ class AsyncProcessFormWithInlinesView(ProcessFormWithInlinesView, AsyncView):
         # What a property gives is known of a view, not of its class.
         for inline_class in () if is_descriptor(inlines) else inlines:
             sync.require_inline(cls.__name__, inline_class)
-            if issubclass(inline_class, Twins):
+            if issubclass(inline_class, TwinMixin):
                 refuse(inline_class)
         return super().as_view(**initkwargs)
 
