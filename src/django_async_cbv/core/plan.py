@@ -165,7 +165,7 @@ class Plan:
             names = names.union(handler_names(self.cls))
         return self.reads_descriptors(names)
 
-    def level(self, value: Any) -> Hook | None:
+    def hook_for(self, value: Any) -> Hook | None:
         """The twin of a Django function that this class has the twin of."""
         # Not isinstance(): a proxy of wrapt's is a function to that, and equal to
         # the one that it stands before.
@@ -174,12 +174,12 @@ class Plan:
             return None
         return made if made.home in self.mro else None
 
-    def level_at(self, klass: type, name: str) -> Hook | None:
-        """As level(), of what a class defines, also where that is a wrapper of it."""
+    def hook_at(self, klass: type, name: str) -> Hook | None:
+        """As hook_for(), of what a class defines, also where that is a wrapper of it."""
         made = slot(klass, name)
         if made is not None and made.owner is klass:
             return made if made.home in self.mro else None
-        return self.level(vars(klass).get(name))
+        return self.hook_for(vars(klass).get(name))
 
     def async_overrides(self, name: str) -> list[type]:
         """The classes that override a hook under its twin's name, nearest first."""
@@ -197,7 +197,7 @@ class Plan:
             for klass in self.definitions.of(name)
             if vars(klass)[name] is not None
             and mark_at(klass, name) is None
-            and self.level_at(klass, name) is None
+            and self.hook_at(klass, name) is None
         ]
 
     def _nearest(self, made: Hook) -> Any:
@@ -220,7 +220,7 @@ class Plan:
             value = own.get(made.name)
             if value is None or mark_at(klass, made.name) is not None:
                 continue
-            if self.level_at(klass, made.name) is not None:
+            if self.hook_at(klass, made.name) is not None:
                 break
             function = value
         return function
@@ -268,7 +268,7 @@ class Plan:
                 return True
             if value is None or isinstance(mark_at(klass, name), Hook | Bridge):
                 continue
-            made = self.level(value)
+            made = self.hook_for(value)
             # Without `calls` any handler: which one is known at run time.
             if made is None or made.calls is None:
                 return made is not None
@@ -315,7 +315,7 @@ class Plan:
             value = own.get(name)
             if value is None or isinstance(mark_at(klass, name), Hook | Bridge):
                 continue
-            return self.level(value)
+            return self.hook_for(value)
         return None
 
 

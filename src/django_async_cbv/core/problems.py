@@ -198,7 +198,7 @@ def waiting_overrides(cls: type) -> Iterator[Problem]:
     plan = plan_of(cls, verify=True)
     for name, aname in HOOKS.items():
         for klass in plan.sync_overrides(name):
-            made = _level_behind(plan, name, klass)
+            made = _hook_behind(plan, name, klass)
             if klass in plan.async_overrides(name) or made is None:
                 continue
             reached = [
@@ -402,10 +402,10 @@ def _out_of_reach(plan: Plan, name: str, aname: str) -> Iterator[Problem]:
     """An async override behind the twin that no `super()` leads to."""
     for klass in plan.async_overrides(name):
         place = plan.mro.index(klass)
-        for owner, made in _levels(plan, name):
-            level = plan.place(made)
+        for owner, made in _hooks(plan, name):
+            defined = plan.place(made)
             ends = SUPER not in (made.calls or ())
-            if plan.mro.index(owner) < place and (place < level or ends):
+            if plan.mro.index(owner) < place and (place < defined or ends):
                 named = _as_the_user_knows_it(plan, owner)
                 yield Problem(
                     "async_cbv.E004",
@@ -435,7 +435,7 @@ def _unlike_handlers(plan: Plan, name: str) -> Iterator[Problem]:
         if isinstance(mark, Hook):
             ours = klass
             continue
-        made = plan.level_at(klass, name)
+        made = plan.hook_at(klass, name)
         if made is not None:
             ours = None
             if SUPER not in (made.calls or ()):
@@ -572,8 +572,8 @@ def _message_behind(plan: Plan) -> Iterator[Problem]:
         if issubclass(one, SuccessMessageMixin) and not issubclass(one, View)
     ).__name__
     # Where Django's form_valid() ends, without a super().
-    levels = (plan.level(vars(klass).get("form_valid")) for klass in above)
-    if any(made and SUPER not in (made.calls or ()) for made in levels):
+    hooks = (plan.hook_for(vars(klass).get("form_valid")) for klass in above)
+    if any(made and SUPER not in (made.calls or ()) for made in hooks):
         # The class that has put the one behind the other: a subclass can't mend it.
         owner = next(
             one
@@ -636,7 +636,7 @@ def _attributes(cls: type, attributes: dict[str, Any]) -> Iterator[Problem]:
             )
 
 
-def _levels(plan: Plan, name: str) -> Iterator[tuple[type, Hook]]:
+def _hooks(plan: Plan, name: str) -> Iterator[tuple[type, Hook]]:
     """The twins of a hook, each with the class of ours that defines it."""
     for klass in plan.mro:
         mark = mark_at(klass, HOOKS[name])
@@ -644,10 +644,10 @@ def _levels(plan: Plan, name: str) -> Iterator[tuple[type, Hook]]:
             yield klass, mark
 
 
-def _level_behind(plan: Plan, name: str, klass: type) -> Hook | None:
+def _hook_behind(plan: Plan, name: str, klass: type) -> Hook | None:
     """The first of Django's own definitions that a sync override's super() meets."""
     for below in plan.mro[plan.mro.index(klass) + 1 :]:
-        made = plan.level_at(below, name)
+        made = plan.hook_at(below, name)
         if made is not None:
             return made
     return None

@@ -339,9 +339,9 @@ def _sync_asked(cls: type, name: str, aname: str) -> Callable[..., Any]:
     return asked
 
 
-def _sync_override(cls: type, level: type, name: str, aname: str) -> Any:
-    """The sync override that stands before each async one, from a level on."""
-    for klass in cls.__mro__[cls.__mro__.index(level) :]:
+def _sync_override(cls: type, start: type, name: str, aname: str) -> Any:
+    """The sync override that stands before each async one, from a class on."""
+    for klass in cls.__mro__[cls.__mro__.index(start) :]:
         own = vars(klass)
         if aname in own and mark_at(klass, aname) is None:
             return None
