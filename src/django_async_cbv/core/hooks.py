@@ -248,7 +248,7 @@ class Hook(Mark):
                 response=self.is_handler,
                 is_sync=True,
             )
-        made = Call(
+        sync_call = Call(
             bind(choice.function, view),
             args,
             kwargs,
@@ -257,8 +257,8 @@ class Hook(Mark):
             is_sync=choice.is_sync,
         )
         if choice.is_wrapper and self.is_handler:
-            return self._by_wrapper(view, made)
-        return made
+            return self._by_wrapper(view, sync_call)
+        return sync_call
 
     def resolve_around(self, method: Any, call: Call) -> Call:
         """A wrapper's call, if it stands where this twin was; else the user's call."""
@@ -285,11 +285,11 @@ class _ByTwins(Generator[Call, Any, Any]):
     """A shared body in a flow: the hooks that it asks for are asked by their twins."""
 
     def __init__(
-        self, body: Calls[Any], view: Any, made: Hook, called: Sequence[tuple[Any, str]]
+        self, body: Calls[Any], view: Any, hook: Hook, called: Sequence[tuple[Any, str]]
     ) -> None:
         self._body = body
         self._view = view
-        self._made = made
+        self._hook = hook
         self._called = called
 
     def send(self, value: Any) -> Call:
@@ -316,7 +316,7 @@ class _ByTwins(Generator[Call, Any, Any]):
 
     def _twin(self, name: str) -> Any:
         if name == SUPER:
-            return getattr(super(self._made.home, self._view), self._made.aname)
+            return getattr(super(self._hook.home, self._view), self._hook.aname)
         return twin_or_hook(self._view, name)
 
 
@@ -391,15 +391,15 @@ def pristine(function: Any) -> Any:
 def settle(cls: type) -> None:
     """Note where the twins of a class of this package are, and what they are of."""
     for value in vars(cls).values():
-        made = mark_of(value)
-        if isinstance(made, Hook):
-            made.home = cls
-            made.owner = next(
-                (base for base in cls.__mro__[1:] if made.name in vars(base)), None
+        hook = mark_of(value)
+        if isinstance(hook, Hook):
+            hook.home = cls
+            hook.owner = next(
+                (base for base in cls.__mro__[1:] if hook.name in vars(base)), None
             )
-            Mark.slots[cls, made.aname] = made
-            if made.owner is not None:
-                Mark.slots[made.owner, made.name] = made
+            Mark.slots[cls, hook.aname] = hook
+            if hook.owner is not None:
+                Mark.slots[hook.owner, hook.name] = hook
 
 
 def slot(klass: type, name: str) -> Hook | None:
@@ -412,8 +412,8 @@ def mark_at(klass: type, name: str) -> Mark | None:
     value = vars(klass).get(name)
     mark = mark_of(value)
     if mark is None and value is not None:
-        made = slot(klass, name)
-        return made if made is not None and made.home is klass else None
+        hook = slot(klass, name)
+        return hook if hook is not None and hook.home is klass else None
     return mark
 
 

@@ -118,36 +118,36 @@ class Plan:
         """Whether any of these attributes is one that the class gives as a property."""
         return not self.descriptors.isdisjoint(names)
 
-    def choice(self, made: Hook) -> Choice:
+    def choice(self, hook: Hook) -> Choice:
         """What a call of a twin of this class comes to."""
-        found = self._choices.get(made)
+        found = self._choices.get(hook)
         if found is None:
-            function = self._nearest(made)
-            is_djangos = function is made.standing()
-            ours = is_djangos and not made.is_wrapped()
-            known = ours and made.is_known
-            if ours and not known and made.unlifted is not None:
-                function = made.unlifted(function)
-            checks = self._purity(made) if known else None
+            function = self._nearest(hook)
+            is_djangos = function is hook.standing()
+            ours = is_djangos and not hook.is_wrapped()
+            known = ours and hook.is_known
+            if ours and not known and hook.unlifted is not None:
+                function = hook.unlifted(function)
+            checks = self._purity(hook) if known else None
             # Inline, on the loop, a handler that Django's own calls would give it
             # a coroutine.
-            on_loop = checks is not None and _calls_handlers(made)
-            found = self._choices[made] = Choice(
+            on_loop = checks is not None and _calls_handlers(hook)
+            found = self._choices[hook] = Choice(
                 function,
-                lifted=known and (made.always or on_loop or self._below_is_async(made)),
+                lifted=known and (hook.always or on_loop or self._below_is_async(hook)),
                 is_wrapper=is_djangos and not ours,
-                in_worker=self._reads_descriptors(made),
+                in_worker=self._reads_descriptors(hook),
                 checks=checks,
-                called=list(self._called(made)) if made.is_shared else (),
+                called=list(self._called(hook)) if hook.is_shared else (),
             )
         return found
 
-    def _called(self, made: Hook) -> Iterator[tuple[Any, str]]:
+    def _called(self, hook: Hook) -> Iterator[tuple[Any, str]]:
         """The attributes by which sync code calls the hooks that a hook calls."""
-        for called in made.calls or ():
+        for called in hook.calls or ():
             name, start = called, 0
             if called == SUPER:
-                name, start = made.name, self.place(made) + 1
+                name, start = hook.name, self.place(hook) + 1
             if name not in HOOKS:
                 continue
             for klass in self.mro[start:]:
@@ -158,9 +158,9 @@ class Plan:
                     yield value, called
                     break
 
-    def _reads_descriptors(self, made: Hook) -> bool:
-        names = made.reads
-        if made.calls is None:
+    def _reads_descriptors(self, hook: Hook) -> bool:
+        names = hook.reads
+        if hook.calls is None:
             # A handler, by a name that is known at run time.
             names = names.union(handler_names(self.cls))
         return self.reads_descriptors(names)
@@ -169,16 +169,16 @@ class Plan:
         """The twin of a Django function that this class has the twin of."""
         # Not isinstance(): a proxy of wrapt's is a function to that, and equal to
         # the one that it stands before.
-        made = TWINS.get(value) if type(value) is FunctionType else None
-        if made is None or getattr(self.cls, made.aname, None) is None:
+        hook = TWINS.get(value) if type(value) is FunctionType else None
+        if hook is None or getattr(self.cls, hook.aname, None) is None:
             return None
-        return made if made.home in self.mro else None
+        return hook if hook.home in self.mro else None
 
     def hook_at(self, klass: type, name: str) -> Hook | None:
-        """As hook_for(), of what a class defines, also where that is a wrapper of it."""
-        made = slot(klass, name)
-        if made is not None and made.owner is klass:
-            return made if made.home in self.mro else None
+        """As hook_for(), of what a class defines, also where that is a wrapper."""
+        hook = slot(klass, name)
+        if hook is not None and hook.owner is klass:
+            return hook if hook.home in self.mro else None
         return self.hook_for(vars(klass).get(name))
 
     def async_overrides(self, name: str) -> list[type]:
@@ -200,7 +200,7 @@ class Plan:
             and self.hook_at(klass, name) is None
         ]
 
-    def _nearest(self, made: Hook) -> Any:
+    def _nearest(self, hook: Hook) -> Any:
         """
         The sync function that a call at this twin's level runs.
 
@@ -209,37 +209,37 @@ class Plan:
         handler, the twin itself (a sync override above called it by super()).
         What is wrapped around a twin has had its turn, and is none of these.
         """
-        function = made.standing()
-        for klass in reversed(self.mro[: self.place(made)]):
+        function = hook.standing()
+        for klass in reversed(self.mro[: self.place(hook)]):
             own = vars(klass)
-            if made.is_handler:
-                if klass is made.home or own.get(made.name) is made.wrapper:
+            if hook.is_handler:
+                if klass is hook.home or own.get(hook.name) is hook.wrapper:
                     break
-            elif made.aname in own and mark_at(klass, made.aname) is None:
+            elif hook.aname in own and mark_at(klass, hook.aname) is None:
                 break
-            value = own.get(made.name)
-            if value is None or mark_at(klass, made.name) is not None:
+            value = own.get(hook.name)
+            if value is None or mark_at(klass, hook.name) is not None:
                 continue
-            if self.hook_at(klass, made.name) is not None:
+            if self.hook_at(klass, hook.name) is not None:
                 break
             function = value
         return function
 
-    def place(self, made: Hook) -> int:
+    def place(self, hook: Hook) -> int:
         """Where in the MRO the function is defined that a twin is of."""
-        if made.owner in self.mro:
-            return self.mro.index(made.owner)
+        if hook.owner in self.mro:
+            return self.mro.index(hook.owner)
         return len(self.mro)
 
-    def _below_is_async(self, made: Hook) -> bool:
+    def _below_is_async(self, hook: Hook) -> bool:
         """Whether anything that Django's function calls is overridden async."""
-        if made.calls is None:
+        if hook.calls is None:
             return True
         return any(
-            self.is_async(made.name, self.place(made) + 1)
+            self.is_async(hook.name, self.place(hook) + 1)
             if name == SUPER
             else self.is_async(name)
-            for name in made.calls
+            for name in hook.calls
         )
 
     def is_async(self, name: str, start: int = 0) -> bool:
@@ -268,21 +268,21 @@ class Plan:
                 return True
             if value is None or isinstance(mark_at(klass, name), Hook | Bridge):
                 continue
-            made = self.hook_for(value)
+            hook = self.hook_for(value)
             # Without `calls` any handler: which one is known at run time.
-            if made is None or made.calls is None:
-                return made is not None
-            calls = made.calls
+            if hook is None or hook.calls is None:
+                return hook is not None
+            calls = hook.calls
             if any(self.is_async(called) for called in calls if called != SUPER):
                 return True
             if SUPER not in calls:
                 return False
         return False
 
-    def _purity(self, made: Hook) -> list[Callable[[Any], bool]] | None:
+    def _purity(self, hook: Hook) -> list[Callable[[Any], bool]] | None:
         """What has to hold for Django's function to do no I/O; None if nothing can."""
         checks: list[Callable[[Any], bool]] = []
-        todo = [made]
+        todo = [hook]
         seen = set()
         while todo:
             one = todo.pop()
@@ -334,8 +334,8 @@ def _descriptors(mro: tuple[type, ...]) -> Iterator[str]:
                 yield name
 
 
-def _calls_handlers(made: Hook) -> bool:
-    return made.is_handler and any(name not in HOOKS for name in made.calls or ())
+def _calls_handlers(hook: Hook) -> bool:
+    return hook.is_handler and any(name not in HOOKS for name in hook.calls or ())
 
 
 class Fingerprint:

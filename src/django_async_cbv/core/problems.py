@@ -198,12 +198,12 @@ def waiting_overrides(cls: type) -> Iterator[Problem]:
     plan = plan_of(cls, verify=True)
     for name, aname in HOOKS.items():
         for klass in plan.sync_overrides(name):
-            made = _hook_behind(plan, name, klass)
-            if klass in plan.async_overrides(name) or made is None:
+            hook = _hook_behind(plan, name, klass)
+            if klass in plan.async_overrides(name) or hook is None:
                 continue
             reached = [
                 called
-                for called in made.calls or ()
+                for called in hook.calls or ()
                 if called in HOOKS and plan.is_async(called)
             ]
             if reached:
@@ -402,9 +402,9 @@ def _out_of_reach(plan: Plan, name: str, aname: str) -> Iterator[Problem]:
     """An async override behind the twin that no `super()` leads to."""
     for klass in plan.async_overrides(name):
         place = plan.mro.index(klass)
-        for owner, made in _hooks(plan, name):
-            defined = plan.place(made)
-            ends = SUPER not in (made.calls or ())
+        for owner, hook in _hooks(plan, name):
+            defined = plan.place(hook)
+            ends = SUPER not in (hook.calls or ())
             if plan.mro.index(owner) < place and (place < defined or ends):
                 named = _as_the_user_knows_it(plan, owner)
                 yield Problem(
@@ -435,10 +435,10 @@ def _unlike_handlers(plan: Plan, name: str) -> Iterator[Problem]:
         if isinstance(mark, Hook):
             ours = klass
             continue
-        made = plan.hook_at(klass, name)
-        if made is not None:
+        hook = plan.hook_at(klass, name)
+        if hook is not None:
             ours = None
-            if SUPER not in (made.calls or ()):
+            if SUPER not in (hook.calls or ()):
                 return
             continue
         if ours is not None and is_async_function(value):
@@ -573,7 +573,7 @@ def _message_behind(plan: Plan) -> Iterator[Problem]:
     ).__name__
     # Where Django's form_valid() ends, without a super().
     hooks = (plan.hook_for(vars(klass).get("form_valid")) for klass in above)
-    if any(made and SUPER not in (made.calls or ()) for made in hooks):
+    if any(hook and SUPER not in (hook.calls or ()) for hook in hooks):
         # The class that has put the one behind the other: a subclass can't mend it.
         owner = next(
             one
@@ -647,9 +647,9 @@ def _hooks(plan: Plan, name: str) -> Iterator[tuple[type, Hook]]:
 def _hook_behind(plan: Plan, name: str, klass: type) -> Hook | None:
     """The first of Django's own definitions that a sync override's super() meets."""
     for below in plan.mro[plan.mro.index(klass) + 1 :]:
-        made = plan.hook_at(below, name)
-        if made is not None:
-            return made
+        hook = plan.hook_at(below, name)
+        if hook is not None:
+            return hook
     return None
 
 

@@ -212,20 +212,20 @@ def _register(
 ) -> None:
     declared = DECLARED.get(function)
     if declared is None:
-        made = Hook(entry, pristine(function), body, is_handler, **options)
+        hook = Hook(entry, pristine(function), body, is_handler, **options)
     else:
         body, options = declared.body, declared.options
-        made = Hook(entry, function, body, is_handler, is_shared=True, **options)
+        hook = Hook(entry, function, body, is_handler, is_shared=True, **options)
         entry.__doc__ = _doc(function, declared, is_handler=is_handler)
     entry.__annotations__ = _for_callers(entry)
     if is_handler:
         # as_view() hands them on, to where their names mean nothing.
         entry.__annotations__ = get_type_hints(entry)
-    entry._twin = made
-    TWINS[made.function] = made
+    entry._twin = hook
+    TWINS[hook.function] = hook
     if not is_handler:
-        HOOKS[made.name] = made.aname
-        ANAMES[made.aname] = made.name
+        HOOKS[hook.name] = hook.aname
+        ANAMES[hook.aname] = hook.name
 
 
 def _for_callers(function: Any) -> dict[str, Any]:
