@@ -177,11 +177,11 @@ def twin(function: Callable[..., Any], **options: Unpack[HookOptions]) -> TwinDe
 
     def decorate(method: Any) -> Any:
         @functools.wraps(method)
-        async def entry(self: Any, /, *args: Any, **kwargs: Any) -> Any:
-            return await run_call(Call(bind(entry, self), args, kwargs))
+        async def wrapper(self: Any, /, *args: Any, **kwargs: Any) -> Any:
+            return await run_call(Call(bind(wrapper, self), args, kwargs))
 
-        _register(entry, function, method, options, is_handler=False)
-        return entry
+        _register(wrapper, function, method, options, is_handler=False)
+        return wrapper
 
     return decorate
 
@@ -198,30 +198,30 @@ def handler(function: Callable[..., Any], **options: Unpack[HookOptions]) -> Any
 
     def decorate(method: Any) -> Any:
         @functools.wraps(method)
-        def entry(self: Any, /, *args: Any, **kwargs: Any) -> Any:
-            return run_call(Call(bind(entry, self), args, kwargs, response=True))
+        def wrapper(self: Any, /, *args: Any, **kwargs: Any) -> Any:
+            return run_call(Call(bind(wrapper, self), args, kwargs, response=True))
 
-        _register(entry, function, method, options, is_handler=True)
-        return entry
+        _register(wrapper, function, method, options, is_handler=True)
+        return wrapper
 
     return decorate
 
 
 def _register(
-    entry: Any, function: Any, body: Any, options: HookOptions, *, is_handler: bool
+    wrapper: Any, function: Any, body: Any, options: HookOptions, *, is_handler: bool
 ) -> None:
     declared = DECLARED.get(function)
     if declared is None:
-        hook = Hook(entry, pristine(function), body, is_handler, **options)
+        hook = Hook(wrapper, pristine(function), body, is_handler, **options)
     else:
         body, options = declared.body, declared.options
-        hook = Hook(entry, function, body, is_handler, is_shared=True, **options)
-        entry.__doc__ = _doc(function, declared, is_handler=is_handler)
-    entry.__annotations__ = _for_callers(entry)
+        hook = Hook(wrapper, function, body, is_handler, is_shared=True, **options)
+        wrapper.__doc__ = _doc(function, declared, is_handler=is_handler)
+    wrapper.__annotations__ = _for_callers(wrapper)
     if is_handler:
         # as_view() hands them on, to where their names mean nothing.
-        entry.__annotations__ = get_type_hints(entry)
-    entry._twin = hook
+        wrapper.__annotations__ = get_type_hints(wrapper)
+    wrapper._twin = hook
     TWINS[hook.function] = hook
     if not is_handler:
         HOOKS[hook.name] = hook.aname
@@ -287,7 +287,7 @@ def prepare(cls: type) -> None:
             _add_sync_asked(cls)
             add_guards(cls)
     if hasattr(cls, "as_view"):
-        _add_entries(cls)
+        _wrap_handlers(cls)
 
 
 def _is_prepared(cls: type) -> bool:
@@ -350,7 +350,7 @@ def _sync_override(cls: type, start: type, name: str, aname: str) -> Any:
     return None
 
 
-def _add_entries(cls: type) -> None:
+def _wrap_handlers(cls: type) -> None:
     definitions = Definitions(cls)
     for name in handler_names(cls):
         owner = next(iter(definitions.of(name)), cls)
@@ -358,7 +358,7 @@ def _add_entries(cls: type) -> None:
         # A proxy of wrapt's is a function as well.
         if not isinstance(value, FunctionType):
             continue
-        if mark_at(owner, name) is not None or _is_proxy_of_entry(value):
+        if mark_at(owner, name) is not None or _is_proxy_of_wrapper(value):
             continue
         if owner is cls:
             setattr(cls, name, _override(value))
@@ -368,8 +368,8 @@ def _add_entries(cls: type) -> None:
             setattr(cls, name, _override(_passing_on(cls, name, value)))
 
 
-def _is_proxy_of_entry(value: Any) -> bool:
-    """Whether an agent's proxy stands before an entry, and looks for itself there."""
+def _is_proxy_of_wrapper(value: Any) -> bool:
+    """Whether an agent's proxy stands before a wrapper, and looks for itself there."""
     return type(value) is not FunctionType and isinstance(
         getattr(value, "_twin", None), Override
     )
@@ -432,7 +432,7 @@ def _override(function: Callable[..., Any]) -> Callable[..., Any]:
     is_async = iscoroutinefunction(function)
 
     @functools.wraps(function)
-    def entry(self: Any, /, *args: Any, **kwargs: Any) -> Any:
+    def wrapper(self: Any, /, *args: Any, **kwargs: Any) -> Any:
         if not is_async and not loop_is_running():
             return function(self, *args, **kwargs)
         return run_call(
@@ -441,9 +441,9 @@ def _override(function: Callable[..., Any]) -> Callable[..., Any]:
         )
 
     if is_async:
-        markcoroutinefunction(entry)
-    entry._twin = Override(entry, function)  # type: ignore[attr-defined]  # our mark
-    return entry
+        markcoroutinefunction(wrapper)
+    wrapper._twin = Override(wrapper, function)  # type: ignore[attr-defined]  # our mark
+    return wrapper
 
 
 def _passing_on(

@@ -265,16 +265,16 @@ def let_sync_code_wait(thing: Any, names: Sequence[str]) -> None:
 
 def _waiting(method: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(method)
-    def entry(*args: Any, **kwargs: Any) -> Any:
+    def waiting(*args: Any, **kwargs: Any) -> Any:
         # async_to_sync() calls it outside of its loop, and awaits what it gets.
         is_awaited = sys._getframe(1).f_code is _ASYNC_TO_SYNC
         if is_awaited or loop_is_running():
             return method(*args, **kwargs)
         return wait_for(method, *args, **kwargs)
 
-    entry._waits = True  # type: ignore[attr-defined]  # our mark
+    waiting._waits = True  # type: ignore[attr-defined]  # our mark
     # As it is: else Django's asave() would come back to it for ever.
-    return markcoroutinefunction(entry)
+    return markcoroutinefunction(waiting)
 
 
 _ASYNC_TO_SYNC = AsyncToSync.__call__.__code__
