@@ -53,7 +53,7 @@ class RequestExecutor(Executor):
         raise NotImplementedError
 
     def hold(self, count: int = 1) -> None:
-        """Keep the worker until as many calls of hold(-1) as of hold()."""
+        """Keep the worker until `hold(-1)` is called as often."""
         raise NotImplementedError
 
 

@@ -261,9 +261,7 @@ class Lease(RequestExecutor):
         """Whether the worker may go to another request; asked in the worker."""
         if not self.has_ended and (
             self.pool.release == "request"
-            or (
-                self.is_foreign and not self.releases and self.pool.release != "always"
-            )
+            or (self.is_foreign and not self.releases and self.pool.release != "always")
         ):
             return False
         return not (self.holds or any(map(_is_open, live)) or any(_in_transaction()))
@@ -620,9 +618,7 @@ def _in_transaction() -> Iterator[bool]:
 def _is_open(cursor: Any) -> bool:
     """Whether a cursor of Django's may be read from yet."""
     raw = cursor.cursor
-    return not getattr(raw, "closed", False) and bool(
-        getattr(raw, "description", None)
-    )
+    return not getattr(raw, "closed", False) and bool(getattr(raw, "description", None))
 
 
 def _has_foreign_engine() -> bool:
