@@ -31,6 +31,7 @@ from asgiref.sync import (
 from .executors import Desk, Relay, RequestExecutor, request_executor
 
 __all__ = [
+    "OWN",
     "Worker",
     "await_to_the_end",
     "loop_is_running",
@@ -70,6 +71,9 @@ class Worker(threading.local):
 
 worker = Worker()
 
+# Classes whose methods run no code of a project's in a worker, or tell its executor.
+OWN: set[type] = set()
+
 
 async def run_sync(
     func: Callable[_P, _R], /, *args: _P.args, **kwargs: _P.kwargs
@@ -90,12 +94,18 @@ async def run_sync(
     that same worker. Raise TypeError when `func` is async, or gives a
     coroutine: await it.
     """
+    return await _hop(_is_own(func), func, *args, **kwargs)
+
+
+async def _hop(
+    own: bool, func: Callable[_P, _R], /, *args: _P.args, **kwargs: _P.kwargs
+) -> _R:
     hop = _Hop()
     leased = request_executor()
     if leased is not None:
         work = functools.partial(_work, hop, func, *args, **kwargs)
         try:
-            return await leased.cross(work)  # type: ignore[no-any-return]
+            return await leased.cross(work, own=own)  # type: ignore[no-any-return]
         except asyncio.CancelledError:
             hop.cancelled = True
             raise
@@ -111,6 +121,13 @@ async def run_sync(
         AsyncToSync.executors.current = executor
         raise
     return result
+
+
+def _is_own(func: Any) -> bool:
+    """Whether a function runs no code of a project's, or says so when it does."""
+    while isinstance(func, functools.partial):
+        func = func.func
+    return type(getattr(func, "__self__", None)) in OWN
 
 
 def _refuse_to_wait_for_itself(func: Any) -> None:
@@ -224,6 +241,7 @@ _MISSING: Any = object()
 async def _insist(func: Callable[[], _R]) -> _R:
     """Call `func` once in the worker, though all tasks of the loop be cancelled."""
     begun = False
+    own = _is_own(func)
     outcome: list[_R] = []
     errors: list[BaseException] = []
 
@@ -239,7 +257,7 @@ async def _insist(func: Callable[[], _R]) -> _R:
 
     while not (outcome or errors):
         with contextlib.suppress(asyncio.CancelledError):
-            await run_sync(once)
+            await _hop(own, once)
     if errors:
         try:
             raise errors.pop()

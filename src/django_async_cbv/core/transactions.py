@@ -162,6 +162,9 @@ class WorkerBlock(Block):
             ) from refused
 
 
+OWN.add(WorkerBlock)
+
+
 def request_blocks(aliases: Sequence[str]) -> list[WorkerBlock]:
     """
     Make blocks for a request of this task, the outermost first.
