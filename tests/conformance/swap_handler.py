@@ -1,7 +1,8 @@
 """
 Run tests of Django's own with Django's ASGI handler and middleware swapped for ours.
 
-    python -I swap_handler.py --tests DIR --handler HANDLER --report FILE LABEL...
+    python -I swap_handler.py --tests DIR --handler HANDLER --client CLIENT \
+        --report FILE LABEL...
 
 DIR is `tests/` of the Django that is installed. What is tested is the installed
 package: -I shuts PYTHONPATH and the current folder out.
@@ -10,11 +11,14 @@ HANDLER:
   django       no swap, for what passes there
   ours         our handler and middleware in place of Django's, wherever a test or
                Django looks them up
+  async-chain  as ours, without its sync chain
   django-bare  as django, with a bare event loop: see below
   pool         as ours, with a bare event loop, where our handler uses its pool
 
-What Django's test clients send, the sync one and the async one, goes through the
-ASGI handler. Django runs async tests in async_to_sync(), where our handler leaves
+CLIENT: `asgi`, in which what Django's test clients send goes through the ASGI handler,
+or `sync`, in which only the async client does so.
+
+Django runs async tests in async_to_sync(), where our handler leaves
 sync work to the thread that waits, as Django's does. With a bare event loop nobody
 waits: each TestCase is a TransactionTestCase then, and the database is a file.
 
@@ -47,7 +51,8 @@ sys.path += [str(HERE.parent / "swapping"), str(HERE)]
 from recorded import Record, listen_for_noise, result_class
 from swap import as_scope
 
-HANDLERS = ("django", "ours", "django-bare", "pool")
+SWAPPED = ("ours", "async-chain", "pool")
+BARE = ("django-bare", "pool")
 
 
 @dataclass
@@ -83,8 +88,8 @@ def replace(theirs: Any, ours: Any) -> None:
                     report.swapped.append(f"{name}.{key}")
 
 
-def swap_handler() -> None:
-    """Have our handler found under the name of Django's."""
+def swap_handler(*, sync_chain: bool) -> None:
+    """Have our handler found under the name of Django's, with this by default."""
     import django.contrib.staticfiles.handlers
     import django.core.asgi
     from django.core.handlers import asgi
@@ -92,6 +97,8 @@ def swap_handler() -> None:
     from django_async_cbv.asgi import get_asgi_application
     from django_async_cbv.serve import handler
 
+    for made in (handler.Handler.__init__, get_asgi_application):
+        made.__kwdefaults__["sync_chain"] = sync_chain
     originals.extend([asgi.ASGIHandler, django.core.asgi.get_asgi_application])
     replace(asgi.ASGIHandler, handler.Handler)
     replace(django.core.asgi.get_asgi_application, get_asgi_application)
@@ -162,9 +169,8 @@ def count_what_happens() -> None:
 class Call:
     """One request of a test client's: the `send` that its handler is given."""
 
-    def __init__(self, client: Any, environ: dict[str, Any]) -> None:
+    def __init__(self, client: Any) -> None:
         self.client = client
-        self.environ = environ
         self.request: Any = None
         self.response: Any = None
 
@@ -173,7 +179,7 @@ def route_clients(run: Any) -> None:
     """
     Let what test clients send go through the ASGI handler that is installed.
 
-    `run`: runs a coroutine from sync code.
+    `run`: runs an async function from sync code; None: leave the sync client alone.
     """
     from django.core.handlers import asgi
     from django.test import client
@@ -184,12 +190,8 @@ def route_clients(run: Any) -> None:
         def create_request(self, scope, body_file):
             call = scope.pop("call")
             request, refusal = super().create_request(scope, body_file)
-            if request is not None:
-                request._dont_enforce_csrf_checks = not call.client.enforce_csrf_checks
-                # What a test adds for the server: REMOTE_USER, for example.
-                for name, value in call.environ.items():
-                    request.META.setdefault(name, value)
-                call.request = request
+            request._dont_enforce_csrf_checks = not call.client.enforce_csrf_checks
+            call.request = request
             return request, refusal
 
         async def send_response(self, response, send):
@@ -197,10 +199,10 @@ def route_clients(run: Any) -> None:
             if not response.closed:
                 response.close = lambda: None
 
-    async def serve(self, scope, body, environ):
+    async def serve(self, scope, body):
         if not hasattr(self, "recorder"):
             self.recorder = Recorder()
-        call = Call(self, environ)
+        call = Call(self)
         messages = [{"type": "http.request", "body": body, "more_body": False}]
         no_more = asyncio.Event()
 
@@ -226,10 +228,9 @@ def route_clients(run: Any) -> None:
         return request, response
 
     def answer(self, environ):
-        length = int(environ.get("CONTENT_LENGTH") or 0)
-        body = environ["wsgi.input"].read(length)
+        body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
         with undisturbed():
-            request, response = run(serve, self, as_scope(environ), body, environ)
+            request, response = run(serve, self, as_scope(environ), body)
             if not response.streaming and not response.closed:
                 response.close()
         response.wsgi_request = request
@@ -238,15 +239,14 @@ def route_clients(run: Any) -> None:
     async def aanswer(self, scope):
         body = scope.pop("_body_file", None)
         with undisturbed():
-            request, response = await serve(
-                self, scope, body.read() if body is not None else b"", {}
-            )
+            request, response = await serve(self, scope, body.read() if body else b"")
             if not response.streaming and not response.closed:
                 await asyncio.to_thread(response.close)
         response.asgi_request = request
         return response
 
-    client.ClientHandler.__call__ = answer
+    if run is not None:
+        client.ClientHandler.__call__ = answer
     client.AsyncClientHandler.__call__ = aanswer
 
 
@@ -279,10 +279,16 @@ class Loops:
 
     def run(self, function: Any, *args: Any) -> Any:
         """Run an async function from sync code."""
+        from asgiref import sync
+
         if not hasattr(self.local, "runner"):
             self.local.runner = asyncio.Runner()
         context = contextvars.copy_context()
-        return self.local.runner.run(function(*args), context=context)
+        try:
+            return self.local.runner.run(function(*args), context=context)
+        finally:
+            # As async_to_sync() does it: a test reads the stream in its own thread.
+            sync._restore_context(context)
 
 
 def use_bare_loops(loops: Loops) -> None:
@@ -337,13 +343,13 @@ def run(labels: list[str], *, is_swapped: bool) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0].strip())
     parser.add_argument("--tests", required=True, type=Path)
-    parser.add_argument("--handler", required=True, choices=HANDLERS)
+    parser.add_argument("--handler", required=True, choices=["django", *SWAPPED, BARE[0]])
     parser.add_argument("--report", required=True, type=Path)
     parser.add_argument("--package", type=Path, help="a folder to import ours from")
+    parser.add_argument("--client", required=True, choices=("sync", "asgi"))
     parser.add_argument("labels", nargs="+")
     options = parser.parse_args()
-    is_swapped = not options.handler.startswith("django")
-    is_bare = options.handler in ("django-bare", "pool")
+    is_swapped = options.handler in SWAPPED
     # Django's tests write files; theirs are to be gone with this process.
     with tempfile.TemporaryDirectory(prefix="django_") as temporary:
         # As the __main__ part of Django's runtests.py does.
@@ -352,10 +358,10 @@ def main() -> None:
         report_file = options.report.absolute()
         os.chdir(options.tests)
         sys.path.insert(0, str(Path.cwd()))
-        make_settings(Path(temporary) if is_bare else None)
+        make_settings(Path(temporary) if options.handler in BARE else None)
         if options.package:
             sys.path.insert(0, str(options.package))
-        prepare(is_swapped=is_swapped, is_bare=is_bare)
+        prepare(options.handler, options.client)
         run(options.labels, is_swapped=is_swapped)
         if is_swapped:
             report.escaped = find_escaped()
@@ -369,33 +375,40 @@ def make_settings(folder: Path | None) -> None:
     if folder:
         for alias, database in test_sqlite.DATABASES.items():
             name = str(folder / f"{alias}.sqlite3")
-            database |= {"NAME": name, "TEST": {"NAME": name}}
+            database |= {
+                "NAME": name,
+                "TEST": {"NAME": name},
+                # Nobody needs these after a crash.
+                "OPTIONS": {"init_command": "PRAGMA synchronous=0"},
+            }
     os.environ["DJANGO_SETTINGS_MODULE"] = "test_sqlite"
 
 
-def prepare(*, is_swapped: bool, is_bare: bool) -> None:
+def prepare(handler: str, client: str) -> None:
     """Swap what is to be swapped before the apps are ready."""
     import django
+
+    # With it, what is to be swapped.
+    import django.test.client
+    from asgiref.sync import async_to_sync
 
     import django_async_cbv
 
     report.package = str(Path(django_async_cbv.__file__).parent)
     report.django = django.__version__
     listen_for_noise(report)
-    import django.test.client
+    if handler in SWAPPED:
+        swap_handler(sync_chain=handler != "async-chain")
+        count_what_happens()
 
-    if is_swapped:
-        swap_handler()
-    if is_bare:
+    def run(function, *args):
+        return async_to_sync(function)(*args)
+
+    if handler in BARE:
         loops = Loops()
         use_bare_loops(loops)
-        route_clients(loops.run)
-    else:
-        from asgiref.sync import async_to_sync
-
-        route_clients(lambda function, *args: async_to_sync(function)(*args))
-    if is_swapped:
-        count_what_happens()
+        run = loops.run
+    route_clients(run if client == "asgi" else None)
 
 
 if __name__ == "__main__":
