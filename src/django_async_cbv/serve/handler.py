@@ -16,6 +16,7 @@ from typing import Any
 
 from asgiref.sync import (
     AsyncToSync,
+    SyncToAsync,
     ThreadSensitiveContext,
     sync_to_async,
 )
@@ -166,11 +167,12 @@ class Handler(_Choice, asgi.ASGIHandler):
     async def _serve(self, scope: Any, receive: Any, send: Any) -> None:
         _serves.set(True)
         lease = Lease(self.pool)
-        lease.enter()
+        token = lease.enter()
         try:
             await self.handle(scope, receive, send)
         finally:
             lease.end()
+            SyncToAsync.thread_sensitive_context.reset(token)
 
     async def handle(self, scope: Any, receive: Any, send: Any) -> None:
         """Serve one request in the context that it has been given."""
