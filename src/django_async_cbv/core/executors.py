@@ -6,7 +6,6 @@ import asyncio
 import contextvars
 import functools
 import threading
-import weakref
 from collections.abc import (
     AsyncGenerator,
     Callable,
@@ -24,7 +23,6 @@ from django.db import connections
 
 __all__ = [
     "LOCAL",
-    "Cursors",
     "Desk",
     "Relay",
     "RequestExecutor",
@@ -68,11 +66,11 @@ class RequestExecutor(Executor):
         raise NotImplementedError
 
     def hold(self, count: int = 1) -> None:
-        """Keep the worker until as many calls of hold(-1) as of hold()."""
+        """Keep the worker until as much is taken back by a negative count."""
         raise NotImplementedError
 
     def release(self, count: int = 1) -> None:
-        """Give it back, foreign or not, until as many calls of release(-1)."""
+        """Give it back, foreign or not, until as much is taken back."""
         raise NotImplementedError
 
 
@@ -147,32 +145,6 @@ async def release_worker() -> AsyncGenerator[None]:
         yield
     finally:
         executor.release(-1)
-
-
-class Cursors(weakref.WeakSet[Any]):
-    """The cursors that a worker's queries have used, as an execute_wrapper."""
-
-    def __call__(
-        self, execute: Any, sql: Any, params: Any, many: bool, context: Any
-    ) -> Any:
-        self.add(context["cursor"])
-        return execute(sql, params, many, context)
-
-    # Among other wrappers, it is itself and no set.
-    __eq__ = object.__eq__
-    __hash__ = object.__hash__
-
-    def are_open(self) -> bool:
-        """Whether something may be read from one of them yet."""
-        return any(map(_is_open, self))
-
-
-def _is_open(cursor: Any) -> bool:
-    raw = cursor.cursor
-    try:
-        return not getattr(raw, "closed", False) and bool(raw.description)
-    except Exception:  # noqa: BLE001 - some drivers', of one that is closed
-        return False
 
 
 class _Item:

@@ -22,7 +22,8 @@ from django.db.backends.signals import connection_created
 from django.db.transaction import TransactionManagementError
 from django.dispatch import receiver
 
-from .executors import Cursors, executor_in_use
+from .connections import Cursors
+from .executors import executor_in_use
 from .threads import (
     run_to_the_end,
     works_for,

@@ -4,32 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import atexit
-import contextlib
 import contextvars
 import functools
 import logging
 import os
-import sys
 import threading
 import time
 import weakref
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, replace
 from queue import SimpleQueue
-from types import MethodType
 from typing import Any, Literal, TypeAlias
 
-from asgiref import sync
 from asgiref.sync import SyncToAsync, ThreadSensitiveContext
-from django.conf import settings
-from django.db import connections, reset_queries, router
-from django.db.models import Model, QuerySet
-from django.db.models.query import ModelIterable
-from django.db.models.signals import post_init, pre_init
+from django.db import connections, reset_queries
 
-from ..core.executors import Cursors, Desk, RequestExecutor
+from ..core.connections import (
+    Cursors,
+    drop,
+    for_each_connection,
+    has_foreign_engine,
+    is_in_transaction,
+    is_read,
+)
+from ..core.crossing import Crossing, Job
+from ..core.executors import Desk, RequestExecutor
 from ..core.threads import worker as this_thread
 
 __all__ = ["Lease", "Overloaded", "Pool", "Release", "Statistics"]
@@ -42,15 +42,6 @@ _logger = logging.getLogger("django_async_cbv.pool")
 _LONG = 1.0
 # Seconds for the workers to end at exit.
 _LAST = 5.0
-_ENGINES = ("django.db.backends.", "django.contrib.gis.db.backends.")
-# Methods of QuerySet that run no signal receivers and no save() of a model's.
-_READS = frozenset(
-    "_fetch_all aggregate contains count earliest exists explain first get in_bulk "
-    "last latest".split()
-)
-# What the drivers of PostgreSQL call active, in a transaction, and in a failed one:
-# not what they say of a connection that is gone.
-_TRANSACTION = frozenset({1, 2, 3})
 
 
 class Overloaded(BaseException):
@@ -59,131 +50,6 @@ class Overloaded(BaseException):
 
     Not an Exception: neither a view nor middleware is to catch it.
     """
-
-
-class _Job:
-    """Work that was given to submit(), as asgiref and asyncio do."""
-
-    def __init__(self, work: Callable[[], Any], is_own: bool) -> None:
-        self.work = work
-        self.is_own = is_own
-        self.future: Any = Future()
-
-    def begin(self) -> bool:
-        """Whether it is to be done: nobody has cancelled it."""
-        return self.future.set_running_or_notify_cancel()  # type: ignore[no-any-return]
-
-    def run(self) -> Any:
-        return self.work()
-
-    def end(self, pool: Pool, result: Any, error: BaseException | None) -> None:
-        """Hand over what came of it; called in the worker."""
-        del self.work
-        if error is None:
-            self.future.set_result(result)
-        else:
-            self.future.set_exception(error)
-
-    def refuse(self, pool: Pool, error: BaseException) -> None:
-        """Hand over an error in the place of a result; called in any thread."""
-        if self.begin():
-            self.end(pool, None, error)
-
-
-class _Tasks(list[asyncio.Task[Any]]):
-    """The tasks of async_to_sync() in a job: a cancellation is for the first to come."""
-
-    is_cancelled = False
-
-    def append(self, task: asyncio.Task[Any]) -> None:
-        super().append(task)
-        if self.is_cancelled:
-            self.is_cancelled = False
-            task.cancel()
-
-    def cancel(self) -> None:
-        self.is_cancelled = not self
-        for task in self:
-            task.cancel()
-
-
-class _Crossing(_Job):
-    """A call of cross(): no more than one object and one future on the way."""
-
-    def __init__(
-        self, work: Callable[[], Any], is_own: bool, loop: asyncio.AbstractEventLoop
-    ) -> None:
-        self.work = work
-        self.is_own = is_own
-        self.loop = loop
-        self.future = loop.create_future()
-        self.context = contextvars.copy_context()
-        self.handled = sys.exc_info()[1]
-        self.tasks = _Tasks()
-        self.is_done = False
-        self.result: Any = None
-        self.error: BaseException | None = None
-
-    def begin(self) -> bool:
-        return True
-
-    def run(self) -> Any:
-        known = SyncToAsync.threadlocal
-        known.main_event_loop = self.loop
-        known.main_event_loop_pid = os.getpid()
-        known.task_context = self.tasks
-        if self.handled is None:
-            return self.context.run(self._inside)
-        # As asgiref does it: what handles an exception sees it in the worker too.
-        try:
-            raise self.handled
-        except BaseException:  # noqa: BLE001
-            return self.context.run(self._inside)
-
-    def _inside(self) -> Any:
-        # What asgiref's Local keeps moves with the context, as in SyncToAsync.
-        sync._restore_context(self.context)
-        return self.work()
-
-    def end(self, pool: Pool, result: Any, error: BaseException | None) -> None:
-        del self.work
-        self.handled = None
-        if isinstance(error, StopIteration):
-            # No future carries it.
-            error = RuntimeError("The sync function raised StopIteration.")
-        self.result, self.error = result, error
-        pool.deliver(self)
-
-    def arrive(self) -> None:
-        """Wake up who waits, on the event loop."""
-        self.is_done = True
-        if not self.future.done():
-            self.future.set_result(None)
-
-    async def wait(self, lease: Lease, on_cancel: Callable[[], None]) -> Any:
-        """Wait for the worker; a cancellation takes it back, or waits for its end."""
-        try:
-            await self.future
-        except asyncio.CancelledError:
-            if lease.pool.withdraw(lease, self):
-                raise
-            on_cancel()
-            while not self.is_done:
-                self.tasks.cancel()
-                self.future = self.loop.create_future()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await self.future
-            raise
-        finally:
-            sync._restore_context(self.context)
-        error, self.error = self.error, None
-        if error is not None:
-            try:
-                raise error
-            finally:
-                # Else the traceback's frame and the exception hold each other.
-                del error
-        return self.result
 
 
 class _Context(ThreadSensitiveContext):
@@ -211,7 +77,7 @@ class Lease(RequestExecutor):
         self.pool = pool
         self.loop = pool.loop
         self.worker: _Worker | None = None
-        self.pending: deque[_Job] = deque()
+        self.pending: deque[Job] = deque()
         # What it is for, in warnings and statistics.
         self.name = "a request"
         # Its view has begun, so it is not refused any more.
@@ -242,35 +108,44 @@ class Lease(RequestExecutor):
         own: bool = False,
         on_cancel: Callable[[], None] = lambda: None,
     ) -> Any:
-        job = _Crossing(func, own, self.loop)
-        self.pool.put(self, job)
-        return await job.wait(self, on_cancel)
+        """Run a function in a worker; one hop."""
+        pool = self.pool
+        job = Crossing(func, own, self.loop, pool.deliver)
+        pool.put(self, job)
+        return await job.wait(self._withdraw, on_cancel)
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-        """Have a worker call a function; foreign unless it is a read of Django's own."""
-        job = _Job(functools.partial(fn, *args, **kwargs), _is_read(fn, args))
+        """Have a worker call it: foreign, but for a read by Django's own QuerySet."""
+        job = Job(functools.partial(fn, *args, **kwargs), is_read(fn, args))
         if self.pool.put(self, job):
             # One that is cancelled in the queue gives up its place at once.
-            job.future.add_done_callback(lambda _: self.pool.withdraw(self, job))
+            job.future.add_done_callback(lambda _: self._withdraw(job))
         return job.future
 
+    def _withdraw(self, job: Job) -> bool:
+        return self.pool.withdraw(self, job)
+
     def mark_foreign(self) -> None:
+        """Keep the worker until the response has left: a user's code has run there."""
         self.is_foreign = True
 
     def hold(self, count: int = 1) -> None:
+        """Keep the worker whatever has run there."""
         with self.pool.lock:
             self.holds += count
         self.pool.look(self)
 
     def release(self, count: int = 1) -> None:
+        """Give the worker back though foreign code has run there."""
         with self.pool.lock:
             self.releases += count
         self.pool.look(self)
 
     def end(self) -> None:
         """Have the worker go back as soon as it may: the response is complete."""
-        self.has_begun = self.has_ended = True
-        self.pool.look(self)
+        if not self.has_ended:
+            self.has_begun = self.has_ended = True
+            self.pool.look(self)
 
     def why_held(self) -> str | None:
         """What keeps a worker for the request, but for what is open in its thread."""
@@ -314,9 +189,9 @@ class _Worker(threading.Thread):
                 else:
                     self._part()
         finally:
-            _for_each_connection(lambda one: one.close())
+            for_each_connection(lambda one: one.close())
 
-    def _do(self, job: _Job) -> None:
+    def _do(self, job: Job) -> None:
         result, error, is_wanted = None, None, job.begin()
         try:
             if is_wanted:
@@ -326,11 +201,11 @@ class _Worker(threading.Thread):
             error = raised
         self._part()
         if is_wanted:
-            job.end(self.pool, result, error)
+            job.end(result, error)
         # Its traceback has this frame.
         del error
 
-    def _begin(self, job: _Job) -> None:
+    def _begin(self, job: Job) -> None:
         lease = self.lease
         assert lease is not None
         if not job.is_own:
@@ -341,7 +216,7 @@ class _Worker(threading.Thread):
         # What outlives its wait must not come to a wait of another request.
         this_thread.desk = Desk()
         reset_queries()
-        _for_each_connection(lambda one: one.close_if_unusable_or_obsolete())
+        for_each_connection(lambda one: one.close_if_unusable_or_obsolete())
         for connection in connections.all():
             connection.execute_wrappers.insert(0, self.cursors)
 
@@ -352,20 +227,20 @@ class _Worker(threading.Thread):
             return
         if this_thread.executor is lease:
             if lease.is_abandoned:
-                _for_each_connection(_drop)
+                for_each_connection(drop)
             elif lease.why_held() or self._is_in_use():
                 return
             this_thread.executor = None
-            self.cursors.clear()
+            self.cursors.forget()
             for connection in connections.all(initialized_only=True):
                 if self.cursors in connection.execute_wrappers:
                     connection.execute_wrappers.remove(self.cursors)
-            _for_each_connection(lambda one: one.close_if_unusable_or_obsolete())
+            for_each_connection(lambda one: one.close_if_unusable_or_obsolete())
         self.pool.part(self, lease)
 
     def _is_in_use(self) -> bool:
         """Whether a connection of this thread has to stay the request's."""
-        return self.cursors.are_open() or any(map(_is_in_transaction, connections.all()))
+        return self.cursors.are_open() or any(map(is_in_transaction, connections.all()))
 
 
 @dataclass(frozen=True)
@@ -390,6 +265,11 @@ class Statistics:
     jobs: int = 0
     #: For how long threads were held in all, in seconds.
     held_seconds: float = 0.0
+
+    def __add__(self, other: Statistics) -> Statistics:
+        pairs = zip(astuple(self), astuple(other), strict=True)
+        total = Statistics(*(one + another for one, another in pairs))
+        return replace(total, longest_wait=max(self.longest_wait, other.longest_wait))
 
 
 class Pool:
@@ -416,7 +296,7 @@ class Pool:
         self.queue = queue
         self.queue_timeout = queue_timeout
         self.release: Release = release
-        self.has_foreign_engine = _has_foreign_engine()
+        self.has_foreign_engine = has_foreign_engine()
         # For all that follows, and for the leases' pending jobs.
         self.lock = threading.Lock()
         self.workers: list[_Worker] = []
@@ -428,11 +308,16 @@ class Pool:
         self.is_closed = False
         self.jobs = self.refused = 0
         self.longest_wait = self.held_seconds = 0.0
-        self._done: deque[_Crossing] = deque()
+        self._done: deque[Crossing] = deque()
         self._is_woken = False
         _pools.add(self)
 
-    def put(self, lease: Lease, job: _Job) -> bool:
+    @property
+    def is_here(self) -> bool:
+        """Whether this is the process of its threads, and no fork of it."""
+        return self.pid == os.getpid()
+
+    def put(self, lease: Lease, job: Job) -> bool:
         """
         Add a job to a lease; return whether it waits in the queue.
 
@@ -496,7 +381,7 @@ class Pool:
 
     def _time_out(self) -> None:
         """Refuse requests that no worker was found for in time; on the event loop."""
-        jobs: list[_Job] = []
+        jobs: list[Job] = []
         now, first = time.monotonic(), None
         with self.lock:
             for lease, since in [*self.waiting.items()]:
@@ -513,9 +398,9 @@ class Pool:
         if first is not None:
             self.loop.call_later(first + self.queue_timeout - now, self._time_out)
         for job in jobs:
-            job.refuse(self, Overloaded())
+            job.refuse(Overloaded())
 
-    def withdraw(self, lease: Lease, job: _Job) -> bool:
+    def withdraw(self, lease: Lease, job: Job) -> bool:
         """Take back a job that no worker has begun; False if one has."""
         with self.lock:
             if job not in lease.pending:
@@ -530,7 +415,7 @@ class Pool:
         if (worker := lease.worker) is not None:
             worker.wake.put(None)
 
-    def next_for(self, worker: _Worker) -> _Job | None:
+    def next_for(self, worker: _Worker) -> Job | None:
         """Give a worker its next job; None, after some time: it may be told to part."""
         with self.lock:
             if worker.lease is None:
@@ -573,7 +458,7 @@ class Pool:
                 held,
             )
 
-    def deliver(self, job: _Crossing) -> None:
+    def deliver(self, job: Crossing) -> None:
         """Have the event loop hear of a job that is done; called in any thread."""
         self._done.append(job)
         if not self._is_woken:
@@ -625,7 +510,7 @@ class Pool:
             for worker in self.workers:
                 worker.stop()
         for job in jobs:
-            job.refuse(self, RuntimeError("The server is shutting down."))
+            job.refuse(RuntimeError("The server is shutting down."))
         end = time.monotonic() + timeout
         for worker in self.workers if timeout else ():
             worker.join(max(0.0, end - time.monotonic()))
@@ -637,80 +522,5 @@ _pools: weakref.WeakSet[Pool] = weakref.WeakSet()
 @atexit.register
 def _close_all() -> None:
     for pool in [*_pools]:
-        if pool.pid == os.getpid():
+        if pool.is_here:
             pool.close()
-
-
-def _for_each_connection(do: Callable[[Any], object]) -> None:
-    """Do it, and replace the connection where that fails: it serves another request."""
-    for connection in connections.all(initialized_only=True):
-        try:
-            do(connection)
-        except Exception:
-            _logger.exception("The connection to %r was given up.", connection.alias)
-            del connections[connection.alias]
-
-
-def _drop(connection: Any) -> None:
-    """Close a connection on which a request has left something open."""
-    raw = connection.connection
-    if connection.in_atomic_block:
-        # With its record of blocks.
-        del connections[connection.alias]
-        if raw is not None:
-            raw.close()
-    else:
-        connection.close()
-
-
-def _is_in_transaction(connection: Any) -> bool:
-    raw = connection.connection
-    if connection.in_atomic_block:
-        return True
-    try:
-        return raw is not None and (
-            not connection.autocommit
-            or bool(getattr(raw, "in_transaction", False))
-            or getattr(getattr(raw, "info", None), "transaction_status", 0)
-            in _TRANSACTION
-        )
-    except Exception:  # noqa: BLE001 - some drivers', of a connection that is gone
-        return False
-
-
-def _has_foreign_engine() -> bool:
-    """Whether a database may keep for a session what nobody here knows of."""
-    known = getattr(settings, "ASYNC_CBV_STATELESS_ENGINES", ())
-    return any(
-        not options["ENGINE"].startswith(_ENGINES) and options["ENGINE"] not in known
-        for options in connections.settings.values()
-    )
-
-
-def _is_read(fn: Any, args: tuple[Any, ...]) -> bool:
-    """Whether asgiref submits a read by Django's own QuerySet, and nothing else."""
-    while isinstance(fn, functools.partial):
-        fn, args = fn.func, (*fn.args, *args)
-    if getattr(fn, "__func__", None) is not SyncToAsync.thread_handler or not args:
-        return False
-    method = args[-1].func if isinstance(args[-1], functools.partial) else args[-1]
-    if type(method) is not MethodType or type(method.__self__) is not QuerySet:
-        return False
-    rows: Any = method.__self__
-    return (
-        method.__name__ in _READS
-        # Each of these may have a project's code run in between.
-        and not (router.routers or rows._prefetch_related_lookups)
-        and (rows._iterable_class is not ModelIterable or _is_plain(rows))
-    )
-
-
-def _is_plain(rows: Any) -> bool:
-    """Whether the objects of a QuerySet are made by nothing but Django's code."""
-    model = rows.model
-    return (
-        not rows.query.select_related
-        and model.__init__ is Model.__init__
-        and model.from_db.__func__ is Model.from_db.__func__  # type: ignore[attr-defined]
-        and not (pre_init.has_listeners(model) or post_init.has_listeners(model))
-    )
