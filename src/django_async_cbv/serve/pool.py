@@ -418,13 +418,6 @@ class Pool:
     def next_for(self, worker: _Worker) -> Job | None:
         """Give a worker its next job; None, after some time: it may be told to part."""
         with self.lock:
-            if worker.lease is None:
-                if self.waiting:
-                    lease = next(iter(self.waiting))
-                    self._wait_no_more(lease)
-                    worker.lease, lease.worker = lease, worker
-                elif worker not in self.idle:
-                    self.idle.append(worker)
             if worker.lease is not None:
                 if worker.lease.pending:
                     return worker.lease.pending.popleft()
@@ -438,10 +431,17 @@ class Pool:
         return None
 
     def part(self, worker: _Worker, lease: Lease) -> None:
-        """Part a worker from a lease that has nothing for it to do."""
+        """Have a worker go on to whoever waits, if its lease has no job for it."""
         with self.lock:
-            if not lease.pending:
-                worker.lease = lease.worker = None
+            if lease.pending:
+                return
+            worker.lease = lease.worker = None
+            if self.waiting:
+                lease = next(iter(self.waiting))
+                self._wait_no_more(lease)
+                worker.lease, lease.worker = lease, worker
+            else:
+                self.idle.append(worker)
 
     def _end_hold(self, worker: _Worker) -> None:
         with self.lock:
