@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
 import weakref
@@ -78,7 +79,10 @@ def for_each_connection(do: Callable[[Any], object]) -> None:
             do(connection)
         except Exception:
             _logger.exception("A connection was given up: alias=%r", connection.alias)
+            raw = connection.connection
             del connections[connection.alias]
+            with contextlib.suppress(Exception):
+                raw.close()
 
 
 def drop(connection: Any) -> None:

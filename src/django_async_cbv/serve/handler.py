@@ -15,7 +15,6 @@ from typing import Any
 
 from asgiref.sync import (
     AsyncToSync,
-    SyncToAsync,
     ThreadSensitiveContext,
     sync_to_async,
 )
@@ -178,12 +177,11 @@ class Handler(_Choice, asgi.ASGIHandler):
     async def _serve(self, scope: Any, receive: Any, send: Any) -> None:
         _serves.set(True)
         lease = Lease(self.pool)
-        token = lease.enter()
+        lease.enter()
         try:
             await self.handle(scope, receive, send)
         finally:
-            lease.end()
-            SyncToAsync.thread_sensitive_context.reset(token)
+            lease.leave()
 
     async def handle(self, scope: Any, receive: Any, send: Any) -> None:
         """Serve one request in the context that it has been given."""

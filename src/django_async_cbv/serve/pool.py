@@ -60,9 +60,9 @@ class _Context(ThreadSensitiveContext):
         self.lease = lease
 
     def __del__(self) -> None:
-        # The collector may call this in any thread, and where a lock is held.
-        self.lease.is_abandoned = True
-        self.lease.pool.look(self.lease)
+        # Also of tasks that were never ended. The collector may call this in any
+        # thread, and where a lock is held.
+        self.lease.abandon()
 
 
 class Lease(RequestExecutor):
@@ -84,22 +84,53 @@ class Lease(RequestExecutor):
         self.has_begun = False
         # Its response has left the last middleware.
         self.has_ended = False
-        # No task is left that could use it.
+        # Nobody is left who could end what is open.
         self.is_abandoned = False
+        # The task of the request, until that ends, and others that have used it.
+        self.task: asyncio.Task[Any] | None = None
+        self.others: weakref.WeakSet[asyncio.Task[Any]] = weakref.WeakSet()
+        self.token: contextvars.Token[ThreadSensitiveContext] | None = None
         self.is_foreign = pool.has_foreign_engine
         self.holds = 0
         self.releases = 0
 
-    def enter(self) -> contextvars.Token[ThreadSensitiveContext]:
+    def enter(self) -> None:
         """
         Make all sync work of this task, and of those that it begins, this lease's.
 
         The context of asgiref is entered and not left: a task that outlives the
-        request finds a worker too. The token takes it off this task alone.
+        request finds a worker too.
         """
         context = _Context(self)
         SyncToAsync.context_to_thread_executor[context] = self
-        return SyncToAsync.thread_sensitive_context.set(context)
+        self.token = SyncToAsync.thread_sensitive_context.set(context)
+        self.task = asyncio.current_task()
+
+    def leave(self) -> None:
+        """Take this lease off the task that has entered it, which is over."""
+        self.end()
+        if self.token is not None:
+            SyncToAsync.thread_sensitive_context.reset(self.token)
+        self.token = self.task = None
+        for task in [*self.others]:
+            task.add_done_callback(self._look_at_others)
+        self._look_at_others()
+
+    def _note_task(self) -> None:
+        task = asyncio.current_task()
+        if task is not None and task is not self.task and task not in self.others:
+            self.others.add(task)
+            if self.task is None:
+                task.add_done_callback(self._look_at_others)
+
+    def _look_at_others(self, task: asyncio.Task[Any] | None = None) -> None:
+        if all(other.done() for other in self.others):
+            self.abandon()
+
+    def abandon(self) -> None:
+        """Have the worker close what is open, and go back."""
+        self.is_abandoned = True
+        self.pool.look(self)
 
     async def cross(
         self,
@@ -110,12 +141,14 @@ class Lease(RequestExecutor):
     ) -> Any:
         """Run a function in a worker; one hop."""
         pool = self.pool
+        self._note_task()
         job = Crossing(func, own, self.loop, pool.deliver)
         pool.put(self, job)
         return await job.wait(self._withdraw, on_cancel)
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         """Have a worker call it: foreign, but for a read by Django's own QuerySet."""
+        self._note_task()
         job = Job(functools.partial(fn, *args, **kwargs), is_read(fn, args))
         if self.pool.put(self, job):
             # One that is cancelled in the queue gives up its place at once.
@@ -339,6 +372,7 @@ class Pool:
             ):
                 self._wait(lease)
             self.jobs += 1
+            lease.is_abandoned = False
             lease.pending.append(job)
             if lease.worker is not None:
                 lease.worker.wake.put(None)
