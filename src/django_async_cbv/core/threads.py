@@ -31,6 +31,7 @@ from asgiref.sync import (
 from .executors import Desk, Relay, RequestExecutor, request_executor
 
 __all__ = [
+    "Hop",
     "Worker",
     "await_to_the_end",
     "loop_is_running",
@@ -47,7 +48,7 @@ _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
 
-class _Hop:
+class Hop:
     """A call in a worker: the task that it is for, and whether that was cancelled."""
 
     __slots__ = ("cancelled", "task")
@@ -56,12 +57,16 @@ class _Hop:
         self.task = asyncio.current_task()
         self.cancelled = False
 
+    def cancel(self) -> None:
+        """Have what the worker does for it begin nothing more."""
+        self.cancelled = True
+
 
 class Worker(threading.local):
     """What this thread works for: hops, and in them flows, one inside the other."""
 
     def __init__(self) -> None:
-        self.hops: list[_Hop] = []
+        self.hops: list[Hop] = []
         self.flows = 0
         self.desk = Desk()
         # What it was leased to, in a pool.
@@ -90,15 +95,10 @@ async def run_sync(
     that same worker. Raise TypeError when `func` is async, or gives a
     coroutine: await it.
     """
-    hop = _Hop()
-    leased = request_executor()
-    if leased is not None:
+    hop = Hop()
+    if (leased := request_executor()) is not None:
         work = functools.partial(_work, hop, func, *args, **kwargs)
-        try:
-            return await leased.cross(work)  # type: ignore[no-any-return]
-        except asyncio.CancelledError:
-            hop.cancelled = True
-            raise
+        return await leased.cross(work, on_cancel=hop.cancel)  # type: ignore[no-any-return]
     executor = getattr(AsyncToSync.executors, "current", None)
     if hasattr(SyncToAsync.threadlocal, "main_event_loop"):
         _refuse_to_wait_for_itself(func)
@@ -145,7 +145,7 @@ def name_of(value: Any) -> str:
 
 
 def _work(
-    hop: _Hop, func: Callable[_P, _R], /, *args: _P.args, **kwargs: _P.kwargs
+    hop: Hop, func: Callable[_P, _R], /, *args: _P.args, **kwargs: _P.kwargs
 ) -> _R:
     if iscoroutinefunction(func):
         raise TypeError(f"{func!r} is async: await it instead of run_sync().")
@@ -278,7 +278,7 @@ def wait_for(
 
 async def _unless_cancelled(
     relay: Relay,
-    hops: tuple[_Hop, ...],
+    hops: tuple[Hop, ...],
     func: Callable[_P, Awaitable[_R]],
     /,
     *args: _P.args,

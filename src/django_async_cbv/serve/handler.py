@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import os
 import sys
 import threading
 import weakref
@@ -44,7 +43,7 @@ from django.utils.translation import trans_real
 from ..core.colours import awaits, both_colours
 from ..core.executors import request_executor
 from .middleware import swapped
-from .pool import Lease, Overloaded, Pool, Release
+from .pool import Lease, Overloaded, Pool, Release, Statistics
 from .signals import Receivers
 
 __all__ = ["Handler"]
@@ -143,11 +142,23 @@ class Handler(_Choice, asgi.ASGIHandler):
         """The pool of the running loop, made for it at the first request."""
         loop = asyncio.get_running_loop()
         pool = self._pools.get(loop)
-        if pool is None or pool.pid != os.getpid():
+        if pool is None or not pool.is_here:
             for other in [one for one in self._pools if one.is_closed()]:
-                del self._pools[other]
+                self._pools.pop(other).close(0)
             pool = self._pools[loop] = self._make_pool(loop)
         return pool
+
+    def statistics(self) -> Statistics:
+        """
+        Return what the worker threads of this process do, and did, in numbers.
+
+        Runs on:
+            Any thread. No hop.
+        """
+        return sum(
+            (one.statistics() for one in [*self._pools.values()] if one.is_here),
+            Statistics(),
+        )
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Serve one connection of the server's."""
@@ -178,7 +189,7 @@ class Handler(_Choice, asgi.ASGIHandler):
         try:
             await self.handle(scope, receive, send)
         finally:
-            lease.end()
+            lease.leave()
 
     async def handle(self, scope: Any, receive: Any, send: Any) -> None:
         """Serve one request in the context that it has been given."""
