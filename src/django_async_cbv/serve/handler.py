@@ -435,9 +435,9 @@ class _Exchange:
     def _receivers(self, signal: Any) -> Receivers:
         return Receivers(signal, self.sender, whole=self.lease is None)
 
-    async def _cross(self, job: Callable[[], Any]) -> None:
+    async def _cross(self, job: Callable[[], Any], *, back: bool = False) -> None:
         if isinstance(self.lease, Lease):
-            await self.lease.cross(job)
+            await self.lease.cross(job, back=back)
         else:
             await sync_to_async(job, thread_sensitive=True)()
 
@@ -489,13 +489,13 @@ class _Exchange:
         if response is None:
             # Behind a job that runs yet: the body that it may read is closed after.
             if finished.sync or getattr(self.lease, "worker", None):
-                await self._cross(finished.send)
+                await self._cross(finished.send, back=True)
             await finished.asend()
             set_urlconf(None)
         elif self._ends_here() and not vars(self.request).get("_files"):
             response.close()
         else:
-            await self._cross(response.close)
+            await self._cross(response.close, back=True)
 
     async def refuse(self, response: HttpResponse) -> None:
         """Answer what is no request."""
