@@ -24,6 +24,8 @@ MODULES = [
 ORDER = [
     "core",
     "core.foreign",
+    "core.connections",
+    "core.crossing",
     "core.executors",
     "core.threads",
     "core.steps",

@@ -137,7 +137,9 @@ async def _batches(
                 finally:
                     del error
     finally:
-        if not ended:
+        if ended:
+            driven.let_go()
+        else:
             await driven.run_last_to_the_end(close)
 
 
@@ -299,9 +301,12 @@ class _AsyncContext(AbstractAsyncContextManager[_T], Generic[_T]):
         entered: _Entered[_T] = _Entered(self._make)
         try:
             value = await entered.driven.run_first_to_the_end(entered.enter)
-        except asyncio.CancelledError as cancelled:
+        except BaseException as error:
             if entered.is_entered:
-                await entered.leave(type(cancelled), cancelled, None)
+                # Cancelled meanwhile.
+                await entered.leave(type(error), error, None)
+            else:
+                entered.driven.let_go()
             raise
         self._entered.append(entered)
         return value

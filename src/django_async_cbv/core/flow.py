@@ -20,6 +20,7 @@ from .marks import carried_mark, is_async, is_in_a_slot
 from .tailcalls import in_tail_position
 from .threads import (
     OWN,
+    Hop,
     loop_is_running,
     run_sync,
     run_to_the_end,
@@ -169,6 +170,7 @@ class Flow:
     __slots__ = (
         "_abandoned",
         "_error",
+        "_hop",
         "_job",
         "_stack",
         "_unwinds",
@@ -186,6 +188,7 @@ class Flow:
         # What the body has asked for already, if it is not new.
         self._job = first
         self._abandoned = False
+        self._hop: Hop | None = None
         # What the loop is to run or await; neither is begun in a worker, so that
         # nothing is lost when the loop never comes to it.
         self.awaiting: Call | Flow | None = None
@@ -197,7 +200,7 @@ class Flow:
                 self._advance(on_loop=True)
             if self._job is not None:
                 try:
-                    await run_sync(self._work)
+                    await run_sync(self._work_in_hop)
                 except BaseException as error:
                     # Cancelled while the worker is at it: it ends the call it
                     # is in (a save is never torn) and begins no other.
@@ -246,6 +249,12 @@ class Flow:
             return self
         return wait_for(self.run)
 
+    def _work_in_hop(self) -> None:
+        """Go on in the worker, as long as the task that waits is not cancelled."""
+        self._hop = worker.hops[-1]
+        self._work()
+        self._hop = None
+
     def _work(self) -> None:
         """Go on in this worker thread until the end or something to await."""
         worker.flows += 1
@@ -259,7 +268,8 @@ class Flow:
         stack = self._stack
         step = self._job
         self._job = None
-        while stack and not self._abandoned:
+        hop = self._hop
+        while stack and not (self._abandoned or (hop is not None and hop.cancelled)):
             if step is None:
                 value, error = self._value, self._error
                 self._value = self._error = None

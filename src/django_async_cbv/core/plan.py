@@ -139,7 +139,7 @@ class Plan:
 
     @cached_property
     def is_untouched(self) -> bool:
-        """Whether a project's classes bring no sync code, and nothing that runs some."""
+        """Whether a project's classes bring no sync code, nor what runs some."""
         return not self.descriptors and all(
             name in _OF_CLASSES
             or mark_of(value) is not None

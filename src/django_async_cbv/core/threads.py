@@ -32,6 +32,7 @@ from .executors import Desk, Relay, RequestExecutor, request_executor
 
 __all__ = [
     "OWN",
+    "Hop",
     "Worker",
     "await_to_the_end",
     "loop_is_running",
@@ -48,7 +49,7 @@ _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
 
-class _Hop:
+class Hop:
     """A call in a worker: the task that it is for, and whether that was cancelled."""
 
     __slots__ = ("cancelled", "task")
@@ -57,12 +58,16 @@ class _Hop:
         self.task = asyncio.current_task()
         self.cancelled = False
 
+    def cancel(self) -> None:
+        """Have what the worker does for it begin nothing more."""
+        self.cancelled = True
+
 
 class Worker(threading.local):
     """What this thread works for: hops, and in them flows, one inside the other."""
 
     def __init__(self) -> None:
-        self.hops: list[_Hop] = []
+        self.hops: list[Hop] = []
         self.flows = 0
         self.desk = Desk()
         # What it was leased to, in a pool.
@@ -94,21 +99,18 @@ async def run_sync(
     that same worker. Raise TypeError when `func` is async, or gives a
     coroutine: await it.
     """
-    return await _hop(_is_own(func), func, *args, **kwargs)
+    return await _cross_once(_is_own(func), func, *args, **kwargs)
 
 
-async def _hop(
+async def _cross_once(
     own: bool, func: Callable[_P, _R], /, *args: _P.args, **kwargs: _P.kwargs
 ) -> _R:
-    hop = _Hop()
-    leased = request_executor()
-    if leased is not None:
+    hop = Hop()
+    if (leased := request_executor()) is not None:
         work = functools.partial(_work, hop, func, *args, **kwargs)
-        try:
-            return await leased.cross(work, own=own)  # type: ignore[no-any-return]
-        except asyncio.CancelledError:
-            hop.cancelled = True
-            raise
+        return await leased.cross(  # type: ignore[no-any-return]
+            work, own=own, on_cancel=hop.cancel
+        )
     executor = getattr(AsyncToSync.executors, "current", None)
     if hasattr(SyncToAsync.threadlocal, "main_event_loop"):
         _refuse_to_wait_for_itself(func)
@@ -162,7 +164,7 @@ def name_of(value: Any) -> str:
 
 
 def _work(
-    hop: _Hop, func: Callable[_P, _R], /, *args: _P.args, **kwargs: _P.kwargs
+    hop: Hop, func: Callable[_P, _R], /, *args: _P.args, **kwargs: _P.kwargs
 ) -> _R:
     if iscoroutinefunction(func):
         raise TypeError(f"{func!r} is async: await it instead of run_sync().")
@@ -257,7 +259,7 @@ async def _insist(func: Callable[[], _R]) -> _R:
 
     while not (outcome or errors):
         with contextlib.suppress(asyncio.CancelledError):
-            await _hop(own, once)
+            await _cross_once(own, once)
     if errors:
         try:
             raise errors.pop()
@@ -296,7 +298,7 @@ def wait_for(
 
 async def _unless_cancelled(
     relay: Relay,
-    hops: tuple[_Hop, ...],
+    hops: tuple[Hop, ...],
     func: Callable[_P, Awaitable[_R]],
     /,
     *args: _P.args,

@@ -18,8 +18,9 @@ from django.db.backends.signals import connection_created
 from django.db.transaction import TransactionManagementError
 from django.dispatch import receiver
 
+from .connections import Cursors
 from .executors import executor_in_use
-from .threads import run_to_the_end, works_for
+from .threads import OWN, run_to_the_end, works_for
 
 __all__ = [
     "WRAPPERS",
@@ -262,8 +263,8 @@ class _RolledBack:
         return execute(sql, params, many, context)
 
 
-# What blocks put among the execute_wrappers of a connection.
-WRAPPERS = (_Guard, _RolledBack)
+# What blocks, and the pool, put among the execute_wrappers of a connection.
+WRAPPERS = (_Guard, _RolledBack, Cursors)
 
 
 @receiver(connection_created)
