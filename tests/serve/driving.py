@@ -86,7 +86,15 @@ class Client:
         self.changed = asyncio.Event()
 
     def begin(
-        self, path, method="GET", body=b"", headers=(), *, reads=True, parts=None
+        self,
+        path,
+        method="GET",
+        body=b"",
+        headers=(),
+        *,
+        reads=True,
+        parts=None,
+        root="",
     ):
         """Have a request served in a task of its own, in an empty context."""
         path, _, query = path.partition("?")
@@ -96,10 +104,10 @@ class Client:
             "http_version": "1.1",
             "method": method,
             "scheme": "http",
-            "path": path,
-            "raw_path": path.encode(),
+            "path": root + path,
+            "raw_path": (root + path).encode(),
             "query_string": query.encode(),
-            "root_path": "",
+            "root_path": root,
             "headers": [(b"host", b"testserver"), *headers],
             "client": ("127.0.0.1", 1),
             "server": ("testserver", 80),
