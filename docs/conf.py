@@ -7,7 +7,7 @@ import django
 from django.conf import settings
 from sphinx.application import Sphinx
 
-from django_async_cbv.core.twins import Twins
+from django_async_cbv.core.twins import TwinMixin
 
 # The auth views import models.
 settings.configure(
@@ -22,7 +22,13 @@ release = version = installed_version(project)
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.intersphinx"]
 # Parts of other pages.
-exclude_patterns = ["_build", "inventories", "hop-table.md", "twins"]
+exclude_patterns = [
+    "_build",
+    "inventories",
+    "hop-table.md",
+    "middleware-table.md",
+    "twins",
+]
 
 myst_enable_extensions = ["colon_fence", "deflist", "fieldlist"]
 myst_heading_anchors = 3
@@ -61,7 +67,8 @@ def show_bases(
     bases[:] = [
         base
         for base in classes
-        if base not in {Twins, Generic} and not base.__module__.endswith("._formsets")
+        if base not in {TwinMixin, Generic}
+        and not base.__module__.endswith("._formsets")
     ]
 
 

@@ -574,13 +574,13 @@ def prepare(colour: str, client: str) -> None:
                     overrider.instances_of(cls)
             overrider.views_of(originals["View"])
     else:
-        from django_async_cbv.core.twins import Twins
+        from django_async_cbv.core.twins import TwinMixin
 
         swap_views(originals)
         make_views_callable(overrider)
         count_lifting()
         if overrider:
-            overrider.instances_of(Twins)
+            overrider.instances_of(TwinMixin)
     if client == "asgi":
         route_clients_through_asgi()
     count_requests()

@@ -16,13 +16,16 @@ class BothColours:
 
     __slots__ = ()
 
-    @property
-    def is_async(self) -> bool:
-        """Whether sync callers get a coroutine too."""
+    def awaits(self, method: str) -> bool:
+        """
+        Whether it may have something to await for requests of this method.
+
+        Of a class that was changed since its last request, it is what held before.
+        """
         raise NotImplementedError
 
-    def awaits(self, method: str) -> bool:
-        """Whether it may have something to await for requests of this method."""
+    def as_sync(self) -> Callable[..., Any] | None:
+        """A sync function for it, or None where sync callers get a coroutine too."""
         raise NotImplementedError
 
     async def answer(
@@ -43,12 +46,14 @@ class BothColours:
 
 def both_colours(view: Any) -> BothColours | None:
     """The view of both colours that this is, or that an agent's proxy stands before."""
-    while not isinstance(view, BothColours) or type(view) is FunctionType:
+    kind = type(view)
+    while not issubclass(kind, BothColours):
         # What functools.wraps() has made may do anything, a proxy of wrapt's may not.
-        if type(view) is FunctionType or not hasattr(type(view), "__wrapped__"):
+        if kind is FunctionType or not hasattr(kind, "__wrapped__"):
             return None
         view = view.__wrapped__
-    return view
+        kind = type(view)
+    return view  # type: ignore[no-any-return]  # one of those
 
 
 def awaits(view: Any, method: str) -> bool:

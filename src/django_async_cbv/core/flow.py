@@ -12,12 +12,12 @@ import functools
 import inspect
 from collections.abc import Callable, Generator
 from types import CoroutineType, MethodType
-from typing import Any, NoReturn, TypeAlias, TypeVar
+from typing import Any, NoReturn, TypeAlias, TypeVar, final
 
-from asgiref.sync import iscoroutinefunction
+from django.http import HttpResponse, HttpResponseBase
 
-from .marks import carried_mark, is_in_a_slot
-from .tailcalls import only_passed_on
+from .marks import carried_mark, is_async, is_in_a_slot
+from .tailcalls import in_tail_position
 from .threads import (
     Hop,
     loop_is_running,
@@ -28,19 +28,22 @@ from .threads import (
 )
 
 __all__ = [
-    "Body",
     "Call",
+    "Calls",
     "Flow",
+    "as_call",
     "call",
-    "finish",
     "in_worker",
     "refuse_coroutine",
     "respond",
+    "run_call",
+    "run_in_sync_code",
 ]
 
 _R = TypeVar("_R")
 
 
+@final
 class Call:
     """
     A call that a body asks for: `result = yield call(func, *args, **kwargs)`.
@@ -74,8 +77,12 @@ class Call:
         self.is_sync = is_sync
 
 
-# What a lifted body is: it yields calls, is sent their results, returns an _R.
-Body: TypeAlias = Generator[Call, Any, _R]
+# What a lifted body is: it yields calls, is sent their results, returns an _R. What
+# is to be called without arguments it may yield as it is, a partial() for example.
+Calls: TypeAlias = Generator[Call | Callable[[], Any], Any, _R]
+# What a handler's is.
+Answer: TypeAlias = Calls[HttpResponse]
+BaseAnswer: TypeAlias = Calls[HttpResponseBase]
 
 
 def call(func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Call:
@@ -83,13 +90,22 @@ def call(func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Call:
     return Call(func, args, kwargs)
 
 
-def in_worker(body: Body[_R]) -> Body[_R]:
+def as_call(asked: Call | Callable[[], Any]) -> Call:
+    """The call that a body asks for."""
+    if type(asked) is Call:
+        return asked
+    if isinstance(asked, functools.partial):
+        return Call(asked.func, asked.args, asked.keywords)
+    return Call(asked)
+
+
+def in_worker(body: Calls[_R]) -> Calls[_R]:
     """
     Run a body whose own lines belong in a worker, as well as the calls it asks for.
 
     That is a body that reads an attribute which a view's class gives as a property.
     """
-    send: Callable[[], Call] = functools.partial(next, body)
+    send: Callable[[], Any] = functools.partial(body.send, None)
     try:
         while True:
             # A flow goes to the worker for this call, and comes back from there.
@@ -150,12 +166,15 @@ class Flow:
         "awaiting",
     )
 
-    def __init__(self, body: Body[Any], *, unwinds: bool = False) -> None:
-        self._stack: list[Body[Any]] = [body]
+    def __init__(
+        self, body: Calls[Any], first: Call | None = None, *, unwinds: bool = False
+    ) -> None:
+        self._stack: list[Calls[Any]] = [body]
         self._unwinds = unwinds
         self._value: Any = None
         self._error: BaseException | None = None
-        self._job: Call | None = None
+        # What the body has asked for already, if it is not new.
+        self._job = first
         self._abandoned = False
         self._hop: Hop | None = None
         # What the loop is to run or await; neither is begun in a worker, so that
@@ -214,7 +233,7 @@ class Flow:
         self._work()
         if self.awaiting is None:
             return self._result()
-        if only_passed_on(1, to=_JOB):
+        if in_tail_position(1, to=_JOB):
             return self
         return wait_for(self.run)
 
@@ -247,9 +266,10 @@ class Flow:
                     error = _as_runtime_error(error)
                 try:
                     if error is None:
-                        step = stack[-1].send(value)
+                        asked = stack[-1].send(value)
                     else:
-                        step = stack[-1].throw(error)
+                        asked = stack[-1].throw(error)
+                    step = asked if type(asked) is Call else as_call(asked)
                 except StopIteration as stop:
                     stack.pop()
                     self._value = stop.value
@@ -264,7 +284,7 @@ class Flow:
                     stack.append(target)
                     step = None
                     continue
-                if not target.is_sync and iscoroutinefunction(target.func):
+                if not target.is_sync and is_async(target.func):
                     # Not called here: its first lines belong to the loop too.
                     self.awaiting = target
                     return
@@ -306,14 +326,35 @@ class Flow:
         return self._value
 
 
-def _only(first: Call) -> Body[Any]:
+def run_in_sync_code(body: Calls[Any]) -> Any:
+    """
+    Run a body in sync code, which calls what it asks for in its place.
+
+    From the first Call on, which may have to be awaited, a flow runs the rest.
+    """
+    send = body.send
+    try:
+        asked = send(None)
+        while type(asked) is not Call:
+            try:
+                given = asked()
+            except BaseException as error:  # noqa: BLE001 - for the body to handle
+                asked = body.throw(error)
+            else:
+                asked = send(given)
+    except StopIteration as stop:
+        return stop.value
+    return Flow(body, asked).enter()
+
+
+def _only(first: Call) -> Calls[Any]:
     return (yield first)
 
 
 def _refuse_lost(target: Call, coroutine: CoroutineType[Any, Any, Any]) -> None:
     """Raise TypeError for the coroutine of an `async def` under a sync decorator."""
     function = inspect.unwrap(target.func)
-    if function is not target.func and iscoroutinefunction(function):
+    if function is not target.func and is_async(function):
         coroutine.close()
         raise TypeError(
             f"{target.func!r} is sync, and returned a coroutine, which was not begun: "
@@ -344,7 +385,7 @@ def refuse_coroutine(func: Any, coroutine: CoroutineType[Any, Any, Any]) -> NoRe
     name = getattr(function, "__qualname__", None) or repr(func)
     if (view := getattr(func, "__self__", None)) is not None:
         name = f"{type(view).__name__}.{getattr(function, '__name__', name)}"
-    if iscoroutinefunction(function):
+    if is_async(function):
         fix = f"Await it: `return await {coroutine.__name__}(...)`"
     else:
         fix = "Await it in an `async def` method"
@@ -373,7 +414,7 @@ async def _run(awaiting: Call | Flow) -> Any:
     return await awaiting.func(*awaiting.args, **awaiting.kwargs)
 
 
-def _resolve(asked: Call) -> Call | Body[Any]:
+def _resolve(asked: Call) -> Call | Calls[Any]:
     """What a call comes to: itself, or what the twin that it calls says."""
     method: Any = asked.func
     # Asked of Python's own methods alone: a proxy has those of what it stands before.
@@ -383,14 +424,14 @@ def _resolve(asked: Call) -> Call | Body[Any]:
         return asked
     if mark.wrapper is function:
         target = mark.resolve(method.__self__, asked.args, asked.kwargs)
-    elif iscoroutinefunction(method):
+    elif is_async(method):
         return asked
     else:
         target = mark.resolve_around(method, asked)
     return target  # type: ignore[no-any-return]  # one of the two
 
 
-def finish(first: Call, *, as_coroutine: bool = False) -> Any:
+def run_call(first: Call, *, as_coroutine: bool = False) -> Any:
     """
     Make a call from a handler, on whichever side the caller is.
 

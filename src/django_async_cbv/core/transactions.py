@@ -11,11 +11,7 @@ import weakref
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from asgiref.sync import (
-    AsyncToSync,
-    SyncToAsync,
-    ThreadSensitiveContext,
-)
+from asgiref.sync import AsyncToSync, SyncToAsync, ThreadSensitiveContext
 from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
@@ -24,17 +20,13 @@ from django.dispatch import receiver
 
 from .connections import Cursors
 from .executors import executor_in_use
-from .threads import (
-    run_to_the_end,
-    works_for,
-)
+from .threads import run_to_the_end, works_for
 
 __all__ = [
     "WRAPPERS",
     "Block",
     "WorkerBlock",
     "blocks",
-    "end_request",
     "forget",
     "request_blocks",
 ]
@@ -175,16 +167,11 @@ def request_blocks(aliases: Sequence[str]) -> list[WorkerBlock]:
     """
     Make blocks for a request of this task, the outermost first.
 
-    The caller enters and leaves each in the worker, then calls end_request().
+    The caller enters and leaves each in the worker, then calls forget().
     """
     made = [WorkerBlock(alias) for alias in aliases]
     blocks.set((*blocks.get(), *made))
     return made
-
-
-def end_request(made: Sequence[WorkerBlock]) -> None:
-    """Take the blocks of a request off its task."""
-    forget(*made)
 
 
 def _lost(block: WorkerBlock) -> TransactionManagementError:

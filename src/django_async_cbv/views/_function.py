@@ -22,13 +22,13 @@ from django.views.generic import base
 # Watches each connection of a project that has async ones, from the first one on.
 from .. import db as _db  # noqa: F401
 from ..core.colours import BothColours
-from ..core.flow import Body, Flow, call, respond
+from ..core.flow import BaseAnswer, Calls, Flow, call, respond
 from ..core.hooks import ANAMES, is_of_a_framework, names_read, pristine
 from ..core.marks import mark_of
 from ..core.plan import Plan
 from ..core.problems import refuse_attributes
 from ..core.threads import loop_is_running, run_to_the_end
-from ..core.transactions import WorkerBlock, end_request, request_blocks
+from ..core.transactions import WorkerBlock, forget, request_blocks
 from ..core.twins import adopt, plan_of
 
 __all__ = ["ViewFunction", "around"]
@@ -145,6 +145,7 @@ class ViewFunction(BothColours):
         "_cls",
         "_initkwargs",
         "_opt_outs",
+        "_sync",
     )
 
     def __init__(self, django_view: Any, cls: Any, initkwargs: dict[str, Any]) -> None:
@@ -170,6 +171,13 @@ class ViewFunction(BothColours):
         self._opt_outs = _OptOuts(getattr(dispatch, "_non_atomic_requests", ()))
         attributes["_non_atomic_requests"] = self._opt_outs
 
+        def sync_view(request: HttpRequest, /, *args: Any, **kwargs: Any) -> Any:
+            return Flow(self._serve(plan_of(cls), request, args, kwargs)).enter()
+
+        # Django asks a sync wrapper for the opt-outs: see _OptOuts.
+        sync_view._non_atomic_requests = self._opt_outs  # type: ignore[attr-defined]
+        self._sync = sync_view
+
     def __call__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         """
         Answer a request: with a coroutine in async code, with a response in sync code.
@@ -184,7 +192,8 @@ class ViewFunction(BothColours):
             sys._getframe(1).f_code is _IN_TRANSACTION
             or not (self.is_async or _goes_to_a_loop())
         ):
-            return Flow(self._serve(request, args, kwargs)).enter()
+            plan = plan_of(self._cls, verify=True)
+            return Flow(self._serve(plan, request, args, kwargs)).enter()
         return self.answer(request, args, kwargs)
 
     @property
@@ -193,8 +202,12 @@ class ViewFunction(BothColours):
         return plan_of(self._cls, verify=True).has_async_handler
 
     def awaits(self, method: str) -> bool:
-        """Whether it may have something to await for requests of this method."""
-        plan = plan_of(self._cls, verify=True)
+        """
+        Whether it may have something to await for requests of this method.
+
+        Of a class that was changed since its last request, it is what held before.
+        """
+        plan = plan_of(self._cls)
         known, found = self._awaits
         if known is not plan:
             self._awaits = plan, (found := {})
@@ -206,6 +219,10 @@ class ViewFunction(BothColours):
             )
         return found[method]
 
+    def as_sync(self) -> Callable[..., Any] | None:
+        """A sync function for it, or None where sync callers get a coroutine too."""
+        return None if self.is_async else self._sync
+
     async def answer(
         self,
         request: HttpRequest,
@@ -214,20 +231,24 @@ class ViewFunction(BothColours):
         finish: Callable[[Any], Any] | None = None,
     ) -> HttpResponseBase:
         """Answer a request on the event loop, and finish a response to be rendered."""
-        body = self._serve(request, args, kwargs)
+        plan = plan_of(self._cls, verify=True)
+        body = self._serve(plan, request, args, kwargs)
         if aliases := self._opt_outs.atomic_aliases():
-            body = _atomically(aliases, body)
+            body = _in_transactions(aliases, body)
         if finish is not None:
             body = _finished(body, finish)
         response: HttpResponseBase = await Flow(body, unwinds=bool(aliases)).run()
         return response
 
     def _serve(
-        self, request: HttpRequest, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Body[HttpResponseBase]:
+        self,
+        plan: Plan,
+        request: HttpRequest,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> BaseAnswer:
         """Make the view and answer one request; overrides run in the worker thread."""
         cls = self._cls
-        plan = plan_of(cls, verify=True)
         if cls.__init__ is _INIT and not plan.reads_descriptors(self._initkwargs):
             view = cls(**self._initkwargs)
         else:
@@ -274,7 +295,7 @@ def around(django_view: Any, view: ViewFunction) -> Any:
     return django_view
 
 
-def _finished(body: Body[Any], finish: Callable[[Any], Any]) -> Body[Any]:
+def _finished(body: Calls[Any], finish: Callable[[Any], Any]) -> Calls[Any]:
     response = yield from body
     if callable(getattr(response, "render", None)):
         response = yield call(finish, response)
@@ -282,7 +303,7 @@ def _finished(body: Body[Any], finish: Callable[[Any], Any]) -> Body[Any]:
 
 
 def _may_validate_async(cls: Any, initkwargs: dict[str, Any]) -> bool:
-    """Whether forms of an edit view may have async validation, as far as can be told."""
+    """Whether forms of an edit view may have async validation, or can't be known."""
     for name in ("get_form_class", "get_form", "get_formset_class", "get_formset"):
         if not is_of_a_framework(_definer(cls, name)):
             return True
@@ -291,9 +312,7 @@ def _may_validate_async(cls: Any, initkwargs: dict[str, Any]) -> bool:
         for name in ("form_class", "formset_class")
     ]
     classes += [getattr(one, "form", None) for one in classes]
-    return any(
-        name.startswith("aclean") for one in classes if one for name in dir(one)
-    )
+    return any(name.startswith("aclean") for one in classes if one for name in dir(one))
 
 
 def _definer(cls: type, name: str) -> type:
@@ -337,9 +356,7 @@ class _OptOuts(set[str]):
         ]
 
 
-def _atomically(
-    aliases: list[str], body: Body[HttpResponseBase]
-) -> Body[HttpResponseBase]:
+def _in_transactions(aliases: list[str], body: Calls[HttpResponseBase]) -> BaseAnswer:
     """Run a body in a transaction of each database; an exception rolls back."""
     blocks = request_blocks(aliases)
     try:
@@ -355,7 +372,7 @@ def _atomically(
         yield call(_roll_back, blocks, error)
         raise
     finally:
-        end_request(blocks)
+        forget(*blocks)
     return response
 
 
