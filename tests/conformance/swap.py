@@ -455,7 +455,9 @@ def as_scope(environ: dict[str, Any]) -> dict[str, Any]:
         if name.startswith("HTTP_") or name in ("CONTENT_TYPE", "CONTENT_LENGTH")
     }
     script_name = environ.get("SCRIPT_NAME", "")
-    path = (script_name + environ["PATH_INFO"]).encode("latin1").decode()
+    path = (
+        (script_name + environ["PATH_INFO"]).encode("latin1").decode(errors="replace")
+    )
     return {
         "type": "http",
         "asgi": {"version": "3.0"},

@@ -12,10 +12,10 @@ from typing import Any
 
 from asgiref.sync import SyncToAsync
 from django.conf import settings
-from django.db import connections, router
-from django.db.models import Model, QuerySet
-from django.db.models.query import ModelIterable
-from django.db.models.signals import post_init, pre_init
+from django.db import connections
+from django.db.models import QuerySet
+
+from .foreign import reads_plainly
 
 __all__ = [
     "Cursors",
@@ -131,21 +131,4 @@ def is_read(fn: Any, args: tuple[Any, ...]) -> bool:
     method = args[-1].func if isinstance(args[-1], functools.partial) else args[-1]
     if type(method) is not MethodType or type(method.__self__) is not QuerySet:
         return False
-    rows: Any = method.__self__
-    return (
-        method.__name__ in _READS
-        # Each of these may have a project's code run in between.
-        and not (router.routers or rows._prefetch_related_lookups)
-        and (rows._iterable_class is not ModelIterable or _is_plain(rows))
-    )
-
-
-def _is_plain(rows: Any) -> bool:
-    """Whether the objects of a QuerySet are made by nothing but Django's code."""
-    model = rows.model
-    return (
-        not rows.query.select_related
-        and model.__init__ is Model.__init__
-        and model.from_db.__func__ is Model.from_db.__func__  # type: ignore[attr-defined]
-        and not (pre_init.has_listeners(model) or post_init.has_listeners(model))
-    )
+    return method.__name__ in _READS and reads_plainly(method.__self__)

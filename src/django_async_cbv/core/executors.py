@@ -43,6 +43,8 @@ class RequestExecutor(Executor):
 
     # Where the pool's requests are served.
     loop: asyncio.AbstractEventLoop
+    # A project's code has run in the worker, so that stays with the request.
+    is_foreign: bool
 
     async def cross(
         self,
@@ -54,15 +56,11 @@ class RequestExecutor(Executor):
         """
         Run `func` in the worker; one hop.
 
-        `own`: it runs no code but Django's and this package's, or says so itself by
-        mark_foreign(). Then the worker may go to another request afterwards.
+        `own`: it runs no code but Django's and this package's, or sets `is_foreign`.
+        Then the worker may go to another request afterwards.
         `on_cancel` is called on the loop as soon as this is cancelled while `func`
         runs, which is waited for.
         """
-        raise NotImplementedError
-
-    def mark_foreign(self) -> None:
-        """Keep the worker for this request: a user's code has run there."""
         raise NotImplementedError
 
     def hold(self, count: int = 1) -> None:

@@ -19,6 +19,7 @@ from django.http import HttpResponse, HttpResponseBase
 from .marks import carried_mark, is_async, is_in_a_slot
 from .tailcalls import in_tail_position
 from .threads import (
+    OWN,
     Hop,
     loop_is_running,
     run_sync,
@@ -53,7 +54,15 @@ class Call:
     own functions says itself what it comes to (see Mark.resolve()).
     """
 
-    __slots__ = ("args", "func", "inline", "is_sync", "kwargs", "response")
+    __slots__ = (
+        "args",
+        "choice",
+        "func",
+        "inline",
+        "is_sync",
+        "kwargs",
+        "response",
+    )
 
     def __init__(
         self,
@@ -64,6 +73,7 @@ class Call:
         inline: bool = False,
         response: bool = False,
         is_sync: bool = False,
+        choice: Any = None,
     ) -> None:
         self.func = func
         self.args = args
@@ -75,6 +85,8 @@ class Call:
         self.response = response
         # Known to be sync: to ask takes a microsecond, and a plan has asked before.
         self.is_sync = is_sync
+        # The plan's, of Django's function in a view: what tells whose code it runs.
+        self.choice = choice
 
 
 # What a lifted body is: it yields calls, is sent their results, returns an _R. What
@@ -292,6 +304,14 @@ class Flow:
                     target.is_sync = True
                     self._job = target
                     return
+                executor = worker.executor
+                if not (
+                    executor is None
+                    or executor.is_foreign
+                    or on_loop
+                    or _is_ours_alone(target)
+                ):
+                    executor.is_foreign = True
                 if target.response:
                     value = _make_response(target)
                     if isinstance(value, Flow):
@@ -324,6 +344,17 @@ class Flow:
                 # Else the traceback's frame and the exception hold each other.
                 del error
         return self._value
+
+
+OWN.add(Flow)
+
+
+def _is_ours_alone(target: Call) -> bool:
+    """Whether a call runs Django's and this package's code, and none of a project's."""
+    owner = getattr(target.func, "__self__", None)
+    if target.choice is not None:
+        return bool(target.choice.is_djangos_alone(owner))
+    return type(owner) in OWN
 
 
 def run_in_sync_code(body: Calls[Any]) -> Any:

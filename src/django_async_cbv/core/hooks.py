@@ -253,6 +253,7 @@ class Hook(Mark):
             args,
             kwargs,
             inline=choice.is_pure(view),
+            choice=choice,
             response=self.is_handler,
             is_sync=choice.is_sync,
         )

@@ -10,6 +10,7 @@ from typing import Any
 
 from django.views.generic.base import View
 
+from .foreign import reads_only_django
 from .hooks import (
     HOOKS,
     SUPER,
@@ -36,6 +37,7 @@ class Choice:
 
     __slots__ = (
         "_checks",
+        "_is_djangos_alone",
         "called",
         "function",
         "in_worker",
@@ -53,8 +55,10 @@ class Choice:
         in_worker: bool,
         checks: Sequence[Callable[[Any], bool]] | None,
         called: Sequence[tuple[Any, str]] = (),
+        is_djangos_alone: bool = False,
     ) -> None:
         self.function = function
+        self._is_djangos_alone = is_djangos_alone
         # What stands in the class for the hooks that a shared body names.
         self.called = called
         # Whether the body reads what the class gives as a property, or the like.
@@ -72,9 +76,25 @@ class Choice:
         """Whether the call does no I/O on this very view."""
         return (
             self._checks is not None
-            and all(is_bridge(vars(view)[name]) for name in vars(view).keys() & HOOKS)
+            and _has_no_hooks(view)
             and all(check(view) for check in self._checks)
         )
+
+    def is_djangos_alone(self, view: Any) -> bool:
+        """Whether the call runs none of the project's code on this very view."""
+        return (
+            self._is_djangos_alone and _has_no_hooks(view) and reads_only_django(view)
+        )
+
+
+# What each class has.
+_OF_CLASSES = {"__annotate_func__", "__annotate__"}
+
+
+def _has_no_hooks(view: Any) -> bool:
+    """Whether none of the sync hooks of a view is an attribute of its own."""
+    own = vars(view)
+    return all(is_bridge(own[name]) for name in own.keys() & HOOKS)
 
 
 class Plan:
@@ -115,6 +135,20 @@ class Plan:
         return any(
             is_async_function(getattr(self.cls, name, None))
             for name in methods - {"options"}
+        )
+
+    @cached_property
+    def is_untouched(self) -> bool:
+        """Whether a project's classes bring no sync code, nor what runs some."""
+        return not self.descriptors and all(
+            name in _OF_CLASSES
+            or mark_of(value) is not None
+            or is_async_function(value)
+            or not callable(getattr(value, "__func__", value))
+            or isinstance(value, type)
+            for klass in self.mro
+            if not is_of_a_framework(klass)
+            for name, value in vars(klass).items()
         )
 
     def awaits(self, method: str) -> bool:
@@ -174,6 +208,7 @@ class Plan:
                 in_worker=self._reads_descriptors(hook),
                 checks=checks,
                 called=list(self._called(hook)) if hook.is_shared else (),
+                is_djangos_alone=ours and self.is_untouched,
             )
         return found
 

@@ -31,6 +31,7 @@ from asgiref.sync import (
 from .executors import Desk, Relay, RequestExecutor, request_executor
 
 __all__ = [
+    "OWN",
     "Hop",
     "Worker",
     "await_to_the_end",
@@ -75,6 +76,9 @@ class Worker(threading.local):
 
 worker = Worker()
 
+# Classes whose methods run no code of a project's in a worker, or tell its executor.
+OWN: set[type] = set()
+
 
 async def run_sync(
     func: Callable[_P, _R], /, *args: _P.args, **kwargs: _P.kwargs
@@ -95,10 +99,18 @@ async def run_sync(
     that same worker. Raise TypeError when `func` is async, or gives a
     coroutine: await it.
     """
+    return await _cross_once(_is_own(func), func, *args, **kwargs)
+
+
+async def _cross_once(
+    own: bool, func: Callable[_P, _R], /, *args: _P.args, **kwargs: _P.kwargs
+) -> _R:
     hop = Hop()
     if (leased := request_executor()) is not None:
         work = functools.partial(_work, hop, func, *args, **kwargs)
-        return await leased.cross(work, on_cancel=hop.cancel)  # type: ignore[no-any-return]
+        return await leased.cross(  # type: ignore[no-any-return]
+            work, own=own, on_cancel=hop.cancel
+        )
     executor = getattr(AsyncToSync.executors, "current", None)
     if hasattr(SyncToAsync.threadlocal, "main_event_loop"):
         _refuse_to_wait_for_itself(func)
@@ -111,6 +123,13 @@ async def run_sync(
         AsyncToSync.executors.current = executor
         raise
     return result
+
+
+def _is_own(func: Any) -> bool:
+    """Whether a function runs no code of a project's, or says so when it does."""
+    while isinstance(func, functools.partial):
+        func = func.func
+    return type(getattr(func, "__self__", None)) in OWN
 
 
 def _refuse_to_wait_for_itself(func: Any) -> None:
@@ -224,6 +243,7 @@ _MISSING: Any = object()
 async def _insist(func: Callable[[], _R]) -> _R:
     """Call `func` once in the worker, though all tasks of the loop be cancelled."""
     begun = False
+    own = _is_own(func)
     outcome: list[_R] = []
     errors: list[BaseException] = []
 
@@ -239,7 +259,7 @@ async def _insist(func: Callable[[], _R]) -> _R:
 
     while not (outcome or errors):
         with contextlib.suppress(asyncio.CancelledError):
-            await run_sync(once)
+            await _cross_once(own, once)
     if errors:
         try:
             raise errors.pop()

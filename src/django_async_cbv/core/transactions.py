@@ -20,7 +20,7 @@ from django.dispatch import receiver
 
 from .connections import Cursors
 from .executors import executor_in_use
-from .threads import run_to_the_end, works_for
+from .threads import OWN, run_to_the_end, works_for
 
 __all__ = [
     "WRAPPERS",
@@ -161,6 +161,9 @@ class WorkerBlock(Block):
                 f"The aatomic(using={using!r}) block was rolled back: a task from "
                 "outside of it tried to write into it, was refused, and so spoilt it."
             ) from refused
+
+
+OWN.add(WorkerBlock)
 
 
 def request_blocks(aliases: Sequence[str]) -> list[WorkerBlock]:

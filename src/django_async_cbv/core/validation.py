@@ -259,7 +259,7 @@ def let_sync_code_wait(thing: Any, names: Sequence[str]) -> None:
     event loop they stay what they are.
     """
     for name in names:
-        method = getattr(thing, name, None)
+        method: Any = getattr(thing, name, None)
         if is_async(method) and not hasattr(method, "_waits"):
             setattr(thing, name, _waiting(method))
 

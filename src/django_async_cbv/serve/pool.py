@@ -77,6 +77,8 @@ class Lease(RequestExecutor):
         self.pool = pool
         self.loop = pool.loop
         self.worker: _Worker | None = None
+        # The one that it had before.
+        self.last: _Worker | None = None
         self.pending: deque[Job] = deque()
         # What it is for, in warnings and statistics.
         self.name = "a request"
@@ -138,12 +140,13 @@ class Lease(RequestExecutor):
         *,
         own: bool = False,
         on_cancel: Callable[[], None] = lambda: None,
+        back: bool = False,
     ) -> Any:
-        """Run a function in a worker; one hop."""
+        """Run a function in a worker; one hop. `back`: in the one that it had last."""
         pool = self.pool
         self._note_task()
         job = Crossing(func, own, self.loop, pool.deliver)
-        pool.put(self, job)
+        pool.put(self, job, back=back)
         return await job.wait(self._withdraw, on_cancel)
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
@@ -157,10 +160,6 @@ class Lease(RequestExecutor):
 
     def _withdraw(self, job: Job) -> bool:
         return self.pool.withdraw(self, job)
-
-    def mark_foreign(self) -> None:
-        """Keep the worker until the response has left: a user's code has run there."""
-        self.is_foreign = True
 
     def hold(self, count: int = 1) -> None:
         """Keep the worker whatever has run there."""
@@ -205,6 +204,8 @@ class _Worker(threading.Thread):
         self.is_told_to_end = False
         # What is put into it has it look for work: also in vain.
         self.wake: SimpleQueue[None] = SimpleQueue()
+        # Requests that come back to it, and to no other.
+        self.returning: deque[Lease] = deque()
         # Cursors that something may read from yet.
         self.cursors = Cursors()
 
@@ -353,11 +354,12 @@ class Pool:
         """Whether this is the process of its threads, and no fork of it."""
         return self.pid == os.getpid()
 
-    def put(self, lease: Lease, job: Job) -> bool:
+    def put(self, lease: Lease, job: Job, *, back: bool = False) -> bool:
         """
         Add a job to a lease; return whether it waits in the queue.
 
-        Raise Overloaded if it would have to wait, and may not.
+        `back`: it is for the worker that the lease had last, as soon as no other has
+        that. Raise Overloaded if it would have to wait, and may not.
         """
         if lease.worker is threading.current_thread():
             raise RuntimeError(
@@ -371,6 +373,7 @@ class Pool:
             if (
                 lease.worker is None
                 and lease not in self.waiting
+                and not (back and self._go_back(lease))
                 and not self._find_worker(lease)
             ):
                 self._wait(lease)
@@ -385,6 +388,16 @@ class Pool:
             self.has_timer = True
         # In no request's context, which it would keep alive.
         self.loop.call_soon_threadsafe(self._time_out, context=contextvars.Context())
+        return True
+
+    def _go_back(self, lease: Lease) -> bool:
+        if (worker := lease.last) is None:
+            return False
+        if worker in self.idle:
+            self.idle.remove(worker)
+            worker.lease, lease.worker = lease, worker
+        else:
+            worker.returning.append(lease)
         return True
 
     def _find_worker(self, lease: Lease) -> bool:
@@ -473,7 +486,13 @@ class Pool:
         with self.lock:
             if lease.pending:
                 return
-            worker.lease = lease.worker = None
+            worker.lease, lease.worker, lease.last = None, None, worker
+            while worker.returning:
+                lease = worker.returning.popleft()
+                # Not if it was taken back, or has found another worker since.
+                if lease.pending and lease.worker is None and lease not in self.waiting:
+                    worker.lease, lease.worker = lease, worker
+                    return
             if self.waiting:
                 lease = next(iter(self.waiting))
                 self._wait_no_more(lease)
@@ -541,6 +560,7 @@ class Pool:
         with self.lock:
             self.is_closed = True
             leases = [one.lease for one in self.workers if one.lease is not None]
+            leases += [lease for one in self.workers for lease in one.returning]
             jobs = [job for one in [*leases, *self.waiting] for job in one.pending]
             for lease in [*leases, *self.waiting]:
                 lease.pending.clear()
