@@ -197,9 +197,9 @@ async def serving(*views, middleware=(), urls=(), **options):
 
         def noticed(method):
             @functools.wraps(method)
-            def call(pool, *args):
+            def call(pool, *args, **options):
                 try:
-                    return method(pool, *args)
+                    return method(pool, *args, **options)
                 finally:
                     pool.loop.call_soon_threadsafe(client.changed.set)
 

@@ -203,7 +203,9 @@ class InSession:
     def set(self, number):
         with connection.cursor() as cursor:
             if connection.vendor == "postgresql":
-                cursor.execute("SELECT set_config('app.tenant', %s, false)", [number])
+                cursor.execute(
+                    "SELECT set_config('app.tenant', %s, false)", [str(number)]
+                )
             else:
                 # Kept for this connection, and by it alone.
                 cursor.execute(f"PRAGMA cache_size = {10_000 + number}")
