@@ -19,11 +19,58 @@ from asgiref.sync import (
 )
 from django.db import connections
 
-__all__ = ["LOCAL", "Desk", "Relay", "executor_in_use"]
+__all__ = [
+    "LOCAL",
+    "Desk",
+    "Relay",
+    "RequestExecutor",
+    "executor_in_use",
+    "request_executor",
+]
 
 
 # The name of all variables of asgiref's Local.
 LOCAL = "asgiref.local"
+
+
+class RequestExecutor(Executor):
+    """The executor of a request that takes its worker from a pool, between two hops."""
+
+    # Where the pool's requests are served.
+    loop: asyncio.AbstractEventLoop
+
+    async def cross(self, func: Callable[[], Any], *, own: bool = False) -> Any:
+        """
+        Run `func` in the worker; one hop.
+
+        `own`: it runs no code but Django's and this package's, or says so itself by
+        mark_foreign(). Then the worker may go to another request afterwards.
+        """
+        raise NotImplementedError
+
+    def mark_foreign(self) -> None:
+        """Keep the worker for this request: a user's code has run there."""
+        raise NotImplementedError
+
+    def hold(self, count: int = 1) -> None:
+        """Keep the worker until as many calls of hold(-1) as of hold()."""
+        raise NotImplementedError
+
+
+def request_executor() -> RequestExecutor | None:
+    """The executor of this task's request, if it has one, and no sync code waits."""
+    if getattr(AsyncToSync.executors, "current", None) is not None:
+        return None
+    context = SyncToAsync.thread_sensitive_context.get(None)
+    if context is None:
+        return None
+    executor = SyncToAsync.context_to_thread_executor.get(context)
+    if (
+        isinstance(executor, RequestExecutor)
+        and executor.loop is asyncio.get_running_loop()
+    ):
+        return executor
+    return None
 
 
 class _Item:

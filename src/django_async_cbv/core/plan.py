@@ -8,6 +8,8 @@ from functools import cached_property
 from types import FunctionType, MappingProxyType
 from typing import Any
 
+from django.views.generic.base import View
+
 from .hooks import (
     HOOKS,
     SUPER,
@@ -90,6 +92,7 @@ class Plan:
         self.definitions = Definitions(cls)
         self._choices: dict[Hook, Choice] = {}
         self._is_async: dict[tuple[str, int], bool] = {}
+        self._awaits: dict[str, bool] = {}
         # Hooks with an async override: no sync one may be put on an instance.
         self.async_hooks = frozenset(hooks_overridden_async(cls))
 
@@ -109,6 +112,36 @@ class Plan:
             is_async_function(getattr(self.cls, name, None))
             for name in methods - {"options"}
         )
+
+    def awaits(self, method: str) -> bool:
+        """Whether a request of this HTTP method may come to something to await."""
+        found = self._awaits.get(method)
+        if found is None:
+            found = self._awaits[method] = self._finds_await(method.lower())
+        return found
+
+    def _finds_await(self, name: str) -> bool:
+        if name == "head" and not hasattr(self.cls, name):
+            name = "get"
+        if name not in self.cls.http_method_names or not hasattr(self.cls, name):
+            name = "http_method_not_allowed"
+        if any(
+            is_async_function(getattr(self.cls, one, None)) for one in ("dispatch", name)
+        ):
+            return True
+        if not (self.async_hooks or self.own):
+            return False
+        for klass in self.mro:
+            if klass is View:
+                break
+            made = self.level_at(klass, "dispatch")
+            if not (made is None or made.calls is None):
+                if any(self.is_async(one) for one in made.calls if one != SUPER):
+                    return True
+            elif "dispatch" in vars(klass) and not is_of_a_framework(klass):
+                # What a user's sync code calls nobody knows.
+                return True
+        return bool(self.sync_overrides(name)) or self.is_async(name)
 
     def reads_descriptors(self, names: Iterable[str]) -> bool:
         """Whether any of these attributes is one that the class gives as a property."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+import functools
 import threading
 from collections.abc import (
     Awaitable,
@@ -27,7 +28,7 @@ from asgiref.sync import (
     sync_to_async,
 )
 
-from .executors import Desk, Relay
+from .executors import Desk, Relay, RequestExecutor, request_executor
 
 __all__ = [
     "Worker",
@@ -63,6 +64,8 @@ class Worker(threading.local):
         self.hops: list[_Hop] = []
         self.flows = 0
         self.desk = Desk()
+        # What it was leased to, in a pool.
+        self.executor: RequestExecutor | None = None
 
 
 worker = Worker()
@@ -88,6 +91,14 @@ async def run_sync(
     coroutine: await it.
     """
     hop = _Hop()
+    leased = request_executor()
+    if leased is not None:
+        work = functools.partial(_work, hop, func, *args, **kwargs)
+        try:
+            return await leased.cross(work)  # type: ignore[no-any-return]
+        except asyncio.CancelledError:
+            hop.cancelled = True
+            raise
     executor = getattr(AsyncToSync.executors, "current", None)
     if hasattr(SyncToAsync.threadlocal, "main_event_loop"):
         _refuse_to_wait_for_itself(func)

@@ -7,6 +7,7 @@ import contextlib
 import functools
 import inspect
 import sys
+from collections.abc import Callable
 from types import FrameType, FunctionType
 from typing import Any
 
@@ -20,9 +21,11 @@ from django.views.generic import base
 
 # Watches each connection of a project that has async ones, from the first one on.
 from .. import db as _db  # noqa: F401
+from ..core.colours import BothColours
 from ..core.flow import Body, Flow, call, respond
-from ..core.hooks import names_read, pristine
+from ..core.hooks import ANAMES, is_of_a_framework, names_read, pristine
 from ..core.marks import mark_of
+from ..core.plan import Plan
 from ..core.problems import refuse_attributes
 from ..core.threads import loop_is_running, run_to_the_end
 from ..core.transactions import WorkerBlock, end_request, request_blocks
@@ -128,18 +131,26 @@ def _stands_for(asked: Any, view: Any) -> bool:
     return True
 
 
-class ViewFunction:
+class ViewFunction(BothColours):
     """
     A view for the URLconf: in async code a coroutine function, in sync code a sync one.
 
     It has the attributes of the function that Django's `as_view()` returns.
     """
 
-    __slots__ = ("__dict__", "__weakref__", "_cls", "_initkwargs", "_opt_outs")
+    __slots__ = (
+        "__dict__",
+        "__weakref__",
+        "_awaits",
+        "_cls",
+        "_initkwargs",
+        "_opt_outs",
+    )
 
     def __init__(self, django_view: Any, cls: Any, initkwargs: dict[str, Any]) -> None:
         self._cls = cls
         self._initkwargs = initkwargs
+        self._awaits: tuple[Plan | None, dict[str, bool]] = (None, {})
         # What decorators put on dispatch(), csrf_exempt for example, but not what
         # marks dispatch() as async.
         mark = mark_of(cls.dispatch)
@@ -174,19 +185,40 @@ class ViewFunction:
             or not (self.is_async or _goes_to_a_loop())
         ):
             return Flow(self._serve(request, args, kwargs)).enter()
-        return self._answer(request, args, kwargs)
+        return self.answer(request, args, kwargs)
 
     @property
     def is_async(self) -> bool:
         """Whether sync code gets a coroutine too: a handler is an `async def`."""
         return plan_of(self._cls, verify=True).has_async_handler
 
-    async def _answer(
-        self, request: HttpRequest, args: tuple[Any, ...], kwargs: dict[str, Any]
+    def awaits(self, method: str) -> bool:
+        """Whether it may have something to await for requests of this method."""
+        plan = plan_of(self._cls, verify=True)
+        known, found = self._awaits
+        if known is not plan:
+            self._awaits = plan, (found := {})
+        if method not in found:
+            own = frozenset(self._initkwargs.keys() & ANAMES.keys())
+            found[method] = plan.with_own(own).awaits(method) or (
+                method in {"POST", "PUT"}
+                and _may_validate_async(self._cls, self._initkwargs)
+            )
+        return found[method]
+
+    async def answer(
+        self,
+        request: HttpRequest,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        finish: Callable[[Any], Any] | None = None,
     ) -> HttpResponseBase:
+        """Answer a request on the event loop, and finish a response to be rendered."""
         body = self._serve(request, args, kwargs)
         if aliases := self._opt_outs.atomic_aliases():
             body = _atomically(aliases, body)
+        if finish is not None:
+            body = _finished(body, finish)
         response: HttpResponseBase = await Flow(body, unwinds=bool(aliases)).run()
         return response
 
@@ -240,6 +272,32 @@ def around(django_view: Any, view: ViewFunction) -> Any:
         innermost = innermost.__wrapped__
     innermost.__wrapped__ = view
     return django_view
+
+
+def _finished(body: Body[Any], finish: Callable[[Any], Any]) -> Body[Any]:
+    response = yield from body
+    if callable(getattr(response, "render", None)):
+        response = yield call(finish, response)
+    return response
+
+
+def _may_validate_async(cls: Any, initkwargs: dict[str, Any]) -> bool:
+    """Whether forms of an edit view may have async validation, as far as can be told."""
+    for name in ("get_form_class", "get_form", "get_formset_class", "get_formset"):
+        if not is_of_a_framework(_definer(cls, name)):
+            return True
+    classes = [
+        initkwargs.get(name, getattr(cls, name, None))
+        for name in ("form_class", "formset_class")
+    ]
+    classes += [getattr(one, "form", None) for one in classes]
+    return any(
+        name.startswith("aclean") for one in classes if one for name in dir(one)
+    )
+
+
+def _definer(cls: type, name: str) -> type:
+    return next((one for one in cls.__mro__ if name in vars(one)), object)
 
 
 def _goes_to_a_loop() -> bool:

@@ -1,0 +1,1 @@
+"""What serves requests on an ASGI server; knows nothing of views."""

@@ -1,0 +1,451 @@
+"""Django's ASGI handler with a second, sync chain, and workers from a pool."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import os
+import sys
+import threading
+import weakref
+from collections.abc import Callable, Coroutine
+from contextlib import closing
+from contextvars import ContextVar
+from io import BytesIO
+from typing import Any
+
+from asgiref.sync import (
+    AsyncToSync,
+    ThreadSensitiveContext,
+    sync_to_async,
+)
+from django.conf import settings
+from django.core import signals
+from django.core.exceptions import RequestAborted
+from django.core.handlers import asgi, base
+from django.http import FileResponse, HttpRequest, HttpResponse
+from django.urls import (
+    LocalePrefixPattern,
+    URLResolver,
+    get_resolver,
+    set_script_prefix,
+    set_urlconf,
+)
+from django.utils import translation
+from django.utils.module_loading import import_string
+from django.utils.translation import trans_real
+
+from ..core.colours import awaits, both_colours
+from ..core.executors import request_executor
+from .middleware import swapped
+from .pool import Lease, Overloaded, Pool, Release
+from .signals import Receivers
+
+__all__ = ["Handler"]
+
+# Whether a request has been served in this context already.
+_serves: ContextVar[bool] = ContextVar("django_async_cbv_serves", default=False)
+
+
+class _Choice(base.BaseHandler):
+    """A chain that makes use of what was resolved to choose it."""
+
+    def resolve_request(self, request: HttpRequest) -> Any:
+        """Give the view; resolve again if middleware has changed where to look."""
+        known = vars(request).pop("_known_match", None)
+        if known is not None:
+            path, match = known
+            if request.path_info == path and not hasattr(request, "urlconf"):
+                request.resolver_match = match
+                return match
+        return super().resolve_request(request)
+
+
+class _SyncChain(_Choice):
+    """Django's own sync handler, for requests whose view has nothing to await."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.load_middleware()
+
+    def make_view_atomic(self, view: Any) -> Any:
+        """Have a view of this package called as the sync view that it is here."""
+        found = both_colours(view)
+        if found is not None and not found.is_async:
+            view = _as_sync(view)
+        return super().make_view_atomic(view)
+
+
+def _as_sync(view: Any) -> Any:
+    """A sync function that calls a view of both colours, with what Django reads off."""
+
+    def sync_view(request: Any, *args: Any, **kwargs: Any) -> Any:
+        return view(request, *args, **kwargs)
+
+    # The opt-outs of the user, and no more, as of any sync wrapper.
+    sync_view._non_atomic_requests = view._non_atomic_requests  # type: ignore[attr-defined]
+    return sync_view
+
+
+class Handler(_Choice, asgi.ASGIHandler):
+    """
+    Serves a request whole in one hop where nothing has to be awaited.
+
+    Other requests go through Django's async chain, with middleware that stays on the
+    event loop where it does no I/O. See get_asgi_application() for the options.
+    """
+
+    def __init__(
+        self,
+        *,
+        workers: int = 40,
+        queue: int = 1000,
+        queue_timeout: float = 30.0,
+        release: Release = "between",
+        sync_chain: bool = True,
+    ) -> None:
+        self._make_pool = functools.partial(
+            Pool,
+            workers=workers,
+            queue=queue,
+            queue_timeout=queue_timeout,
+            release=release,
+        )
+        self._retry_after = str(max(1, round(queue_timeout)))
+        # One for each loop: neither a thread nor a loop is of use after a fork.
+        self._pools: weakref.WeakKeyDictionary[Any, Pool] = weakref.WeakKeyDictionary()
+        super().__init__()
+        kind = type(self)
+        # As Django's: receivers may be connected for that sender alone.
+        self._sender: type = asgi.ASGIHandler if kind is Handler else kind
+        self._sync_chain = _SyncChain() if sync_chain and _can_be_sync() else None
+
+    def load_middleware(self, is_async: bool = False) -> None:
+        """Load Django's own middleware as what stays on the event loop."""
+        with _loading:
+            # No hook of Django's gives the class that a path leads to.
+            base.import_string = _import_swapped
+            try:
+                super().load_middleware(is_async)
+            finally:
+                base.import_string = import_string
+
+    @property
+    def pool(self) -> Pool:
+        """The pool of the running loop, made for it at the first request."""
+        loop = asyncio.get_running_loop()
+        pool = self._pools.get(loop)
+        if pool is None or pool.pid != os.getpid():
+            for other in [one for one in self._pools if one.is_closed()]:
+                del self._pools[other]
+            pool = self._pools[loop] = self._make_pool(loop)
+        return pool
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Serve one connection of the server's."""
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+        elif scope["type"] != "http":
+            await super().__call__(scope, receive, send)
+        elif _has_a_thread():
+            # The caller's thread does the work, in a test's transaction for example.
+            async with ThreadSensitiveContext():
+                await self.handle(scope, receive, send)
+        elif asyncio.current_task() is None or _serves.get():
+            await asyncio.ensure_future(self._serve(scope, receive, send))
+        else:
+            await self._serve(scope, receive, send)
+
+    async def _live(self, receive: Any, send: Any) -> None:
+        while (await receive())["type"] == "lifespan.startup":
+            await send({"type": "lifespan.startup.complete"})
+        if (pool := self._pools.pop(asyncio.get_running_loop(), None)) is not None:
+            await asyncio.to_thread(pool.close)
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def _serve(self, scope: Any, receive: Any, send: Any) -> None:
+        _serves.set(True)
+        lease = Lease(self.pool)
+        lease.enter()
+        try:
+            await self.handle(scope, receive, send)
+        finally:
+            lease.end()
+
+    async def handle(self, scope: Any, receive: Any, send: Any) -> None:
+        """Serve one request in the context that it has been given."""
+        try:
+            body = await self._body(receive)
+        except RequestAborted:
+            return
+        with closing(body):
+            set_script_prefix(asgi.get_script_prefix(scope))
+            exchange = _Exchange(self, self._sender, scope, send)
+            request, refusal = self.create_request(scope, body)
+            if request is None:
+                await exchange.refuse(refusal)
+                return
+            listener = await _begun(self.listen_for_disconnect(receive))
+            with _Client(listener):
+                try:
+                    await exchange.run(request)
+                except Overloaded:
+                    await self.send_response(self._overloaded(), send)
+                    return
+            await exchange.end()
+
+    def _overloaded(self) -> HttpResponse:
+        return HttpResponse(
+            "503 Service Unavailable",
+            status=503,
+            content_type="text/plain",
+            headers={"Retry-After": self._retry_after},
+        )
+
+    async def _body(self, receive: Any) -> Any:
+        """The request's body; one message needs no file."""
+        first = await receive()
+        if first["type"] == "http.request" and not first.get("more_body"):
+            return BytesIO(first.get("body", b""))
+        messages = [first]
+
+        async def again() -> Any:
+            return messages.pop() if messages else await receive()
+
+        return await self.read_body(again)
+
+    def choose(self, request: HttpRequest) -> _SyncChain | None:
+        """Resolve the path, and give the sync chain if the view is not to be awaited."""
+        chain = self._sync_chain
+        urlconf = getattr(request, "urlconf", None)
+        resolver = get_resolver(urlconf)
+        try:
+            by_language = _is_by_language(resolver)
+            if by_language and settings.USE_I18N:
+                language = (
+                    translation.get_language_from_path(request.path_info)
+                    or settings.LANGUAGE_CODE
+                )
+                if language not in trans_real._translations:
+                    # To load its catalogue is work for a worker.
+                    return chain
+                with translation.override(language):
+                    match = resolver.resolve(request.path_info)
+            else:
+                match = resolver.resolve(request.path_info)
+        except Exception:  # noqa: BLE001 - the chain meets it again, and answers
+            return chain
+        if urlconf is None and not by_language:
+            vars(request)["_known_match"] = request.path_info, match
+        if chain is None or awaits(match.func, request.method or ""):
+            return None
+        return chain
+
+    async def run_get_response(self, request: HttpRequest) -> Any:
+        """Answer by the async chain."""
+        response = await super().run_get_response(request)
+        response._handler_class = self._sender
+        return response
+
+    async def _get_response_async(self, request: HttpRequest) -> Any:
+        response = await super()._get_response_async(request)
+        # See _driven().
+        vars(response).pop("render", None)
+        return response
+
+    def make_view_atomic(self, view: Any) -> Any:
+        """Have a view of this package render its response in the hop that it ends in."""
+        if isinstance(lease := request_executor(), Lease):
+            lease.has_begun = True
+            lease.name = getattr(view, "__qualname__", None) or repr(view)
+        made: Any = super().make_view_atomic(view)
+        # An agent's proxy, or a decorator, is to see the response before.
+        if made is view and both_colours(view) is view and not self._renders_later():
+            return functools.partial(_driven, view)
+        return made
+
+    def _renders_later(self) -> bool:
+        return bool(self._template_response_middleware)
+
+
+async def _begun(coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    """A task of a coroutine that has run to its first wait already."""
+    loop = asyncio.get_running_loop()
+    if sys.version_info >= (3, 12):
+        return asyncio.Task(coroutine, loop=loop, eager_start=True)
+    # Until Python 3.11 goes.
+    task = loop.create_task(coroutine)
+    await asyncio.sleep(0)
+    return task
+
+
+_loading = threading.Lock()
+
+
+def _import_swapped(path: str) -> Any:
+    return swapped(import_string(path))
+
+
+def _can_be_sync() -> bool:
+    """Whether all middleware has a sync mode."""
+    return all(
+        getattr(import_string(path), "sync_capable", True)
+        for path in settings.MIDDLEWARE
+    )
+
+
+def _has_a_thread() -> bool:
+    """Whether sync code runs this event loop, and does the sync work of its tasks."""
+    return (
+        getattr(AsyncToSync.executors, "current", None) is not None
+        or asyncio.get_running_loop() in AsyncToSync.loop_thread_executors
+    )
+
+
+async def _driven(view: Any, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+    """Await a view of this package, and render its response where that ends."""
+    rendered: list[Any] = []
+
+    def render(response: Any) -> Any:
+        if callable(getattr(response, "render", None)):
+            try:
+                result, error = response.render(), None
+            except Exception as raised:  # noqa: BLE001 - for Django's handler
+                result, error = response, raised
+
+            async def given() -> Any:
+                if error is not None:
+                    raise error
+                return result
+
+            # What Django's handler finds awaits nothing, and costs no hop.
+            response.render = given
+            rendered.append(response)
+        return response
+
+    return await view.answer(request, args, kwargs, render)
+
+
+@functools.lru_cache(maxsize=64)
+def _is_by_language(resolver: URLResolver) -> bool:
+    """Whether any path of a URLconf depends on the language."""
+    return isinstance(resolver.pattern, LocalePrefixPattern) or any(
+        not isinstance(getattr(one.pattern, "_regex", ""), str)
+        or not isinstance(getattr(one.pattern, "_route", ""), str)
+        or (isinstance(one, URLResolver) and _is_by_language(one))
+        for one in resolver.url_patterns
+    )
+
+
+class _Client:
+    """Cancels what is done for a client when that has gone."""
+
+    def __init__(self, listener: asyncio.Task[None]) -> None:
+        self._listener = listener
+        self._task = asyncio.current_task()
+        self._error: BaseException | None = None
+        listener.add_done_callback(self._hear)
+
+    def _hear(self, listener: asyncio.Task[None]) -> None:
+        if self._task is not None and not listener.cancelled():
+            self._error = listener.exception()
+            self._task.cancel()
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: Any, error: Any, traceback: Any) -> bool:
+        task, self._task = self._task, None
+        self._listener.cancel()
+        if self._error is None or task is None:
+            return False
+        outside = task.uncancel()
+        if isinstance(self._error, RequestAborted):
+            return isinstance(error, asyncio.CancelledError) and not outside
+        raise self._error
+
+
+class _Exchange:
+    """One request and its response, from the first signal to the last."""
+
+    def __init__(self, handler: Handler, sender: type, scope: Any, send: Any) -> None:
+        self.handler = handler
+        self.sender = sender
+        self.scope = scope
+        self.send = send
+        self.lease = request_executor()
+        self.request: Any = None
+        self.response: Any = None
+        self.started = self._receivers(signals.request_started)
+
+    def _receivers(self, signal: Any) -> Receivers:
+        return Receivers(signal, self.sender, whole=self.lease is None)
+
+    async def _cross(self, job: Callable[[], Any]) -> None:
+        if isinstance(self.lease, Lease):
+            await self.lease.cross(job)
+        else:
+            await sync_to_async(job, thread_sensitive=True)()
+
+    def _begin(self) -> None:
+        self.started.send(scope=self.scope)
+
+    async def run(self, request: HttpRequest) -> None:
+        await self.started.asend(scope=self.scope)
+        self.request = request
+        chain = self.handler.choose(request)
+        if chain is not None:
+            if isinstance(self.lease, Lease):
+                self.lease.has_ended = True
+            await self._cross(functools.partial(self._answer, chain, request))
+        else:
+            if self.started.sync:
+                await self._cross(self._begin)
+            self.response = await self.handler.run_get_response(request)
+            if isinstance(self.lease, Lease):
+                self.lease.end()
+        await self.handler.send_response(self.response, self.send)
+
+    def _answer(self, chain: _SyncChain, request: HttpRequest) -> None:
+        """Serve the request whole, in a worker."""
+        if isinstance(self.lease, Lease):
+            self.lease.has_begun = True
+        self._begin()
+        set_script_prefix(asgi.get_script_prefix(self.scope))
+        self.response = response = chain.get_response(request)
+        response._handler_class = self.sender
+        if isinstance(response, FileResponse):
+            response.block_size = self.handler.chunk_size
+        if not response.streaming and self._ends_here():
+            response.close()
+
+    def _ends_here(self) -> bool:
+        """Whether nobody of the project is to hear that the last byte was sent."""
+        return self.lease is not None and (
+            not self._receivers(signals.request_finished)
+            and len(self.response._resource_closers) == 1
+        )
+
+    async def end(self) -> None:
+        """Close the response, after its last byte."""
+        response = self.response
+        if response is not None and response.closed:
+            return
+        finished = self._receivers(signals.request_finished)
+        if response is None:
+            if finished.sync:
+                await self._cross(finished.send)
+            await finished.asend()
+            set_urlconf(None)
+        elif self._ends_here() and not vars(self.request).get("_files"):
+            response.close()
+        else:
+            await self._cross(response.close)
+
+    async def refuse(self, response: HttpResponse) -> None:
+        """Answer what is no request."""
+        if self.started.sync:
+            await self._cross(self._begin)
+        await self.started.asend(scope=self.scope)
+        await self.handler.send_response(response, self.send)
+        await self._cross(response.close)

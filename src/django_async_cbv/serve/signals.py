@@ -1,0 +1,49 @@
+"""Tell Django's own receivers of the request signals from those of the project."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.core.cache import close_caches
+from django.core.handlers.base import reset_urlconf
+from django.db import close_old_connections, reset_queries
+from django.dispatch import Signal
+
+__all__ = ["OWN", "Receivers"]
+
+# Those that Django connects to request_started and request_finished. What they do is
+# done where a worker is leased, and given back.
+OWN = frozenset({close_caches, close_old_connections, reset_queries, reset_urlconf})
+
+
+class Receivers:
+    """
+    Those who are to hear of a signal once, but for Django's own.
+
+    `whole`: Django's own too, where no pool does what they do.
+    """
+
+    def __init__(self, signal: Signal, sender: type, *, whole: bool) -> None:
+        self._signal = signal
+        self._sender = sender
+        found = signal._live_receivers(sender)  # type: ignore[attr-defined]
+        # Which of Django's own are connected: tests and projects disconnect some.
+        self.own = frozenset(found[0]) & OWN
+        self.sync: list[Callable[..., Any]] = [
+            one for one in found[0] if whole or one not in OWN
+        ]
+        self.asynchronous: list[Callable[..., Any]] = found[1]
+
+    def __bool__(self) -> bool:
+        return bool(self.sync or self.asynchronous)
+
+    def send(self, **named: Any) -> None:
+        """Call the sync ones, in this thread."""
+        for receiver in self.sync:
+            receiver(signal=self._signal, sender=self._sender, **named)
+
+    async def asend(self, **named: Any) -> None:
+        """Await the async ones, on the event loop."""
+        for receiver in self.asynchronous:
+            await receiver(signal=self._signal, sender=self._sender, **named)
