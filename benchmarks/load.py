@@ -22,6 +22,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
+from typing import Any
 from urllib.parse import urlsplit
 
 __all__ = ["GET", "Ask", "LoadError", "Sample", "generator", "measure", "sample_of"]
@@ -189,8 +190,8 @@ class _Visitor(asyncio.Protocol):
         # True: the server has closed the connection between two requests.
         self.over: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
+    # Not BaseTransport: it can't write. uvloop's is no subclass of asyncio's.
+    def connection_made(self, transport: Any) -> None:
         self.transport = transport
         self._ask()
 

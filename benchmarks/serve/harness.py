@@ -143,16 +143,17 @@ def servers(
             BENCHMARK_UPSTREAM=url,
             **more,
         )
+        # Django's documentation says so: each request has a thread of its own there, so
+        # lasting connections pile up until the database refuses more of them.
+        stock = {"BENCHMARK_CONN_MAX_AGE": "0"}
         bolt = {
             "BENCHMARK_BOLT": "1",
             "DJANGO_BOLT_EXECUTOR_THREADS": str(threads),
             "DJANGO_BOLT_ORM_THREADS": str(threads),
         }
+        own = {"uvicorn": stock, "granian": stock, "bolt": bolt}
         with running(
-            {
-                name: environment | (bolt if name == "bolt" else {})
-                for name in dict.fromkeys(names)
-            },
+            {name: environment | own.get(name, {}) for name in dict.fromkeys(names)},
             path={name: FIRST.get(name, "/ours/plain/") for name in names},
             threads=threads,
             processor=where.server_place,

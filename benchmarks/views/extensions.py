@@ -2,12 +2,10 @@
 
 from typing import Any
 
-from django_async_extensions.forms.models import AsyncModelForm
 from django_async_extensions.views.generic.detail import AsyncDetailView
-from django_async_extensions.views.generic.edit import AsyncCreateView
 from django_async_extensions.views.generic.list import AsyncListView
 
-from benchmarks.models import Book, Review
+from benchmarks.models import Book
 from benchmarks.upstream import aget_rate
 
 BOOKS = Book.objects.select_related("author")
@@ -50,19 +48,6 @@ class BookRates(BookList):
         return context
 
 
-class ReviewForm(AsyncModelForm):
-    class Meta:
-        model = Review
-        fields = ["book", "name", "text"]
-
-
-class ReviewCreate(AsyncCreateView):
-    model = Review
-    form_class = ReviewForm
-    success_url = "/"
-
-
 book_list = BookList.as_view()
 book_detail = BookDetail.as_view()
 book_rates = BookRates.as_view()
-review_create = ReviewCreate.as_view()
