@@ -162,7 +162,7 @@ def _parse_wrk(url: str, output: str) -> Sample:
         raise LoadError(f"{url}: {output}")
     count = re.search(r"(\d+) requests in ", output)
     rate = re.search(r"Requests/sec:\s+([\d.]+)", output)
-    latency = dict(re.findall(r"^\s+(50|99)%\s+(\S+)$", output, re.MULTILINE))
+    latency = dict(re.findall(r"^\s+(50|99)%\s+(\S+)\s*$", output, re.MULTILINE))
     if count is None or rate is None or len(latency) != 2 or not int(count[1]):
         raise LoadError(f"{url}: {output}")
     return Sample(

@@ -136,7 +136,8 @@ def running(
     """
     Run the servers, and yield them by name.
 
-    `names`: keys of COMMANDS, each with its environment. `path`: what a server has to
+    `names`: keys of COMMANDS, each with its environment; what follows a blank tells two
+    of the same kind apart. `path`: what a server has to
     answer before it counts as started, for all of them or for each. Raise ServerError.
     """
     with ExitStack() as stack:
@@ -149,7 +150,7 @@ def running(
                 process = subprocess.Popen(
                     [
                         part.format(port=port, threads=threads)
-                        for part in COMMANDS[name]
+                        for part in COMMANDS[name.partition(" ")[0]]
                     ],
                     # Not each of them looks for modules in the current folder.
                     env={**environment, "PYTHONPATH": _python_path(environment)},

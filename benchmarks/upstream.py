@@ -51,8 +51,9 @@ async def acall() -> str:
     loop = asyncio.get_running_loop()
     session = _sessions.get(loop)
     if session is None:
-        # By default aiohttp waits once a hundred connections are in use.
-        connector = aiohttp.TCPConnector(limit=0)
+        # By default aiohttp waits once a hundred connections are in use. The others have
+        # their rounds before this server has its next one: connections live longer.
+        connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=120)
         session = _sessions[loop] = aiohttp.ClientSession(connector=connector)
     async with session.get(_url()) as response:
         return str(await response.text())

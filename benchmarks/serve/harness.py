@@ -5,17 +5,24 @@ import functools
 import http.client
 import json
 import re
+import resource
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlencode, urlsplit
 
-from benchmarks.common import RESULTS, database, prepared, process_environment
+from benchmarks.common import (
+    RESULTS,
+    database,
+    order,
+    prepared,
+    process_environment,
+)
 from benchmarks.load import Ask, LoadError, Sample, generator, measure
 from benchmarks.serve import elsewhere
 from benchmarks.servers import Server, free_port, pinned, processors, running
@@ -23,10 +30,13 @@ from benchmarks.servers import Server, free_port, pinned, processors, running
 __all__ = [
     "Machine",
     "add_options",
+    "alternate",
+    "answer_of",
     "database_on",
     "form_of",
     "inside",
     "machine",
+    "raise_limit_of_files",
     "servers",
 ]
 
@@ -59,6 +69,13 @@ class Machine:
                 kind=self.load,
                 ask=ask or Ask(),
             )
+
+
+def raise_limit_of_files() -> int:
+    """Let this process, and those it starts, open as many files as they may."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return hard
 
 
 def machine(load: str = "auto") -> Machine:
@@ -124,21 +141,28 @@ def servers(
     *,
     age: int,
     threads: int,
-    entry_point: dict[str, Any] | None = None,
+    entry_points: Mapping[str, Mapping[str, Any]] | None = None,
     **more: str,
 ) -> Iterator[dict[str, Server]]:
     """
     Run the servers of these names on one processor.
 
-    `entry_point`: arguments for the entry point of this package, in addition to the
-    number of workers. `more`: variables of their environment.
+    `entry_points`: for each name, arguments for the entry point of this package, in
+    addition to the number of workers. `more`: variables of the servers' environment.
     """
     with _service(where.load_place) as url:
-        arguments = {"workers": threads, **(entry_point or {})}
+
+        def own(name: str) -> dict[str, str]:
+            arguments = {"workers": threads, **(entry_points or {}).get(name, {})}
+            return {
+                "BENCHMARK_ENTRY_POINT": json.dumps(arguments),
+                # By which PostgreSQL tells the connections of servers apart.
+                "PGAPPNAME": name,
+            } | kinds.get(name.partition(" ")[0], {})
+
         environment = process_environment(
             settings,
             BENCHMARK_CONN_MAX_AGE=str(age),
-            BENCHMARK_ENTRY_POINT=json.dumps(arguments),
             BENCHMARK_THREADS=str(threads),
             BENCHMARK_UPSTREAM=url,
             **more,
@@ -151,14 +175,34 @@ def servers(
             "DJANGO_BOLT_EXECUTOR_THREADS": str(threads),
             "DJANGO_BOLT_ORM_THREADS": str(threads),
         }
-        own = {"uvicorn": stock, "granian": stock, "bolt": bolt}
+        kinds = {"uvicorn": stock, "granian": stock, "bolt": bolt}
         with running(
-            {name: environment | own.get(name, {}) for name in dict.fromkeys(names)},
+            {name: environment | own(name) for name in dict.fromkeys(names)},
             path={name: FIRST.get(name, "/ours/plain/") for name in names},
             threads=threads,
             processor=where.server_place,
         ) as found:
             yield found
+
+
+_T = TypeVar("_T")
+
+
+def alternate(
+    keys: Sequence[str],
+    rounds: int,
+    one: Callable[[str], _T],
+    tell: Callable[[_T], str],
+    title: str,
+) -> dict[str, list[_T]]:
+    """Take one sample of each after the other, round by round; print each round."""
+    found: dict[str, list[_T]] = {key: [] for key in keys}
+    for number in range(rounds):
+        for key in order([*keys], number):
+            found[key].append(one(key))
+        line = "  ".join(f"{key} {tell(samples[-1])}" for key, samples in found.items())
+        print(f"{title}, {number + 1}: {line}", flush=True)
+    return found
 
 
 @functools.cache

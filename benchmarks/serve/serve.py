@@ -13,7 +13,7 @@ import sys
 from dataclasses import asdict
 from typing import Any
 
-from benchmarks.common import facts, order, process_environment, with_processor
+from benchmarks.common import facts, process_environment, with_processor
 from benchmarks.contenders import Contender, Page
 from benchmarks.load import GET, Ask, LoadError, Sample
 from benchmarks.serve import report
@@ -21,6 +21,7 @@ from benchmarks.serve.contenders import CONTENDERS, OURS, PAGES
 from benchmarks.serve.harness import (
     Machine,
     add_options,
+    alternate,
     answer_of,
     database_on,
     form_of,
@@ -141,17 +142,13 @@ class _Run:
         if page.is_form:
             ask = form_of(self._url(CONTENDERS[OURS], page))
         keys = self._warm_up(page, ask)
-        found = self.samples[page.key] = {key: [] for key in keys}
-        for number in range(self.options.rounds):
-            for key in order(keys, number):
-                found[key].append(
-                    self._one(CONTENDERS[key], page, ask, self.options.seconds)
-                )
-            line = "  ".join(
-                f"{key} {samples[-1]['processor_ms'] * 1000:.0f}"
-                for key, samples in found.items()
-            )
-            print(f"{self.stem} {page.key} {number + 1}: {line} µs", flush=True)
+        self.samples[page.key] = alternate(
+            keys,
+            self.options.rounds,
+            lambda key: self._one(CONTENDERS[key], page, ask, self.options.seconds),
+            lambda sample: f"{sample['processor_ms'] * 1000:.0f}",
+            f"{self.stem} {page.key}, µs",
+        )
 
     def _warm_up(self, page: Page, ask: Ask) -> list[str]:
         """See that all send the same page; return who does."""
