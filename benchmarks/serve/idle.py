@@ -7,7 +7,6 @@ the stream. Django's entry point keeps a thread for each stream, so it is given 
 """
 
 import argparse
-import os
 import statistics
 import time
 from typing import Any
@@ -100,8 +99,7 @@ def _cell(
             if not full:
                 opening = time.monotonic() - begin
                 full = inside(server)
-            with pinned(set(range(os.cpu_count() or 1))):
-                pages(beside)
+            pages(beside)
         _wait_for_tasks(server, start["tasks"])
         print(f"{key}, {kind}, {number + 1}: {beside['plain'][-1]:.2f} ms", flush=True)
     return {
