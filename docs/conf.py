@@ -22,7 +22,13 @@ release = version = installed_version(project)
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.intersphinx"]
 # Parts of other pages.
-exclude_patterns = ["_build", "inventories", "hop-table.md", "twins"]
+exclude_patterns = [
+    "_build",
+    "inventories",
+    "hop-table.md",
+    "middleware-table.md",
+    "twins",
+]
 
 myst_enable_extensions = ["colon_fence", "deflist", "fieldlist"]
 myst_heading_anchors = 3

@@ -16,13 +16,16 @@ class BothColours:
 
     __slots__ = ()
 
-    @property
-    def is_async(self) -> bool:
-        """Whether sync callers get a coroutine too."""
+    def awaits(self, method: str) -> bool:
+        """
+        Whether it may have something to await for requests of this method.
+
+        Of a class that was changed since its last request, it is what held before.
+        """
         raise NotImplementedError
 
-    def awaits(self, method: str) -> bool:
-        """Whether it may have something to await for requests of this method."""
+    def as_sync(self) -> Callable[..., Any] | None:
+        """A sync function for it, or None where sync callers get a coroutine too."""
         raise NotImplementedError
 
     async def answer(

@@ -2,9 +2,10 @@
 Twins of Django's hooks, and bridges back: a call has the colour of what it meets.
 
 A hook `get_queryset()` has an async twin `aget_queryset()`, and a class may
-override either. What a call of the twin comes to is worked out once a class,
+override either. What a call of the twin comes to is worked out for a class,
 from the MRO and from the call graph of Django's hooks that is declared beside
-each twin:
+each twin. That is kept, and each request verifies that the class has not changed
+since, which takes some 9 µs (`python -m benchmarks.startup`):
 
 - the twin is overridden: Python's own lookup finds that override first;
 - nothing that the call would reach is async: the nearest sync definition, the

@@ -70,21 +70,10 @@ class _SyncChain(_Choice):
 
     def make_view_atomic(self, view: Any) -> Any:
         """Have a view of this package called as the sync view that it is here."""
-        found = both_colours(view)
-        if found is not None and not found.is_async:
-            view = _as_sync(view)
+        # Of an agent's proxy Django makes a sync function, by async_to_sync().
+        if both_colours(view) is view:
+            view = view.as_sync() or view
         return super().make_view_atomic(view)
-
-
-def _as_sync(view: Any) -> Any:
-    """A sync function that calls a view of both colours, with what Django reads off."""
-
-    def sync_view(request: Any, *args: Any, **kwargs: Any) -> Any:
-        return view(request, *args, **kwargs)
-
-    # The opt-outs of the user, and no more, as of any sync wrapper.
-    sync_view._non_atomic_requests = view._non_atomic_requests  # type: ignore[attr-defined]
-    return sync_view
 
 
 class Handler(_Choice, asgi.ASGIHandler):

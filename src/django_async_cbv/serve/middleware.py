@@ -113,7 +113,7 @@ class _Session(Inline):
             return self._is_pure
         session: Any = getattr(request, "session", None)
         if _path(type(session)) not in _ENGINES:
-            return False
+            return session is None
         # Of an empty session no more is done than to delete its cookie.
         is_saved = session.modified or settings.SESSION_SAVE_EVERY_REQUEST
         return not is_saved or session.is_empty()

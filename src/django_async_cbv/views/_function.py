@@ -145,6 +145,7 @@ class ViewFunction(BothColours):
         "_cls",
         "_initkwargs",
         "_opt_outs",
+        "_sync",
     )
 
     def __init__(self, django_view: Any, cls: Any, initkwargs: dict[str, Any]) -> None:
@@ -170,6 +171,13 @@ class ViewFunction(BothColours):
         self._opt_outs = _OptOuts(getattr(dispatch, "_non_atomic_requests", ()))
         attributes["_non_atomic_requests"] = self._opt_outs
 
+        def sync_view(request: HttpRequest, /, *args: Any, **kwargs: Any) -> Any:
+            return Flow(self._serve(plan_of(cls), request, args, kwargs)).enter()
+
+        # Django asks a sync wrapper for the opt-outs: see _OptOuts.
+        sync_view._non_atomic_requests = self._opt_outs  # type: ignore[attr-defined]
+        self._sync = sync_view
+
     def __call__(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         """
         Answer a request: with a coroutine in async code, with a response in sync code.
@@ -184,7 +192,8 @@ class ViewFunction(BothColours):
             sys._getframe(1).f_code is _IN_TRANSACTION
             or not (self.is_async or _goes_to_a_loop())
         ):
-            return Flow(self._serve(request, args, kwargs)).enter()
+            plan = plan_of(self._cls, verify=True)
+            return Flow(self._serve(plan, request, args, kwargs)).enter()
         return self.answer(request, args, kwargs)
 
     @property
@@ -193,8 +202,12 @@ class ViewFunction(BothColours):
         return plan_of(self._cls, verify=True).has_async_handler
 
     def awaits(self, method: str) -> bool:
-        """Whether it may have something to await for requests of this method."""
-        plan = plan_of(self._cls, verify=True)
+        """
+        Whether it may have something to await for requests of this method.
+
+        Of a class that was changed since its last request, it is what held before.
+        """
+        plan = plan_of(self._cls)
         known, found = self._awaits
         if known is not plan:
             self._awaits = plan, (found := {})
@@ -206,6 +219,10 @@ class ViewFunction(BothColours):
             )
         return found[method]
 
+    def as_sync(self) -> Callable[..., Any] | None:
+        """A sync function for it, or None where sync callers get a coroutine too."""
+        return None if self.is_async else self._sync
+
     async def answer(
         self,
         request: HttpRequest,
@@ -214,7 +231,8 @@ class ViewFunction(BothColours):
         finish: Callable[[Any], Any] | None = None,
     ) -> HttpResponseBase:
         """Answer a request on the event loop, and finish a response to be rendered."""
-        body = self._serve(request, args, kwargs)
+        plan = plan_of(self._cls, verify=True)
+        body = self._serve(plan, request, args, kwargs)
         if aliases := self._opt_outs.atomic_aliases():
             body = _atomically(aliases, body)
         if finish is not None:
@@ -223,11 +241,14 @@ class ViewFunction(BothColours):
         return response
 
     def _serve(
-        self, request: HttpRequest, args: tuple[Any, ...], kwargs: dict[str, Any]
+        self,
+        plan: Plan,
+        request: HttpRequest,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
     ) -> Body[HttpResponseBase]:
         """Make the view and answer one request; overrides run in the worker thread."""
         cls = self._cls
-        plan = plan_of(cls, verify=True)
         if cls.__init__ is _INIT and not plan.reads_descriptors(self._initkwargs):
             view = cls(**self._initkwargs)
         else:

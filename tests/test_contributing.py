@@ -1,0 +1,92 @@
+"""What CONTRIBUTING.md says of the tree and of versions is so."""
+
+from __future__ import annotations
+
+import re
+import runpy
+import tomllib
+from collections.abc import Iterator
+from configparser import ConfigParser
+from pathlib import Path
+
+import pytest
+
+from tests.test_public import MODULES, ORDER
+
+ROOT = Path(__file__).parent.parent
+TEXT = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+
+
+def drawn() -> Iterator[list[str]]:
+    """The modules of each row of the drawing, the lowest row first."""
+    [drawing] = re.findall(r"```\n( *apps\.py.*?)```", TEXT, re.DOTALL)
+    for line in reversed(drawing.splitlines()):
+        names = re.findall(r"(\w+)\.py\b", line)
+        [package] = re.findall(r"^\s*(\w*)/", line) or [""]
+        if names:
+            yield [f"{package}.{name}".lstrip(".") for name in names]
+
+
+def packages() -> set[str]:
+    return {name.rpartition(".")[0] for name in ORDER} - {""}
+
+
+class TestLayers:
+    def test_the_order_has_every_module(self):
+        shorts = [name.removeprefix("django_async_cbv.") for name in MODULES]
+        assert sorted(ORDER) == sorted(shorts)
+
+    def test_the_drawing_is_the_order(self):
+        modules = [name for row in drawn() for name in row]
+        assert modules == [name for name in ORDER if name not in packages()]
+
+    def test_a_row_is_of_one_package(self):
+        for row in drawn():
+            assert len({name.rpartition(".")[0] for name in row}) == 1, row
+
+
+def djangos(text: str) -> set[str]:
+    return set(re.findall(r"(?:^|[^\d.])(\d\.\d)\b(?!\.)", text))
+
+
+class TestVersions:
+    """Each place that names the versions of Django names the same."""
+
+    @pytest.fixture
+    def supported(self):
+        project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+        prefix = "Framework :: Django :: "
+        names = [one for one in project["classifiers"] if one.startswith(prefix)]
+        return {name.removeprefix(prefix) for name in names}
+
+    def test_tox(self, supported):
+        tox = ConfigParser(interpolation=None)
+        tox.read(ROOT / "tox.ini", encoding="utf-8")
+        deps = re.findall(r"^django(\d)(\d):", tox["testenv"]["deps"], re.MULTILINE)
+        assert {".".join(one) for one in deps} == supported
+        named = tox["tox"]["env_list"]
+        listed = {
+            f"{one[0]}.{one[1]}"
+            for group in re.findall(r"django(\d\d|\{[\d,]+\})", named)
+            for one in re.findall(r"\d\d", group)
+        }
+        assert listed == supported
+
+    def test_ci_asks_for_each(self, supported):
+        summary = runpy.run_path(str(ROOT / ".ci" / "summary.py"), run_name="summary")
+        assert summary["DJANGOS"] == supported
+
+    @pytest.mark.parametrize("page", ["README.md", "docs/getting-started.md"])
+    def test_users_read_of_each(self, supported, page):
+        lines = (ROOT / page).read_text(encoding="utf-8").splitlines()
+        [line] = [one for one in lines if re.search(r"Django \d\.\d, ", one)]
+        named = line.partition("Python")[0]
+        assert djangos(named) == supported
+
+    def test_the_others_run_with_the_newest(self, supported):
+        tox = ConfigParser(interpolation=None)
+        tox.read(ROOT / "tox.ini", encoding="utf-8")
+        newest = max(supported, key=lambda one: [*map(int, one.split("."))])
+        for name in ("ecosystem", "suites", "agents"):
+            deps = tox[f"testenv:{name}"]["deps"]
+            assert f"django>={newest}," in deps, name
