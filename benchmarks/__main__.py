@@ -96,9 +96,7 @@ def _options() -> argparse.Namespace:
         default=5,
         help="percent by which our view may be slower than the one by hand",
     )
-    parser.add_argument(
-        "--output", type=Path, default=RESULTS
-    )
+    parser.add_argument("--output", type=Path, default=RESULTS)
     options = parser.parse_args()
     options.contenders = [
         key for key in CONTENDERS if key in {*options.contenders, OURS, BASELINE}

@@ -48,7 +48,7 @@ LIBRARIES = (
 def database(
     *, url: str | None = None, postgres: bool = False
 ) -> Iterator[dict[str, Any]]:
-    """Yield the entry for DATABASES of an empty database: SQLite, if nothing is said."""
+    """Yield the entry for DATABASES of an empty database, of SQLite by default."""
     if url:
         import dj_database_url
 

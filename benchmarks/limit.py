@@ -52,7 +52,9 @@ def visit(url: str, ask: Ask = GET) -> Callable[[], str]:
         found = status
 
     def one() -> str:
-        response = application({**given, "wsgi.input": io.BytesIO(body)}, start_response)
+        response = application(
+            {**given, "wsgi.input": io.BytesIO(body)}, start_response
+        )
         try:
             b"".join(response)
         finally:

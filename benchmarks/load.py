@@ -282,9 +282,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=2)
     parser.add_argument("--ask", type=json.loads, default={}, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    work = _load(
-        options.url, Ask(**options.ask), options.connections, options.seconds
-    )
+    work = _load(options.url, Ask(**options.ask), options.connections, options.seconds)
     try:
         import uvloop
     except ImportError:

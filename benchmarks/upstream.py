@@ -1,7 +1,7 @@
 """Services elsewhere, as async and sync clients see them.
 
 `get_rate()` only waits: the work of a client (httpx takes a millisecond of it) would be
-the same in every view, and hide the difference between the views. `call()` and `acall()`
+the same in every view, and hide the difference between them. `call()` and `acall()`
 speak HTTP with the server of `benchmarks.serve.elsewhere`, as a page would do it.
 """
 
@@ -51,8 +51,8 @@ async def acall() -> str:
     loop = asyncio.get_running_loop()
     session = _sessions.get(loop)
     if session is None:
-        # By default aiohttp waits once a hundred connections are in use. The others have
-        # their rounds before this server has its next one: connections live longer.
+        # By default aiohttp waits once a hundred connections are in use. Connections
+        # live longer than the rounds of the other servers take.
         connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=120)
         session = _sessions[loop] = aiohttp.ClientSession(connector=connector)
     async with session.get(_url()) as response:

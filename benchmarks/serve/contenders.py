@@ -42,7 +42,10 @@ CONTENDERS = {
             optional=True,
         ),
         Contender(
-            "gthread", "Django's sync views, Gunicorn gthread", "django_sync", "gunicorn"
+            "gthread",
+            "Django's sync views, Gunicorn gthread",
+            "django_sync",
+            "gunicorn",
         ),
         Contender(
             "granian_wsgi",

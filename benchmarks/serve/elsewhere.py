@@ -2,7 +2,8 @@
 
     python -m benchmarks.serve.elsewhere --port 8000
 
-It parses nothing: a client sends one request on a connection, and waits.
+It parses nothing: a client sends one request on a connection, and waits. With
+`--seconds 0` it shows how many requests a generator of load can make.
 """
 
 import argparse
@@ -21,6 +22,9 @@ ANSWER = (
 class Exchange(asyncio.Protocol):
     """One connection."""
 
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+
     # Not BaseTransport: it can't write. uvloop's is no subclass of asyncio's.
     def connection_made(self, transport: Any) -> None:
         self.transport = transport
@@ -31,16 +35,18 @@ class Exchange(asyncio.Protocol):
         self.begin += data
         if self.begin.endswith(b"\r\n\r\n"):
             self.begin = b""
-            self.loop.call_later(SECONDS, self.answer)
+            self.loop.call_later(self.seconds, self.answer)
 
     def answer(self) -> None:
         if not self.transport.is_closing():
             self.transport.write(ANSWER)
 
 
-async def _serve(port: int) -> None:
+async def _serve(port: int, seconds: float) -> None:
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(Exchange, "127.0.0.1", port, backlog=4096)
+    server = await loop.create_server(
+        lambda: Exchange(seconds), "127.0.0.1", port, backlog=4096
+    )
     await server.serve_forever()
 
 
@@ -48,13 +54,15 @@ def main() -> None:
     """Serve until the process is told to end."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.serve.elsewhere")
     parser.add_argument("--port", type=int, required=True)
-    port = parser.parse_args().port
+    parser.add_argument("--seconds", type=float, default=SECONDS)
+    options = parser.parse_args()
+    work = _serve(options.port, options.seconds)
     try:
         import uvloop
     except ImportError:
-        asyncio.run(_serve(port))
+        asyncio.run(work)
     else:
-        uvloop.run(_serve(port))
+        uvloop.run(work)
 
 
 if __name__ == "__main__":

@@ -37,6 +37,7 @@ __all__ = [
     "inside",
     "machine",
     "raise_limit_of_files",
+    "sent_form",
     "servers",
 ]
 
@@ -214,14 +215,19 @@ def form_of(url: str) -> Ask:
     token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page)
     if token is None or not cookies:
         raise LoadError(f"{url} has no form with a CSRF token")
+    return sent_form(cookies[0].partition(";")[0], token[1])
+
+
+def sent_form(cookie: str, token: str) -> Ask:
+    """Return the request that sends the form, with its CSRF cookie and token."""
     fields = {
-        "csrfmiddlewaretoken": token[1],
+        "csrfmiddlewaretoken": token,
         "book": "321",
         "name": "A reader",
         "text": "It has a beginning and an end. " * 5,
     }
     headers = {
-        "Cookie": "; ".join(cookie.partition(";")[0] for cookie in cookies),
+        "Cookie": cookie,
         "Content-Type": "application/x-www-form-urlencoded",
     }
     return Ask("POST", headers, urlencode(fields))

@@ -23,9 +23,10 @@ from typing import Any
 
 from benchmarks.common import RESULTS, facts, process_environment
 from benchmarks.limit import visit
+from benchmarks.load import GET, Ask
 from benchmarks.overhead import ask
 from benchmarks.serve import report
-from benchmarks.serve.harness import database_on, machine
+from benchmarks.serve.harness import database_on, machine, sent_form
 from benchmarks.servers import pinned
 
 # How many times the processor time of the limit ours may take.
@@ -35,7 +36,14 @@ LIMITS = {
     ("detail", "sqlite3"): 1.20,
     ("detail", "postgresql"): 1.10,
 }
-PATHS = {"list": "books/?page=7", "detail": "books/321/", "plain": "plain/"}
+PATHS = {
+    "list": "books/?page=7",
+    "detail": "books/321/",
+    "post": "reviews/add/",
+    "plain": "plain/",
+}
+# A secret of the length that Django's are; cookie and field are the same one.
+FORM = sent_form(f"csrftoken={'s' * 32}", "s" * 32)
 # The views of this package, and Django's: what a sync view costs is the entry point's.
 VIEWS = ("ours", "django_sync")
 
@@ -90,7 +98,9 @@ def _table(
         for page, found in pages.items():
             base = found["limit"]
             for views in VIEWS:
-                ratios = [one / limit for one, limit in zip(found[views], base, strict=True)]
+                ratios = [
+                    one / limit for one, limit in zip(found[views], base, strict=True)
+                ]
                 value = statistics.median(ratios)
                 limit = LIMITS.get((page, cell.partition(",")[0]))
                 missed = views == "ours" and limit is not None and value > limit
@@ -109,7 +119,7 @@ def _table(
         f"{options.blocks} alternating blocks of {options.requests} requests, in one "
         "process on one processor, without a server. Figures are microseconds of "
         "processor time for one request, of all threads: medians. *Limit* is Django's "
-        "sync handler with Django's sync views. A ratio compares two neighboring blocks."
+        "sync handler with Django's sync views. A ratio compares two blocks in a row."
     )
     return [
         *report.heading("Our entry point and the limit", text, results["environment"]),
@@ -123,22 +133,24 @@ def _measure(options: dict[str, Any]) -> dict[str, dict[str, list[float]]]:
     found: dict[str, dict[str, list[float]]] = {}
     with asyncio.Runner() as runner:
 
-        def ours(path: str, count: int) -> None:
-            runner.run(_ask(application, path, count))
+        def ours(path: str, what: Ask, count: int) -> None:
+            runner.run(_ask(application, path, what, count))
 
-        def limit(path: str, count: int) -> None:
-            one = visit(path)
+        def limit(path: str, what: Ask, count: int) -> None:
+            one = visit(path, what)
             for _ in range(count):
-                if (status := one()) != "200 OK":
+                if (status := one()) not in {"200 OK", "302 Found"}:
                     raise RuntimeError(f"{path} answered {status}")
 
         for page in options["pages"]:
+            what = FORM if page == "post" else GET
+            path = f"/django_sync/{PATHS[page]}"
             contenders: dict[str, Callable[[int], None]] = {
-                "limit": functools.partial(limit, f"/django_sync/{PATHS[page]}")
+                "limit": functools.partial(limit, path, what)
             }
             for views in VIEWS:
                 path = f"/{views}/{PATHS[page]}"
-                contenders[views] = functools.partial(ours, path)
+                contenders[views] = functools.partial(ours, path, what)
             samples = found[page] = {key: [] for key in contenders}
             for block in contenders.values():
                 block(options["requests"])
@@ -152,9 +164,9 @@ def _measure(options: dict[str, Any]) -> dict[str, dict[str, list[float]]]:
     return found
 
 
-async def _ask(application: Any, path: str, count: int) -> None:
+async def _ask(application: Any, path: str, what: Ask, count: int) -> None:
     for _ in range(count):
-        if (status := await ask(application, path)) != 200:
+        if (status := await ask(application, path, what)) not in {200, 302}:
             raise RuntimeError(f"{path} answered {status}")
 
 

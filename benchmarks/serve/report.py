@@ -27,9 +27,7 @@ def median(samples: Samples, name: str) -> float:
 
 def ratios(others: Samples, ours: Samples, name: str) -> list[float]:
     """Return one figure of each round, as a multiple of ours in the same round."""
-    return [
-        other[name] / one[name] for other, one in zip(others, ours, strict=False)
-    ]
+    return [other[name] / one[name] for other, one in zip(others, ours, strict=False)]
 
 
 def quartiles(values: Sequence[float]) -> str:
@@ -85,10 +83,10 @@ def serve(results: dict[str, Any]) -> tuple[list[str], int]:
         f"At least {_rounds(results)} alternating rounds of {options['seconds']} s "
         f"each. The load is {options['connections']} clients by {options['load']} "
         "with persistent connections. Each server has one process with "
-        f"{options['threads']} threads or workers. Django's ASGI entry point can't keep "
-        "a connection for the next request: its CONN_MAX_AGE is 0. django-bolt always "
-        "keeps its connections. The server has one processor, the "
-        "load and the database have another. Figures are medians. A ratio compares "
+        f"{options['threads']} threads or workers. Django's ASGI entry point can't "
+        "keep a connection for the next request: its CONN_MAX_AGE is 0. django-bolt "
+        "always keeps its connections. The server has one processor, the load and the "
+        "database have another. Figures are medians. A ratio compares "
         "two samples of the same round; it is followed by its quartiles. "
         "*Processor* is user and system time of all processes of the server, for one "
         "request.",

@@ -2,7 +2,7 @@
 
     python -m benchmarks soak [--seconds 60] [--clients 1000]
 
-On PostgreSQL. Nothing is measured but what a server may leak: connections, transactions,
+On PostgreSQL. Only what a server may leak is measured: connections, transactions,
 threads, tasks, memory. A second part has clients that ask for a large answer and read
 none of it, more than there are workers: other pages have to be answered meanwhile.
 """

@@ -1,6 +1,6 @@
 """Clients as the network has them: they come, go too early, and are slow.
 
-    python -m benchmarks.serve.visitors http://127.0.0.1:8000 --clients 1000 --seconds 60
+    python -m benchmarks.serve.visitors http://127.0.0.1:8000 --clients 1000
 
 It prints as JSON how often each kind of visit had which outcome.
 """

@@ -25,15 +25,19 @@ from django.views.decorators.csrf import csrf_exempt
 from benchmarks.models import Book
 
 
-async def inside(request: HttpRequest) -> JsonResponse:
-    """Count what a server may leak."""
+def _kilobytes() -> int:
     status = Path("/proc/self/status").read_text(encoding="ascii")
     memory = next(line for line in status.splitlines() if line.startswith("VmRSS"))
+    return int(memory.split()[1])
+
+
+async def inside(request: HttpRequest) -> JsonResponse:
+    """Count what a server may leak."""
     return JsonResponse(
         {
             "threads": threading.active_count(),
             "tasks": len(asyncio.all_tasks()),
-            "kilobytes": int(memory.split()[1]),
+            "kilobytes": _kilobytes(),
             "pool": _pool(),
         }
     )
