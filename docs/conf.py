@@ -7,7 +7,7 @@ import django
 from django.conf import settings
 from sphinx.application import Sphinx
 
-from django_async_cbv.core.twins import Twins
+from django_async_cbv.core.twins import TwinMixin
 
 # The auth views import models.
 settings.configure(
@@ -67,7 +67,8 @@ def show_bases(
     bases[:] = [
         base
         for base in classes
-        if base not in {Twins, Generic} and not base.__module__.endswith("._formsets")
+        if base not in {TwinMixin, Generic}
+        and not base.__module__.endswith("._formsets")
     ]
 
 

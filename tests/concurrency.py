@@ -56,9 +56,9 @@ def forget_connections():
 
 
 @contextmanager
-def database_in_a_file():
-    """Put the default database, if it is SQLite's in memory, into a file meanwhile."""
-    memory = connections["default"]
+def database_in_a_file(alias="default"):
+    """Put a database, if it is SQLite's in memory, into a file meanwhile."""
+    memory = connections[alias]
     if memory.vendor != "sqlite":
         yield
         return
@@ -78,13 +78,13 @@ def database_in_a_file():
                 "init_command": "PRAGMA journal_mode=wal; PRAGMA synchronous=off;",
             },
         }
-        with mock.patch.dict(connections.settings, {"default": in_file}):
-            del connections["default"]
+        with mock.patch.dict(connections.settings, {alias: in_file}):
+            del connections[alias]
             try:
                 yield
             finally:
-                connections["default"].close()
-                connections["default"] = memory
+                connections[alias].close()
+                connections[alias] = memory
 
 
 def browser(app=None) -> httpx.AsyncClient:

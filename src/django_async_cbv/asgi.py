@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 
 import django
 
+from .core.executors import hold_worker, release_worker
+
 if TYPE_CHECKING:
     from .serve.handler import Handler
     from .serve.pool import Release
 
-__all__ = ["get_asgi_application"]
+__all__ = ["get_asgi_application", "hold_worker", "release_worker"]
 
 
 def get_asgi_application(

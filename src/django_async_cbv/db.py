@@ -20,9 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from types import CoroutineType, TracebackType
 from typing import Any, Literal, ParamSpec, TypeVar, overload
 
-from asgiref.sync import (
-    iscoroutinefunction,
-)
+from asgiref.sync import iscoroutinefunction
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DEFAULT_DB_ALIAS, close_old_connections, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -33,10 +31,7 @@ from django.db.transaction import TransactionManagementError
 from django.dispatch import receiver
 
 from .async_backend import AsyncTransaction, has_async_connection
-from .core.threads import (
-    run_apart,
-    run_sync,
-)
+from .core.threads import run_apart, run_sync
 from .core.transactions import WRAPPERS, Block, WorkerBlock, blocks, forget
 
 __all__ = ["Atomic", "aatomic", "agather"]
@@ -266,7 +261,7 @@ async def agather(
             f'in_transaction must be "error" or "serial", not {in_transaction!r}.'
         )
     if iscoroutinefunction(prepare):
-        raise _is_async_prepare(prepare)
+        raise _async_prepare_error(prepare)
     jobs = [_job(query) for query in queries]
     states: dict[str, _State] | None = None
     if not _is_in_block():
@@ -311,7 +306,11 @@ def _job(query: Any) -> Callable[[], Any]:
     if isinstance(query, BaseManager):
         raise TypeError(f"agather() takes QuerySets, not {query!r}: use its all().")
     if iscoroutinefunction(query) or not callable(query):
-        raise _is_many(query) if _holds_queries(query) else _is_async(query)
+        raise (
+            _many_queries_error(query)
+            if _holds_queries(query)
+            else _async_query_error(query)
+        )
     return query  # type: ignore[no-any-return]  # callable() says so
 
 
@@ -322,21 +321,21 @@ def _holds_queries(query: Any) -> bool:
     )
 
 
-def _is_many(queries: Any) -> TypeError:
+def _many_queries_error(queries: Any) -> TypeError:
     return TypeError(
         "agather() takes each query as an argument of its own, and got a "
         f"{type(queries).__name__}. Unpack it: `agather(*queries)`."
     )
 
 
-def _is_async(query: Any) -> TypeError:
+def _async_query_error(query: Any) -> TypeError:
     return TypeError(
         f"agather() takes QuerySets and sync callables, not {query!r}: await what is "
         "async with asyncio.gather()."
     )
 
 
-def _is_async_prepare(prepare: Any) -> TypeError:
+def _async_prepare_error(prepare: Any) -> TypeError:
     return TypeError(
         f"agather() calls prepare= in the thread of the query, and {prepare!r} is "
         "async. Pass a sync function."
@@ -465,7 +464,7 @@ def _on_own_connections(
                 guards.append(guard)
             elif isinstance(result := prepare(connection), CoroutineType):
                 result.close()
-                raise _is_async_prepare(prepare)
+                raise _async_prepare_error(prepare)
         result = _result_of(job)
         _refuse_open_block()
         return result
@@ -513,7 +512,7 @@ def _result_of(job: Callable[[], Any]) -> Any:
     if isinstance(result, CoroutineType):
         # A manager's acount() is such a one: sync, and gives a coroutine.
         result.close()
-        raise _is_async(job)
+        raise _async_query_error(job)
     # To be read where it may be: later it would be on the event loop.
     return list(result) if isinstance(result, QuerySet) else result
 

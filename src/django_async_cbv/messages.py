@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 from django.contrib.messages import success, views
 from django.http import HttpRequest, HttpResponse
 
-from .core.flow import Body, Call, call
+from .core.flow import Answer, Call, call
 from .core.hooks import SUPER
-from .core.twins import Twins, twin
+from .core.twins import TwinMixin, twin
 
 if TYPE_CHECKING:
     # What it is mixed into, and stands before, has the first two.
@@ -26,7 +26,7 @@ else:
 __all__ = ["AsyncSuccessMessageMixin"]
 
 
-class AsyncSuccessMessageMixin(SuccessMessageMixin, Twins):
+class AsyncSuccessMessageMixin(SuccessMessageMixin, TwinMixin):
     """Async twin of SuccessMessageMixin."""
 
     # The view's.
@@ -38,7 +38,7 @@ class AsyncSuccessMessageMixin(SuccessMessageMixin, Twins):
         # The save, which may be async, is the view's.
         always=True,
     )
-    def aform_valid(self, form: Any) -> Body[HttpResponse]:
+    def aform_valid(self, form: Any) -> Answer:
         """
         Do what the view does with a valid form, then queue the message.
 

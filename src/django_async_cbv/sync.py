@@ -17,12 +17,9 @@ from collections.abc import (
     Iterator,
 )
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
-from types import TracebackType
 from typing import Any, Generic, ParamSpec, TypeVar, overload
 
-from asgiref.sync import (
-    iscoroutinefunction,
-)
+from asgiref.sync import iscoroutinefunction
 from django.db import transaction
 from django.db.models import QuerySet
 from django.db.models.manager import BaseManager
@@ -140,7 +137,9 @@ async def _batches(
                 finally:
                     del error
     finally:
-        if not ended:
+        if ended:
+            driven.let_go()
+        else:
             await driven.run_last_to_the_end(close)
 
 
@@ -192,7 +191,7 @@ def to_async(sync: Any = None, /, *, chunk_size: int | None = None) -> Any:
     _refuse_atomic(sync)
     if isinstance(sync, staticmethod | classmethod):
         return type(sync)(to_async(sync.__func__, chunk_size=chunk_size))
-    if _is_async(sync):
+    if _is_async_already(sync):
         return sync
     if _is_context_manager(type(sync)):
         return _AsyncContext(lambda: sync)
@@ -277,7 +276,7 @@ def _is_context_manager(cls: type) -> bool:
     return hasattr(cls, "__enter__") and hasattr(cls, "__exit__")
 
 
-def _is_async(value: Any) -> bool:
+def _is_async_already(value: Any) -> bool:
     function = _innermost(value)
     if isinstance(function, type):
         return hasattr(function, "__aenter__")
@@ -302,25 +301,23 @@ class _AsyncContext(AbstractAsyncContextManager[_T], Generic[_T]):
         entered: _Entered[_T] = _Entered(self._make)
         try:
             value = await entered.driven.run_first_to_the_end(entered.enter)
-        except asyncio.CancelledError as cancelled:
+        except BaseException as error:
             if entered.is_entered:
-                await entered.leave(type(cancelled), cancelled, None)
+                # Cancelled meanwhile.
+                await entered.leave(type(error), error, None)
+            else:
+                entered.driven.let_go()
             raise
         self._entered.append(entered)
         return value
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> bool | None:
+    async def __aexit__(self, *details: object) -> bool | None:
         # One object may be entered by several tasks.
         task = asyncio.current_task()
         own = [entered for entered in self._entered if entered.task is task]
         entered = (own or self._entered)[-1]
         self._entered.remove(entered)
-        return await entered.leave(kind, error, traceback)
+        return await entered.leave(*details)
 
 
 class _Entered(Generic[_T]):
@@ -339,12 +336,7 @@ class _Entered(Generic[_T]):
         self.is_entered = True
         return value
 
-    async def leave(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> bool | None:
+    async def leave(self, *details: Any) -> bool | None:
         manager: Any = self._manager
 
         def leave() -> bool | None:
@@ -353,7 +345,7 @@ class _Entered(Generic[_T]):
                     f"{manager!r} outlived the request that it was entered in, whose "
                     "thread is gone: it can't be left in another one."
                 )
-            left: bool | None = manager.__exit__(kind, error, traceback)
+            left: bool | None = manager.__exit__(*details)
             return left
 
         return await self.driven.run_last_to_the_end(leave)

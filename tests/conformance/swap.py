@@ -455,7 +455,9 @@ def as_scope(environ: dict[str, Any]) -> dict[str, Any]:
         if name.startswith("HTTP_") or name in ("CONTENT_TYPE", "CONTENT_LENGTH")
     }
     script_name = environ.get("SCRIPT_NAME", "")
-    path = (script_name + environ["PATH_INFO"]).encode("latin1").decode()
+    path = (
+        (script_name + environ["PATH_INFO"]).encode("latin1").decode(errors="replace")
+    )
     return {
         "type": "http",
         "asgi": {"version": "3.0"},
@@ -574,13 +576,13 @@ def prepare(colour: str, client: str) -> None:
                     overrider.instances_of(cls)
             overrider.views_of(originals["View"])
     else:
-        from django_async_cbv.core.twins import Twins
+        from django_async_cbv.core.twins import TwinMixin
 
         swap_views(originals)
         make_views_callable(overrider)
         count_lifting()
         if overrider:
-            overrider.instances_of(Twins)
+            overrider.instances_of(TwinMixin)
     if client == "asgi":
         route_clients_through_asgi()
     count_requests()

@@ -8,7 +8,7 @@ import threading
 
 from django.test import SimpleTestCase
 
-from django_async_cbv.core.flow import Call, Flow, call, finish
+from django_async_cbv.core.flow import Call, Flow, call, run_call
 from django_async_cbv.sync import run_sync
 from tests.hops import count_hops
 
@@ -210,19 +210,19 @@ class TestFromSyncCode(SimpleTestCase):
         async def both():
             return [where(), await awhere()]
 
-        self.assertEqual(finish(call(where)), "worker")
-        self.assertEqual(finish(call(both)), ["loop", "loop"])
+        self.assertEqual(run_call(call(where)), "worker")
+        self.assertEqual(run_call(call(both)), ["loop", "loop"])
 
     def test_as_a_coroutine(self):
-        coroutine = finish(call(awhere), as_coroutine=True)
+        coroutine = run_call(call(awhere), as_coroutine=True)
         self.assertEqual(asyncio.run(coroutine), "loop")
 
     async def test_on_a_loop_it_is_a_coroutine(self):
-        self.assertEqual(await finish(call(where)), "worker")
+        self.assertEqual(await run_call(call(where)), "worker")
 
     async def test_in_a_worker_it_joins_the_hop(self):
         def body():
-            return (yield call(finish, call(where)))
+            return (yield call(run_call, call(where)))
 
         with count_hops() as hops:
             self.assertEqual(await Flow(body()).run(), "worker")
@@ -230,6 +230,6 @@ class TestFromSyncCode(SimpleTestCase):
 
     async def test_in_a_worker_what_is_async_is_waited_for(self):
         def body():
-            return (yield call(finish, call(awhere)))
+            return (yield call(run_call, call(awhere)))
 
         self.assertEqual(await Flow(body()).run(), "loop")

@@ -44,7 +44,7 @@ from django_async_cbv.auth.mixins import (
 )
 from django_async_cbv.auth.views import AsyncLoginView, AsyncPasswordResetConfirmView
 from django_async_cbv.core.hooks import HOOKS, handler_names
-from django_async_cbv.core.problems import overlooked, problems, waits
+from django_async_cbv.core.problems import problems, uncalled_methods, waiting_overrides
 from django_async_cbv.messages import AsyncSuccessMessageMixin
 from django_async_cbv.views import (
     AsyncContextMixin,
@@ -711,7 +711,7 @@ class WaitsNot(AsyncListView):
 
 class TestWaits(SimpleTestCase):
     def test_a_sync_override_that_holds_its_worker(self):
-        [problem] = waits(Waits)
+        [problem] = waiting_overrides(Waits)
         assert problem.id == "async_cbv.W001"
         assert problem.message == (
             "Waits.get_queryset() is sync and calls Waits.aget_ordering(), which is "
@@ -722,7 +722,7 @@ class TestWaits(SimpleTestCase):
 
     def test_others(self):
         for cls in (WaitsNot, BothColours, AsyncListView, AsyncFirst):
-            assert list(waits(cls)) == []
+            assert list(waiting_overrides(cls)) == []
 
 
 class Guarded(
@@ -800,26 +800,26 @@ def assert_not_taken_for_hooks(names):
             if wrong not in hooks | handlers(cls)
         }
         subject = type("Subject", (cls,), {**space, "__module__": __name__})
-        found = [problem.message for problem in overlooked(subject)]
+        found = [problem.message for problem in uncalled_methods(subject)]
         assert found == []
 
 
 class TestOverlooked(SimpleTestCase):
     def test_a_handler_under_a_twins_name(self):
-        [problem] = overlooked(Misnamed)
+        [problem] = uncalled_methods(Misnamed)
         assert problem.id == "async_cbv.W002"
         assert problem.message.startswith("Misnamed.aget() is not called")
         assert problem.hint == "rename it: `async def get()`."
         assert problem.places == (line_of(Misnamed.aget),)
 
     def test_an_async_hook_on_a_view_of_djangos(self):
-        [problem] = overlooked(StillDjangos)
+        [problem] = uncalled_methods(StillDjangos)
         assert problem.id == "async_cbv.W003"
         assert problem.message.startswith("StillDjangos.aget_queryset() is not called")
         assert problem.places == (line_of(StillDjangos.aget_queryset),)
 
     def test_a_hook_that_is_misspelled(self):
-        [problem] = overlooked(Misspelled)
+        [problem] = uncalled_methods(Misspelled)
         assert problem.id == "async_cbv.W007"
         assert problem.message.startswith("Misspelled.aget_contextdata() is not called")
         assert problem.hint.startswith("rename it aget_context_data()")
@@ -835,7 +835,7 @@ class TestOverlooked(SimpleTestCase):
             wrong -= hooks | HOOKS.keys() | handlers(cls)
             space = {**dict.fromkeys(wrong, an_override), "__module__": __name__}
             found = {}
-            for problem in overlooked(type("Subject", (cls,), space)):
+            for problem in uncalled_methods(type("Subject", (cls,), space)):
                 assert problem.id == "async_cbv.W007"
                 name = re.match(r"Subject\.(\w+)", problem.message)[1]
                 found[name] = re.match(r"rename it (\w+)\(\)", problem.hint)[1]
@@ -861,7 +861,7 @@ class TestOverlooked(SimpleTestCase):
         assert_not_taken_for_hooks(names)
 
     def test_a_view_of_djangos_in_front_of_ours(self):
-        [problem] = overlooked(DjangosInFront)
+        [problem] = uncalled_methods(DjangosInFront)
         assert problem.id == "async_cbv.W008"
         assert "derived from Django's ListView" in problem.message
         assert problem.hint == "derive DjangosInFront from AsyncListView instead."
@@ -875,7 +875,7 @@ class TestOverlooked(SimpleTestCase):
             ListView,
             AsyncOverABase,
         ):
-            assert list(overlooked(cls)) == []
+            assert list(uncalled_methods(cls)) == []
 
 
 MESSAGE_MIXINS = (AsyncSuccessMessageMixin, SuccessMessageMixin)

@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from django_async_cbv.core.tailcalls import only_passed_on
+from django_async_cbv.core.tailcalls import in_tail_position
 
 
 def job(function, *args):
@@ -25,7 +25,7 @@ asked: list[bool] = []
 
 def inner_of_method():
     # The frame of Base.method() is the one that is asked about.
-    asked.append(only_passed_on(1, to=job.__code__))
+    asked.append(in_tail_position(1, to=job.__code__))
 
 
 class Super(Base):

@@ -202,7 +202,7 @@ def test_every_class_of_django_has_one_of_ours_that_stands_right_before_it():
         assert issubclass(ours, klass)
         order = [one for one in ours.__mro__ if one in klass.__mro__]
         assert order == list(klass.__mro__)
-        names = [one.__name__ for one in ours.__mro__ if one.__name__ != "Twins"]
+        names = [one.__name__ for one in ours.__mro__ if one.__name__ != "TwinMixin"]
         for name in [one.__name__ for one in klass.__mro__ if one is not object]:
             assert names.index(f"Async{name}") + 1 == names.index(name)
 

@@ -130,12 +130,12 @@ def made_from(roots: dict[str, type]) -> Iterator[type]:
 
 def find_escaped(originals: dict[str, type]) -> list[str]:
     """The classes made from Django's views that are not made from ours."""
-    from django_async_cbv.core.twins import Twins
+    from django_async_cbv.core.twins import TwinMixin
 
     return sorted(
         f"{cls.__module__}.{cls.__qualname__}"
         for cls in made_from(originals)
-        if not issubclass(cls, Twins)
+        if not issubclass(cls, TwinMixin)
         and cls not in originals.values()
         # A stand-in of detail.py's, which is Django's mixin on purpose.
         and not cls.__module__.startswith("django_async_cbv.")

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from django.contrib.auth import mixins
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponseRedirect
 
 from ..core import handlers as handler
-from ..core.flow import Body, Call, call, respond
+from ..core.flow import BaseAnswer, Call, Calls, call, respond
 from ..core.guards import tests_of, truth
 from ..core.hooks import SUPER
-from ..core.twins import Twins, after, twin
+from ..core.twins import TwinMixin, django_super, twin
 
 if TYPE_CHECKING:
     # Where Django's mixins have dispatch(), a sync one, a checker must not see them:
@@ -46,7 +46,7 @@ __all__ = [
 ]
 
 
-class AsyncAccessMixin(mixins.AccessMixin, Twins):
+class AsyncAccessMixin(mixins.AccessMixin, TwinMixin):
     """Async twin of AccessMixin: what happens to those who may not see a view."""
 
     # The view's.
@@ -72,7 +72,7 @@ class AsyncAccessMixin(mixins.AccessMixin, Twins):
             "get_redirect_field_name",
         ),
     )
-    def ahandle_no_permission(self) -> Body[HttpResponseRedirect]:
+    def ahandle_no_permission(self) -> Calls[HttpResponseRedirect]:
         """
         Send anonymous users to the login; twin of handle_no_permission().
 
@@ -95,9 +95,7 @@ class AsyncLoginRequiredMixin(DjangoLoginRequiredMixin, AsyncAccessMixin):
     @handler.dispatch(
         mixins.LoginRequiredMixin.dispatch, calls=("handle_no_permission", SUPER)
     )
-    def dispatch(
-        self, request: HttpRequest, *args: Any, **kwargs: Any
-    ) -> Body[HttpResponseBase]:
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> BaseAnswer:
         """
         Let in who is logged in.
 
@@ -106,14 +104,8 @@ class AsyncLoginRequiredMixin(DjangoLoginRequiredMixin, AsyncAccessMixin):
         """
         if not (yield call(_is_authenticated, request)):
             return (yield call(self.ahandle_no_permission))
-        return (
-            yield respond(
-                after(DjangoLoginRequiredMixin, self, "dispatch"),
-                request,
-                *args,
-                **kwargs,
-            )
-        )
+        below = django_super(DjangoLoginRequiredMixin, self)
+        return (yield respond(below.dispatch, request, *args, **kwargs))
 
 
 class AsyncPermissionRequiredMixin(DjangoPermissionRequiredMixin, AsyncAccessMixin):
@@ -127,7 +119,7 @@ class AsyncPermissionRequiredMixin(DjangoPermissionRequiredMixin, AsyncAccessMix
         mixins.PermissionRequiredMixin.has_permission,
         calls=("get_permission_required",),
     )
-    def ahas_permission(self) -> Body[bool]:
+    def ahas_permission(self) -> Calls[bool]:
         """Return whether the user has all permissions; twin of has_permission()."""
         permissions = yield call(self.aget_permission_required)
         return (yield call(_has_permissions, self.request, permissions))
@@ -136,9 +128,7 @@ class AsyncPermissionRequiredMixin(DjangoPermissionRequiredMixin, AsyncAccessMix
         mixins.PermissionRequiredMixin.dispatch,
         calls=("has_permission", "handle_no_permission", SUPER),
     )
-    def dispatch(
-        self, request: HttpRequest, *args: Any, **kwargs: Any
-    ) -> Body[HttpResponseBase]:
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> BaseAnswer:
         """
         Let in who has the permissions.
 
@@ -150,14 +140,8 @@ class AsyncPermissionRequiredMixin(DjangoPermissionRequiredMixin, AsyncAccessMix
         names = "ahas_permission", "has_permission"
         if not (yield _granted(verdict, self, *names)):
             return (yield call(self.ahandle_no_permission))
-        return (
-            yield respond(
-                after(DjangoPermissionRequiredMixin, self, "dispatch"),
-                request,
-                *args,
-                **kwargs,
-            )
-        )
+        below = django_super(DjangoPermissionRequiredMixin, self)
+        return (yield respond(below.dispatch, request, *args, **kwargs))
 
 
 class AsyncUserPassesTestMixin(DjangoUserPassesTestMixin, AsyncAccessMixin):
@@ -168,7 +152,7 @@ class AsyncUserPassesTestMixin(DjangoUserPassesTestMixin, AsyncAccessMixin):
         """Return whether the user may see the view; twin of test_func()."""
 
     @twin(mixins.UserPassesTestMixin.get_test_func, calls=("test_func",), pure=True)
-    def aget_test_func(self) -> Body[Callable[[], Any]]:
+    def aget_test_func(self) -> Calls[Callable[[], Any]]:
         """Return the function that gives the verdict; twin of get_test_func()."""
         yield from ()
         return self.atest_func
@@ -177,9 +161,7 @@ class AsyncUserPassesTestMixin(DjangoUserPassesTestMixin, AsyncAccessMixin):
         mixins.UserPassesTestMixin.dispatch,
         calls=("get_test_func", "handle_no_permission", SUPER),
     )
-    def dispatch(
-        self, request: HttpRequest, *args: Any, **kwargs: Any
-    ) -> Body[HttpResponseBase]:
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> BaseAnswer:
         """
         Let in who passes the test.
 
@@ -192,14 +174,8 @@ class AsyncUserPassesTestMixin(DjangoUserPassesTestMixin, AsyncAccessMixin):
         names = tests_of(self, test, "aget_test_func", "get_test_func")
         if not (yield _granted(verdict, self, *names)):
             return (yield call(self.ahandle_no_permission))
-        return (
-            yield respond(
-                after(DjangoUserPassesTestMixin, self, "dispatch"),
-                request,
-                *args,
-                **kwargs,
-            )
-        )
+        below = django_super(DjangoUserPassesTestMixin, self)
+        return (yield respond(below.dispatch, request, *args, **kwargs))
 
 
 def _is_authenticated(request: Any) -> bool:

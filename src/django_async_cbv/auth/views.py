@@ -12,15 +12,16 @@ from typing import TYPE_CHECKING, Any
 from django.conf import settings
 from django.contrib.auth import login, logout, update_session_auth_hash, views
 from django.contrib.sites.shortcuts import get_current_site
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponseRedirect
 from django.shortcuts import resolve_url
 from django.utils.translation import gettext as _
 
 from ..core import handlers as handler
-from ..core.flow import Body, call, respond
+from ..core.flow import Answer, Calls, call, respond
 from ..core.hooks import SUPER
-from ..core.twins import Twins, twin
+from ..core.twins import TwinMixin, twin
 from ..views import AsyncContextMixin, AsyncFormView, AsyncTemplateView
+from ..views._plain import has_plain_context
 
 if TYPE_CHECKING:
     from django.contrib.auth.base_user import AbstractBaseUser
@@ -122,7 +123,7 @@ class _Redirect(_RedirectURLMixin):
         return self._hosts
 
 
-class AsyncRedirectURLMixin(RedirectURLMixin, Twins):
+class AsyncRedirectURLMixin(RedirectURLMixin, TwinMixin):
     """Async twin of RedirectURLMixin: where to go after the login or logout."""
 
     # The view's.
@@ -132,7 +133,7 @@ class AsyncRedirectURLMixin(RedirectURLMixin, Twins):
         views.RedirectURLMixin.get_success_url,
         calls=("get_redirect_url", "get_default_redirect_url"),
     )
-    def aget_success_url(self) -> Body[str]:
+    def aget_success_url(self) -> Calls[str]:
         """Return where to go; twin of get_success_url()."""
         asked_for: str = yield call(self.aget_redirect_url)
         return asked_for or (yield call(self.aget_default_redirect_url))
@@ -142,7 +143,7 @@ class AsyncRedirectURLMixin(RedirectURLMixin, Twins):
         views.RedirectURLMixin.get_redirect_url,
         calls=("get_success_url_allowed_hosts",),
     )
-    def aget_redirect_url(self, request: HttpRequest | None = None) -> Body[str]:
+    def aget_redirect_url(self, request: HttpRequest | None = None) -> Calls[str]:
         """
         Return where the request asks to go, "" if that is not safe.
 
@@ -178,7 +179,7 @@ class AsyncLoginView(
         """Return `authentication_form` or the usual one; twin of get_form_class()."""
 
     @twin(views.LoginView.get_form_kwargs, calls=(SUPER,), pure=True)
-    def aget_form_kwargs(self) -> Body[dict[str, Any]]:
+    def aget_form_kwargs(self) -> Calls[dict[str, Any]]:
         """Return the form's arguments with the request; twin of get_form_kwargs()."""
         kwargs: dict[str, Any] = yield call(super().aget_form_kwargs)
         kwargs["request"] = self.request
@@ -189,13 +190,13 @@ class AsyncLoginView(
         calls=("get_success_url",),
         not_calls=("get_user",),
     )
-    def aform_valid(self, form: AuthenticationForm) -> Body[HttpResponse]:
+    def aform_valid(self, form: AuthenticationForm) -> Answer:
         """Log in, which gives the session a new key, and redirect."""
         yield call(login, self.request, form.get_user())
         return HttpResponseRedirect((yield call(self.aget_success_url)))
 
     @twin(views.LoginView.get_context_data, calls=(SUPER, "get_redirect_url"))
-    def aget_context_data(self, **kwargs: Any) -> Body[dict[str, Any]]:
+    def aget_context_data(self, **kwargs: Any) -> Calls[dict[str, Any]]:
         """Return the context with the site and `next`; twin of get_context_data()."""
         context: dict[str, Any] = yield call(super().aget_context_data, **kwargs)
         site: Any = yield call(get_current_site, self.request)
@@ -215,9 +216,7 @@ class AsyncLogoutView(LogoutView, AsyncRedirectURLMixin, AsyncTemplateView):
     """Async twin of LogoutView."""
 
     @handler.post(views.LogoutView.post, calls=("get_success_url", "get"))
-    def post(
-        self, request: HttpRequest, *args: Any, **kwargs: Any
-    ) -> Body[HttpResponse]:
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Answer:
         """Log out, and redirect or show that it is done: one hop."""
         yield call(logout, request)
         redirect_to = yield call(self.aget_success_url)
@@ -230,7 +229,7 @@ class AsyncLogoutView(LogoutView, AsyncRedirectURLMixin, AsyncTemplateView):
         """Return LOGOUT_REDIRECT_URL, `next_page` or this page itself."""
 
     @twin(views.LogoutView.get_context_data, calls=(SUPER,))
-    def aget_context_data(self, **kwargs: Any) -> Body[dict[str, Any]]:
+    def aget_context_data(self, **kwargs: Any) -> Calls[dict[str, Any]]:
         """Return the context with the site; twin of get_context_data()."""
         context: dict[str, Any] = yield call(super().aget_context_data, **kwargs)
         site: Any = yield call(get_current_site, self.request)
@@ -246,19 +245,15 @@ class AsyncLogoutView(LogoutView, AsyncRedirectURLMixin, AsyncTemplateView):
         return context
 
 
-def _has_plain_context(view: Any) -> bool:
-    return type(view.extra_context) in (dict, type(None))
-
-
 class AsyncPasswordContextMixin(PasswordContextMixin, AsyncContextMixin):
     """Async twin of PasswordContextMixin."""
 
     @twin(
         views.PasswordContextMixin.get_context_data,
         calls=(SUPER,),
-        pure=_has_plain_context,
+        pure=has_plain_context,
     )
-    def aget_context_data(self, **kwargs: Any) -> Body[dict[str, Any]]:
+    def aget_context_data(self, **kwargs: Any) -> Calls[dict[str, Any]]:
         """Return the context with the title; twin of get_context_data()."""
         context: dict[str, Any] = yield call(super().aget_context_data, **kwargs)
         context.update(
@@ -273,7 +268,7 @@ class AsyncPasswordResetView(
     """Async twin of PasswordResetView: the mail is sent in the worker."""
 
     @twin(views.PasswordResetView.form_valid, calls=(SUPER,))
-    def aform_valid(self, form: PasswordResetForm) -> Body[HttpResponse]:
+    def aform_valid(self, form: PasswordResetForm) -> Answer:
         """Send the mail, and redirect; twin of form_valid()."""
         yield call(
             form.save,
@@ -307,14 +302,14 @@ class AsyncPasswordResetConfirmView(
         """Return whose password it is, None if nobody's; twin of get_user()."""
 
     @twin(views.PasswordResetConfirmView.get_form_kwargs, calls=(SUPER,), pure=True)
-    def aget_form_kwargs(self) -> Body[dict[str, Any]]:
+    def aget_form_kwargs(self) -> Calls[dict[str, Any]]:
         """Return the form's arguments with the user; twin of get_form_kwargs()."""
         kwargs: dict[str, Any] = yield call(super().aget_form_kwargs)
         kwargs["user"] = self.user
         return kwargs
 
     @twin(views.PasswordResetConfirmView.form_valid, calls=(SUPER,))
-    def aform_valid(self, form: SetPasswordForm[Any]) -> Body[HttpResponse]:
+    def aform_valid(self, form: SetPasswordForm[Any]) -> Answer:
         """Save the password, and log in if that is asked for; twin of form_valid()."""
         user = yield call(form.save)
         yield call(self.request.session.__delitem__, views.INTERNAL_RESET_SESSION_TOKEN)
@@ -325,9 +320,9 @@ class AsyncPasswordResetConfirmView(
     @twin(
         views.PasswordResetConfirmView.get_context_data,
         calls=(SUPER,),
-        pure=_has_plain_context,
+        pure=has_plain_context,
     )
-    def aget_context_data(self, **kwargs: Any) -> Body[dict[str, Any]]:
+    def aget_context_data(self, **kwargs: Any) -> Calls[dict[str, Any]]:
         """Return the context, and whether the link is valid."""
         context: dict[str, Any] = yield call(super().aget_context_data, **kwargs)
         if self.validlink:
@@ -346,9 +341,9 @@ class AsyncPasswordResetCompleteView(
     @twin(
         views.PasswordResetCompleteView.get_context_data,
         calls=(SUPER,),
-        pure=_has_plain_context,
+        pure=has_plain_context,
     )
-    def aget_context_data(self, **kwargs: Any) -> Body[dict[str, Any]]:
+    def aget_context_data(self, **kwargs: Any) -> Calls[dict[str, Any]]:
         """Return the context with where to log in; twin of get_context_data()."""
         context: dict[str, Any] = yield call(super().aget_context_data, **kwargs)
         context["login_url"] = resolve_url(settings.LOGIN_URL)
@@ -361,14 +356,14 @@ class AsyncPasswordChangeView(
     """Async twin of PasswordChangeView."""
 
     @twin(views.PasswordChangeView.get_form_kwargs, calls=(SUPER,), pure=True)
-    def aget_form_kwargs(self) -> Body[dict[str, Any]]:
+    def aget_form_kwargs(self) -> Calls[dict[str, Any]]:
         """Return the form's arguments with the user; twin of get_form_kwargs()."""
         kwargs: dict[str, Any] = yield call(super().aget_form_kwargs)
         kwargs["user"] = self.request.user
         return kwargs
 
     @twin(views.PasswordChangeView.form_valid, calls=(SUPER,))
-    def aform_valid(self, form: PasswordChangeForm) -> Body[HttpResponse]:
+    def aform_valid(self, form: PasswordChangeForm) -> Answer:
         """Save the password; this session goes on, all others of the user end."""
         yield call(form.save)
         yield call(update_session_auth_hash, self.request, form.user)

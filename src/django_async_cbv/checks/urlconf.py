@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from importlib import import_module
@@ -21,10 +21,16 @@ from django.views.generic.base import View
 
 from ..core.callers import is_installed
 from ..core.hooks import TWINS, is_library
-from ..core.problems import Problem, overlooked, problems, waits, where_written
-from ..core.twins import Twins
+from ..core.problems import (
+    Problem,
+    problems,
+    uncalled_methods,
+    waiting_overrides,
+    where_written,
+)
+from ..core.twins import TwinMixin
 from ..views import AsyncView
-from .views import skipped_validation, unasked, unguarded, unvalidated
+from .views import skipped_validation, uncalled_checks, unguarded, unvalidated
 
 __all__ = ["check_imported_views", "check_views", "imported_views"]
 
@@ -49,36 +55,26 @@ def check_views(
     found: list[checks.CheckMessage] = []
     callbacks = _callbacks()
     for cls in _view_classes(callbacks):
-        is_ours = issubclass(cls, Twins)
-        wrong = [*(problems(cls) if is_ours else ())]
-        wrong += _access_problems(cls)
-        doubtful = [*(waits(cls) if is_ours else ()), *overlooked(cls)]
-        found += [_as_message(checks.Error, cls, problem) for problem in wrong]
-        found += [_as_message(checks.Warning, cls, problem) for problem in doubtful]
-    found += [
-        _as_message(checks.Warning, None, problem) for problem in unvalidated_by_admin()
-    ]
+        is_ours = issubclass(cls, TwinMixin)
+        wrong = [*(problems(cls) if is_ours else ()), *_access_problems(cls)]
+        doubtful = [*(waiting_overrides(cls) if is_ours else ())]
+        doubtful += uncalled_methods(cls)
+        found += _messages(checks.Error, cls, wrong)
+        found += _messages(checks.Warning, cls, doubtful)
+    found += _messages(checks.Warning, None, unvalidated_by_admin())
     skipped = [(one.view_class, each) for one in callbacks for each in unvalidated(one)]
     # The same class may be routed twice.
     for cls, problem in dict.fromkeys(skipped):
-        found.append(_as_message(checks.Error, cls, problem))
+        found += _messages(checks.Error, cls, [problem])
     for callback in callbacks:
-        refused = not_atomic(callback)
-        if refused is not None:
-            found.append(_as_message(checks.Error, callback, refused))
+        if (refused := not_atomic(callback)) is not None:
+            found += _messages(checks.Error, callback, [refused])
     if getattr(settings, "ROOT_URLCONF", None):
-        found += [
-            _as_message(checks.Error, None, problem)
-            for problem in called_by_sync_code()
-        ]
-    if any(issubclass(cls, Twins) for cls in _view_classes(callbacks)):
-        found += [
-            _as_message(checks.Warning, None, problem) for problem in newer_hooks()
-        ]
+        found += _messages(checks.Error, None, called_by_sync_code())
+    if any(issubclass(cls, TwinMixin) for cls in _view_classes(callbacks)):
+        found += _messages(checks.Warning, None, newer_hooks())
     if any(map(iscoroutinefunction, callbacks)):
-        found += [
-            _as_message(checks.Warning, None, problem) for problem in sync_middleware()
-        ]
+        found += _messages(checks.Warning, None, sync_middleware())
     return found
 
 
@@ -103,20 +99,17 @@ def check_imported_views(
             for derived in _derived(cls)
             if problem.id not in {one.id for one in _access_problems(derived)}
         }
-        found += [
-            _as_message(
-                checks.Error,
-                cls,
-                replace(
-                    problem,
-                    message=f"{problem.message}. No URL of ROOT_URLCONF leads to "
-                    f"{cls.__name__}, but another URLconf may",
-                ),
+        unmended = (
+            replace(
+                problem,
+                message=f"{problem.message}. No URL of ROOT_URLCONF leads to "
+                f"{cls.__name__}, but another URLconf may",
             )
             for problem in wrong
             # A base that a subclass completes.
             if problem.id not in mended
-        ]
+        )
+        found += _messages(checks.Error, cls, unmended)
     return found
 
 
@@ -145,16 +138,17 @@ def _may_be_served(cls: Any) -> bool:
 def _access_problems(cls: type) -> list[Problem]:
     """What is wrong with how a view says who may see it."""
     # One of our mixins does not make a view one of ours.
-    return [*(unasked(cls) if issubclass(cls, AsyncView) else unguarded(cls))]
+    return [*(uncalled_checks(cls) if issubclass(cls, AsyncView) else unguarded(cls))]
 
 
-def _as_message(
-    kind: type[checks.Error | checks.Warning], what: Any, problem: Problem
-) -> checks.CheckMessage:
-    places = ", ".join(problem.places)
-    return kind(
-        f"{problem.message} ({places}).", hint=problem.hint, obj=what, id=problem.id
-    )
+def _messages(
+    kind: type[checks.Error | checks.Warning], what: Any, found: Iterable[Problem]
+) -> list[checks.CheckMessage]:
+    return [
+        kind(f"{one.message} ({places}).", hint=one.hint, obj=what, id=one.id)
+        for one in found
+        for places in [", ".join(one.places)]
+    ]
 
 
 def _callbacks() -> list[Any]:

@@ -10,34 +10,32 @@ from asgiref.sync import iscoroutinefunction
 from django.core.exceptions import ImproperlyConfigured
 from django.views.generic.base import View
 
+from ..core.guards import MIXINS
 from ..core.hooks import is_async_function, is_library
 from ..core.problems import Problem, where
-from ..core.twins import Twins
+from ..core.twins import TwinMixin
 
-__all__ = ["VERDICTS", "skipped_validation", "unasked", "unguarded", "unvalidated"]
+__all__ = ["skipped_validation", "uncalled_checks", "unguarded", "unvalidated"]
 
 # The hooks that say who may see a view, each with our mixin that asks for it.
-VERDICTS = {
-    "test_func": "AsyncUserPassesTestMixin",
-    "has_permission": "AsyncPermissionRequiredMixin",
-}
+_MIXINS = {name: MIXINS[name] for name in ("test_func", "has_permission")}
 
 
 def unguarded(cls: type) -> Iterator[Problem]:
     """What is wrong with how a view class that is not ours says who may see it."""
-    verdicts = [*_async_verdicts(cls), *unasked(cls)]
+    verdicts = [*_async_verdicts(cls), *uncalled_checks(cls)]
     yield from verdicts
-    if not verdicts and _is_async(cls):
+    if not verdicts and _runs_on_the_loop(cls):
         yield from _sync_guards(cls)
 
 
-def unasked(cls: type) -> Iterator[Problem]:
+def uncalled_checks(cls: type) -> Iterator[Problem]:
     """An `async def atest_func()` of a view that asks for none: everyone gets in."""
-    for name, mixin in VERDICTS.items():
+    for name, mixin in _MIXINS.items():
         aname = f"a{name}"
         klass = next((base for base in cls.__mro__ if aname in vars(base)), None)
         # A view of ours asks for it where it has a mixin of Django's or of ours.
-        if klass is None or (issubclass(cls, Twins) and hasattr(cls, name)):
+        if klass is None or (issubclass(cls, TwinMixin) and hasattr(cls, name)):
             continue
         yield Problem(
             "async_cbv.E010",
@@ -67,7 +65,7 @@ def _async_verdicts(cls: type) -> Iterator[Problem]:
     # As AccessMixin has it, and those of third parties that are like it.
     if not hasattr(cls, "handle_no_permission"):
         return
-    for name, mixin in VERDICTS.items():
+    for name, mixin in _MIXINS.items():
         klass = next((base for base in cls.__mro__ if name in vars(base)), None)
         value = None if klass is None else vars(klass)[name]
         if klass is None or not (
@@ -92,7 +90,7 @@ def _async_verdicts(cls: type) -> Iterator[Problem]:
         )
 
 
-def _is_async(cls: Any) -> bool:
+def _runs_on_the_loop(cls: Any) -> bool:
     """Whether Django calls the view's dispatch() on the event loop."""
     try:
         return issubclass(cls, View) and bool(cls.view_is_async)

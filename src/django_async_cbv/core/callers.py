@@ -14,6 +14,7 @@ from django.conf import settings
 
 from .hooks import is_library
 from .marks import mark_of
+from .tailcalls import start_of
 
 __all__ = ["expects_awaitable", "is_called", "is_installed"]
 
@@ -132,13 +133,8 @@ def _uses(code: CodeType, name: str) -> Iterator[bool]:
 
 def _is_awaited(steps: list[dis.Instruction]) -> bool:
     """Whether what the first step loads is called, and the result is awaited."""
-    start = _start(steps[0])
+    start = start_of(steps[0])
     for call, after in itertools.pairwise(steps[1:]):
-        if call.opname.startswith("CALL") and start and _start(call) == start:
+        if call.opname.startswith("CALL") and start and start_of(call) == start:
             return after.opname in {"GET_AWAITABLE", "GET_AITER"}
     return False
-
-
-def _start(step: dis.Instruction) -> tuple[int | None, int | None] | None:
-    place = step.positions
-    return None if place is None else (place.lineno, place.col_offset)

@@ -46,12 +46,14 @@ class BothColours:
 
 def both_colours(view: Any) -> BothColours | None:
     """The view of both colours that this is, or that an agent's proxy stands before."""
-    while not isinstance(view, BothColours) or type(view) is FunctionType:
+    kind = type(view)
+    while not issubclass(kind, BothColours):
         # What functools.wraps() has made may do anything, a proxy of wrapt's may not.
-        if type(view) is FunctionType or not hasattr(type(view), "__wrapped__"):
+        if kind is FunctionType or not hasattr(kind, "__wrapped__"):
             return None
         view = view.__wrapped__
-    return view
+        kind = type(view)
+    return view  # type: ignore[no-any-return]  # one of those
 
 
 def awaits(view: Any, method: str) -> bool:

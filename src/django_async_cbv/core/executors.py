@@ -7,9 +7,11 @@ import contextvars
 import functools
 import threading
 from collections.abc import (
+    AsyncGenerator,
     Callable,
 )
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from typing import Any
 
 from asgiref.sync import (
@@ -25,6 +27,9 @@ __all__ = [
     "Relay",
     "RequestExecutor",
     "executor_in_use",
+    "hold_worker",
+    "leased_executor",
+    "release_worker",
     "request_executor",
 ]
 
@@ -38,22 +43,32 @@ class RequestExecutor(Executor):
 
     # Where the pool's requests are served.
     loop: asyncio.AbstractEventLoop
+    # A project's code has run in the worker, so that stays with the request.
+    is_foreign: bool
 
-    async def cross(self, func: Callable[[], Any], *, own: bool = False) -> Any:
+    async def cross(
+        self,
+        func: Callable[[], Any],
+        *,
+        own: bool = False,
+        on_cancel: Callable[[], None] = lambda: None,
+    ) -> Any:
         """
         Run `func` in the worker; one hop.
 
-        `own`: it runs no code but Django's and this package's, or says so itself by
-        mark_foreign(). Then the worker may go to another request afterwards.
+        `own`: it runs no code but Django's and this package's, or sets `is_foreign`.
+        Then the worker may go to another request afterwards.
+        `on_cancel` is called on the loop as soon as this is cancelled while `func`
+        runs, which is waited for.
         """
         raise NotImplementedError
 
-    def mark_foreign(self) -> None:
-        """Keep the worker for this request: a user's code has run there."""
+    def hold(self, count: int = 1) -> None:
+        """Keep the worker until as much is taken back by a negative count."""
         raise NotImplementedError
 
-    def hold(self, count: int = 1) -> None:
-        """Keep the worker until as many calls of hold(-1) as of hold()."""
+    def release(self, count: int = 1) -> None:
+        """Give it back, foreign or not, until as much is taken back."""
         raise NotImplementedError
 
 
@@ -61,16 +76,73 @@ def request_executor() -> RequestExecutor | None:
     """The executor of this task's request, if it has one, and no sync code waits."""
     if getattr(AsyncToSync.executors, "current", None) is not None:
         return None
+    executor = leased_executor()
+    if executor is not None and executor.loop is asyncio.get_running_loop():
+        return executor
+    return None
+
+
+def leased_executor() -> RequestExecutor | None:
+    """The executor of this task's request, whoever waits for the task."""
     context = SyncToAsync.thread_sensitive_context.get(None)
     if context is None:
         return None
     executor = SyncToAsync.context_to_thread_executor.get(context)
-    if (
-        isinstance(executor, RequestExecutor)
-        and executor.loop is asyncio.get_running_loop()
-    ):
-        return executor
-    return None
+    return executor if isinstance(executor, RequestExecutor) else None
+
+
+@asynccontextmanager
+async def hold_worker() -> AsyncGenerator[None]:
+    """
+    Keep the request's worker thread between the hops of this block.
+
+    All sync code in the block, and in the tasks that start in it, runs in one thread
+    and on the same database connections. No other request uses the thread meanwhile.
+    Without this block, the thread serves other requests while only Django's code has
+    run in it for your request.
+
+    If the application does not come from `django_async_cbv.asgi`, the block does
+    nothing.
+
+    Runs on:
+        The event loop. No hop.
+    """
+    executor = leased_executor()
+    if executor is None:
+        yield
+        return
+    executor.hold(1)
+    try:
+        yield
+    finally:
+        executor.hold(-1)
+
+
+@asynccontextmanager
+async def release_worker() -> AsyncGenerator[None]:
+    """
+    Give the request's worker thread back while this block awaits something.
+
+    Use the block where your sync code left nothing in its thread: no thread-local and
+    no setting of the database session. After the block, sync code can run in another
+    thread. An open transaction, an open cursor and `hold_worker()` still keep the
+    thread, and so does `release="request"`.
+
+    If the application does not come from `django_async_cbv.asgi`, the block does
+    nothing.
+
+    Runs on:
+        The event loop. No hop.
+    """
+    executor = leased_executor()
+    if executor is None:
+        yield
+        return
+    executor.release(1)
+    try:
+        yield
+    finally:
+        executor.release(-1)
 
 
 class _Item:

@@ -12,13 +12,15 @@ import functools
 import inspect
 from collections.abc import Callable, Generator
 from types import CoroutineType, MethodType
-from typing import Any, NoReturn, TypeAlias, TypeVar
+from typing import Any, NoReturn, TypeAlias, TypeVar, final
 
-from asgiref.sync import iscoroutinefunction
+from django.http import HttpResponse, HttpResponseBase
 
-from .marks import carried_mark, is_in_a_slot
-from .tailcalls import only_passed_on
+from .marks import carried_mark, is_async, is_in_a_slot
+from .tailcalls import in_tail_position
 from .threads import (
+    OWN,
+    Hop,
     loop_is_running,
     run_sync,
     run_to_the_end,
@@ -27,19 +29,22 @@ from .threads import (
 )
 
 __all__ = [
-    "Body",
     "Call",
+    "Calls",
     "Flow",
+    "as_call",
     "call",
-    "finish",
     "in_worker",
     "refuse_coroutine",
     "respond",
+    "run_call",
+    "run_in_sync_code",
 ]
 
 _R = TypeVar("_R")
 
 
+@final
 class Call:
     """
     A call that a body asks for: `result = yield call(func, *args, **kwargs)`.
@@ -49,7 +54,15 @@ class Call:
     own functions says itself what it comes to (see Mark.resolve()).
     """
 
-    __slots__ = ("args", "func", "inline", "is_sync", "kwargs", "response")
+    __slots__ = (
+        "args",
+        "choice",
+        "func",
+        "inline",
+        "is_sync",
+        "kwargs",
+        "response",
+    )
 
     def __init__(
         self,
@@ -60,6 +73,7 @@ class Call:
         inline: bool = False,
         response: bool = False,
         is_sync: bool = False,
+        choice: Any = None,
     ) -> None:
         self.func = func
         self.args = args
@@ -71,10 +85,16 @@ class Call:
         self.response = response
         # Known to be sync: to ask takes a microsecond, and a plan has asked before.
         self.is_sync = is_sync
+        # The plan's, of Django's function in a view: what tells whose code it runs.
+        self.choice = choice
 
 
-# What a lifted body is: it yields calls, is sent their results, returns an _R.
-Body: TypeAlias = Generator[Call, Any, _R]
+# What a lifted body is: it yields calls, is sent their results, returns an _R. What
+# is to be called without arguments it may yield as it is, a partial() for example.
+Calls: TypeAlias = Generator[Call | Callable[[], Any], Any, _R]
+# What a handler's is.
+Answer: TypeAlias = Calls[HttpResponse]
+BaseAnswer: TypeAlias = Calls[HttpResponseBase]
 
 
 def call(func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Call:
@@ -82,13 +102,22 @@ def call(func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Call:
     return Call(func, args, kwargs)
 
 
-def in_worker(body: Body[_R]) -> Body[_R]:
+def as_call(asked: Call | Callable[[], Any]) -> Call:
+    """The call that a body asks for."""
+    if type(asked) is Call:
+        return asked
+    if isinstance(asked, functools.partial):
+        return Call(asked.func, asked.args, asked.keywords)
+    return Call(asked)
+
+
+def in_worker(body: Calls[_R]) -> Calls[_R]:
     """
     Run a body whose own lines belong in a worker, as well as the calls it asks for.
 
     That is a body that reads an attribute which a view's class gives as a property.
     """
-    send: Callable[[], Call] = functools.partial(next, body)
+    send: Callable[[], Any] = functools.partial(body.send, None)
     try:
         while True:
             # A flow goes to the worker for this call, and comes back from there.
@@ -141,6 +170,7 @@ class Flow:
     __slots__ = (
         "_abandoned",
         "_error",
+        "_hop",
         "_job",
         "_stack",
         "_unwinds",
@@ -148,13 +178,17 @@ class Flow:
         "awaiting",
     )
 
-    def __init__(self, body: Body[Any], *, unwinds: bool = False) -> None:
-        self._stack: list[Body[Any]] = [body]
+    def __init__(
+        self, body: Calls[Any], first: Call | None = None, *, unwinds: bool = False
+    ) -> None:
+        self._stack: list[Calls[Any]] = [body]
         self._unwinds = unwinds
         self._value: Any = None
         self._error: BaseException | None = None
-        self._job: Call | None = None
+        # What the body has asked for already, if it is not new.
+        self._job = first
         self._abandoned = False
+        self._hop: Hop | None = None
         # What the loop is to run or await; neither is begun in a worker, so that
         # nothing is lost when the loop never comes to it.
         self.awaiting: Call | Flow | None = None
@@ -166,7 +200,7 @@ class Flow:
                 self._advance(on_loop=True)
             if self._job is not None:
                 try:
-                    await run_sync(self._work)
+                    await run_sync(self._work_in_hop)
                 except BaseException as error:
                     # Cancelled while the worker is at it: it ends the call it
                     # is in (a save is never torn) and begins no other.
@@ -211,9 +245,15 @@ class Flow:
         self._work()
         if self.awaiting is None:
             return self._result()
-        if only_passed_on(1, to=_JOB):
+        if in_tail_position(1, to=_JOB):
             return self
         return wait_for(self.run)
+
+    def _work_in_hop(self) -> None:
+        """Go on in the worker, as long as the task that waits is not cancelled."""
+        self._hop = worker.hops[-1]
+        self._work()
+        self._hop = None
 
     def _work(self) -> None:
         """Go on in this worker thread until the end or something to await."""
@@ -228,7 +268,8 @@ class Flow:
         stack = self._stack
         step = self._job
         self._job = None
-        while stack and not self._abandoned:
+        hop = self._hop
+        while stack and not (self._abandoned or (hop is not None and hop.cancelled)):
             if step is None:
                 value, error = self._value, self._error
                 self._value = self._error = None
@@ -237,9 +278,10 @@ class Flow:
                     error = _as_runtime_error(error)
                 try:
                     if error is None:
-                        step = stack[-1].send(value)
+                        asked = stack[-1].send(value)
                     else:
-                        step = stack[-1].throw(error)
+                        asked = stack[-1].throw(error)
+                    step = asked if type(asked) is Call else as_call(asked)
                 except StopIteration as stop:
                     stack.pop()
                     self._value = stop.value
@@ -254,7 +296,7 @@ class Flow:
                     stack.append(target)
                     step = None
                     continue
-                if not target.is_sync and iscoroutinefunction(target.func):
+                if not target.is_sync and is_async(target.func):
                     # Not called here: its first lines belong to the loop too.
                     self.awaiting = target
                     return
@@ -262,6 +304,14 @@ class Flow:
                     target.is_sync = True
                     self._job = target
                     return
+                executor = worker.executor
+                if not (
+                    executor is None
+                    or executor.is_foreign
+                    or on_loop
+                    or _is_ours_alone(target)
+                ):
+                    executor.is_foreign = True
                 if target.response:
                     value = _make_response(target)
                     if isinstance(value, Flow):
@@ -296,14 +346,46 @@ class Flow:
         return self._value
 
 
-def _only(first: Call) -> Body[Any]:
+OWN.add(Flow)
+
+
+def _is_ours_alone(target: Call) -> bool:
+    """Whether a call runs Django's and this package's code, and none of a project's."""
+    owner = getattr(target.func, "__self__", None)
+    if target.choice is not None:
+        return bool(target.choice.is_djangos_alone(owner))
+    return type(owner) in OWN
+
+
+def run_in_sync_code(body: Calls[Any]) -> Any:
+    """
+    Run a body in sync code, which calls what it asks for in its place.
+
+    From the first Call on, which may have to be awaited, a flow runs the rest.
+    """
+    send = body.send
+    try:
+        asked = send(None)
+        while type(asked) is not Call:
+            try:
+                given = asked()
+            except BaseException as error:  # noqa: BLE001 - for the body to handle
+                asked = body.throw(error)
+            else:
+                asked = send(given)
+    except StopIteration as stop:
+        return stop.value
+    return Flow(body, asked).enter()
+
+
+def _only(first: Call) -> Calls[Any]:
     return (yield first)
 
 
 def _refuse_lost(target: Call, coroutine: CoroutineType[Any, Any, Any]) -> None:
     """Raise TypeError for the coroutine of an `async def` under a sync decorator."""
     function = inspect.unwrap(target.func)
-    if function is not target.func and iscoroutinefunction(function):
+    if function is not target.func and is_async(function):
         coroutine.close()
         raise TypeError(
             f"{target.func!r} is sync, and returned a coroutine, which was not begun: "
@@ -334,7 +416,7 @@ def refuse_coroutine(func: Any, coroutine: CoroutineType[Any, Any, Any]) -> NoRe
     name = getattr(function, "__qualname__", None) or repr(func)
     if (view := getattr(func, "__self__", None)) is not None:
         name = f"{type(view).__name__}.{getattr(function, '__name__', name)}"
-    if iscoroutinefunction(function):
+    if is_async(function):
         fix = f"Await it: `return await {coroutine.__name__}(...)`"
     else:
         fix = "Await it in an `async def` method"
@@ -363,7 +445,7 @@ async def _run(awaiting: Call | Flow) -> Any:
     return await awaiting.func(*awaiting.args, **awaiting.kwargs)
 
 
-def _resolve(asked: Call) -> Call | Body[Any]:
+def _resolve(asked: Call) -> Call | Calls[Any]:
     """What a call comes to: itself, or what the twin that it calls says."""
     method: Any = asked.func
     # Asked of Python's own methods alone: a proxy has those of what it stands before.
@@ -373,14 +455,14 @@ def _resolve(asked: Call) -> Call | Body[Any]:
         return asked
     if mark.wrapper is function:
         target = mark.resolve(method.__self__, asked.args, asked.kwargs)
-    elif iscoroutinefunction(method):
+    elif is_async(method):
         return asked
     else:
         target = mark.resolve_around(method, asked)
     return target  # type: ignore[no-any-return]  # one of the two
 
 
-def finish(first: Call, *, as_coroutine: bool = False) -> Any:
+def run_call(first: Call, *, as_coroutine: bool = False) -> Any:
     """
     Make a call from a handler, on whichever side the caller is.
 

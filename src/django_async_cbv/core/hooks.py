@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partialmethod
 from inspect import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_ITERABLE_COROUTINE
@@ -13,11 +13,12 @@ from typing import Any, TypedDict
 from asgiref.sync import iscoroutinefunction
 from django.views.generic.base import View
 
-from .flow import Body, Call, in_worker
+from .flow import Call, Calls, as_call, in_worker
 from .marks import Mark, is_bound, mark_of
 
 __all__ = [
     "ANAMES",
+    "DECLARED",
     "GUARDED",
     "HOOKS",
     "NAMES_OF_MIXINS",
@@ -25,6 +26,7 @@ __all__ = [
     "TWINS",
     "VERDICTS",
     "Bridge",
+    "Declared",
     "Definitions",
     "Hook",
     "HookOptions",
@@ -33,6 +35,7 @@ __all__ = [
     "SyncAsked",
     "bind",
     "handler_names",
+    "hook_of",
     "hooks_overridden_async",
     "is_async_function",
     "is_bridge",
@@ -45,6 +48,7 @@ __all__ = [
     "pristine",
     "settle",
     "slot",
+    "twin_or_hook",
 ]
 
 # Asked by Django, django-guardian, django-braces and rules, and by mixins like them.
@@ -64,6 +68,8 @@ TWINS: dict[Any, Hook] = {}
 HOOKS: dict[str, str] = {}
 # The names of all twins, each with its hook's.
 ANAMES: dict[str, str] = {}
+# What the hooks of this package's own sync views declare: see twins.hook().
+DECLARED: dict[Any, Declared] = {}
 
 
 class StandIn:
@@ -135,6 +141,15 @@ class HookOptions(TypedDict, total=False):
     unlifted: Callable[[Any], Callable[..., Any]] | None
 
 
+@dataclass(frozen=True)
+class Declared:
+    """What hook() is told of a function, for its sync and its async variant."""
+
+    # A generator where the hook calls others.
+    body: Callable[..., Any]
+    options: HookOptions
+
+
 @dataclass(eq=False)
 class Hook(Mark):
     """A hook or handler at one level of Django's views, as its twin declares it."""
@@ -149,6 +164,8 @@ class Hook(Mark):
     always: bool = False
     not_calls: Sequence[str] = ()
     unlifted: Callable[[Any], Callable[..., Any]] | None = None
+    # Whether the body is the sync function's too, and names the sync hooks.
+    is_shared: bool = False
     # The classes that define the twin and the function, once they are made.
     home: type | None = None
     owner: type | None = None
@@ -212,7 +229,7 @@ class Hook(Mark):
 
     def resolve(
         self, view: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Call | Body[Any]:
+    ) -> Call | Calls[Any]:
         """A body where the call has to be lifted, else the sync call."""
         choice = view._choice_of(self)
         if not self.is_handler:
@@ -221,6 +238,8 @@ class Hook(Mark):
                 return Call(own, args, kwargs)
         if choice.lifted:
             body = self.body(view, *args, **kwargs)
+            if self.is_shared:
+                body = _ByTwins(body, view, self, choice.called)
             return in_worker(body) if choice.in_worker else body
         if is_descriptor(choice.function):
             return Call(
@@ -229,17 +248,18 @@ class Hook(Mark):
                 response=self.is_handler,
                 is_sync=True,
             )
-        made = Call(
+        sync_call = Call(
             bind(choice.function, view),
             args,
             kwargs,
             inline=choice.is_pure(view),
+            choice=choice,
             response=self.is_handler,
             is_sync=choice.is_sync,
         )
         if choice.is_wrapper and self.is_handler:
-            return self._by_wrapper(view, made)
-        return made
+            return self._by_wrapper(view, sync_call)
+        return sync_call
 
     def resolve_around(self, method: Any, call: Call) -> Call:
         """A wrapper's call, if it stands where this twin was; else the user's call."""
@@ -260,6 +280,66 @@ class Hook(Mark):
         ):
             return call
         return Call(_awaited, (call,))
+
+
+class _ByTwins(Generator[Call, Any, Any]):
+    """A shared body in a flow: the hooks that it asks for are asked by their twins."""
+
+    def __init__(
+        self, body: Calls[Any], view: Any, hook: Hook, called: Sequence[tuple[Any, str]]
+    ) -> None:
+        self._body = body
+        self._view = view
+        self._hook = hook
+        self._called = called
+
+    def send(self, value: Any) -> Call:
+        """Go on with a result."""
+        return self._by_twin(self._body.send(value))
+
+    def throw(self, error: Any, value: Any = None, traceback: Any = None, /) -> Call:
+        """Go on with an error."""
+        return self._by_twin(self._body.throw(error))
+
+    def _by_twin(self, asked: Any) -> Call:
+        if type(asked) is Call:
+            return asked
+        if type(asked) is hook_of:
+            return Call(twin_or_hook(asked.owner, asked.name))
+        step = as_call(asked)
+        for value, name in self._called:
+            if is_bound(value, asked):
+                return Call(self._twin(name))
+            if is_bound(value, step.func):
+                step.func = self._twin(name)
+                break
+        return step
+
+    def _twin(self, name: str) -> Any:
+        if name == SUPER:
+            return getattr(super(self._hook.home, self._view), self._hook.aname)
+        return twin_or_hook(self._view, name)
+
+
+class hook_of:  # noqa: N801 - reads as the function that it is
+    """`yield hook_of(other, "get_form")`: a hook of another object than the view."""
+
+    def __init__(self, owner: Any, name: str) -> None:
+        self.owner = owner
+        self.name = name
+
+    def __call__(self) -> Any:
+        """Call it as sync code does."""
+        return getattr(self.owner, self.name)()
+
+
+def twin_or_hook(view: Any, name: str) -> Any:
+    """
+    The twin of a hook that another mixin is to bring, or the hook itself.
+
+    A sync mixin that is not ours (a JSON response, say) brings no twin.
+    """
+    return getattr(view, HOOKS.get(name, name), None) or getattr(view, name)
 
 
 @dataclass(eq=False)
@@ -312,15 +392,15 @@ def pristine(function: Any) -> Any:
 def settle(cls: type) -> None:
     """Note where the twins of a class of this package are, and what they are of."""
     for value in vars(cls).values():
-        made = mark_of(value)
-        if isinstance(made, Hook):
-            made.home = cls
-            made.owner = next(
-                (base for base in cls.__mro__[1:] if made.name in vars(base)), None
+        hook = mark_of(value)
+        if isinstance(hook, Hook):
+            hook.home = cls
+            hook.owner = next(
+                (base for base in cls.__mro__[1:] if hook.name in vars(base)), None
             )
-            Mark.slots[cls, made.aname] = made
-            if made.owner is not None:
-                Mark.slots[made.owner, made.name] = made
+            Mark.slots[cls, hook.aname] = hook
+            if hook.owner is not None:
+                Mark.slots[hook.owner, hook.name] = hook
 
 
 def slot(klass: type, name: str) -> Hook | None:
@@ -333,8 +413,8 @@ def mark_at(klass: type, name: str) -> Mark | None:
     value = vars(klass).get(name)
     mark = mark_of(value)
     if mark is None and value is not None:
-        made = slot(klass, name)
-        return made if made is not None and made.home is klass else None
+        hook = slot(klass, name)
+        return hook if hook is not None and hook.home is klass else None
     return mark
 
 

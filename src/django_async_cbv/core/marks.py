@@ -4,10 +4,32 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from types import MethodType
+from inspect import CO_COROUTINE
+from types import FunctionType, MethodType
 from typing import Any, ClassVar
 
-__all__ = ["Mark", "carried_mark", "is_bound", "is_in_a_slot", "mark_of"]
+from asgiref.sync import iscoroutinefunction
+
+__all__ = [
+    "Mark",
+    "carried_mark",
+    "is_async",
+    "is_bound",
+    "is_in_a_slot",
+    "mark_of",
+]
+
+
+def is_async(function: Any) -> bool:
+    """As asgiref's iscoroutinefunction(), in a tenth of the time for most functions."""
+    plain = function.__func__ if type(function) is MethodType else function
+    if type(plain) is FunctionType and _MARKS.isdisjoint(plain.__dict__):
+        return bool(plain.__code__.co_flags & CO_COROUTINE)
+    return plain is not None and iscoroutinefunction(function)
+
+
+# What marks a function as async that is not: inspect's, and on Python 3.11 asgiref's.
+_MARKS = frozenset(("_is_coroutine_mark", "_is_coroutine"))
 
 
 class Mark:

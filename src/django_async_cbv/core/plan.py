@@ -10,6 +10,7 @@ from typing import Any
 
 from django.views.generic.base import View
 
+from .foreign import reads_only_django
 from .hooks import (
     HOOKS,
     SUPER,
@@ -28,7 +29,7 @@ from .hooks import (
 )
 from .marks import mark_of
 
-__all__ = ["Choice", "Plan", "Sources"]
+__all__ = ["Choice", "Fingerprint", "Plan"]
 
 
 class Choice:
@@ -36,6 +37,8 @@ class Choice:
 
     __slots__ = (
         "_checks",
+        "_is_djangos_alone",
+        "called",
         "function",
         "in_worker",
         "is_sync",
@@ -51,8 +54,13 @@ class Choice:
         is_wrapper: bool,
         in_worker: bool,
         checks: Sequence[Callable[[Any], bool]] | None,
+        called: Sequence[tuple[Any, str]] = (),
+        is_djangos_alone: bool = False,
     ) -> None:
         self.function = function
+        self._is_djangos_alone = is_djangos_alone
+        # What stands in the class for the hooks that a shared body names.
+        self.called = called
         # Whether the body reads what the class gives as a property, or the like.
         self.in_worker = in_worker
         # A function for certain; of any other callable it is asked at each call.
@@ -68,9 +76,25 @@ class Choice:
         """Whether the call does no I/O on this very view."""
         return (
             self._checks is not None
-            and all(is_bridge(vars(view)[name]) for name in vars(view).keys() & HOOKS)
+            and _has_no_hooks(view)
             and all(check(view) for check in self._checks)
         )
+
+    def is_djangos_alone(self, view: Any) -> bool:
+        """Whether the call runs none of the project's code on this very view."""
+        return (
+            self._is_djangos_alone and _has_no_hooks(view) and reads_only_django(view)
+        )
+
+
+# What each class has.
+_OF_CLASSES = {"__annotate_func__", "__annotate__"}
+
+
+def _has_no_hooks(view: Any) -> bool:
+    """Whether none of the sync hooks of a view is an attribute of its own."""
+    own = vars(view)
+    return all(is_bridge(own[name]) for name in own.keys() & HOOKS)
 
 
 class Plan:
@@ -113,6 +137,20 @@ class Plan:
             for name in methods - {"options"}
         )
 
+    @cached_property
+    def is_untouched(self) -> bool:
+        """Whether a project's classes bring no sync code, nor what runs some."""
+        return not self.descriptors and all(
+            name in _OF_CLASSES
+            or mark_of(value) is not None
+            or is_async_function(value)
+            or not callable(getattr(value, "__func__", value))
+            or isinstance(value, type)
+            for klass in self.mro
+            if not is_of_a_framework(klass)
+            for name, value in vars(klass).items()
+        )
+
     def awaits(self, method: str) -> bool:
         """Whether a request of this HTTP method may come to something to await."""
         found = self._awaits.get(method)
@@ -123,10 +161,12 @@ class Plan:
     def _finds_await(self, name: str) -> bool:
         if name == "head" and not hasattr(self.cls, name):
             name = "get"
-        if name not in self.cls.http_method_names or not hasattr(self.cls, name):
+        names: Sequence[str] = self.cls.http_method_names  # type: ignore[attr-defined]
+        if name not in names or not hasattr(self.cls, name):
             name = "http_method_not_allowed"
         if any(
-            is_async_function(getattr(self.cls, one, None)) for one in ("dispatch", name)
+            is_async_function(getattr(self.cls, one, None))
+            for one in ("dispatch", name)
         ):
             return True
         if not (self.async_hooks or self.own):
@@ -134,9 +174,9 @@ class Plan:
         for klass in self.mro:
             if klass is View:
                 break
-            made = self.level_at(klass, "dispatch")
-            if not (made is None or made.calls is None):
-                if any(self.is_async(one) for one in made.calls if one != SUPER):
+            hook = self.hook_at(klass, "dispatch")
+            if not (hook is None or hook.calls is None):
+                if any(self.is_async(one) for one in hook.calls if one != SUPER):
                     return True
             elif "dispatch" in vars(klass) and not is_of_a_framework(klass):
                 # What a user's sync code calls nobody knows.
@@ -147,51 +187,69 @@ class Plan:
         """Whether any of these attributes is one that the class gives as a property."""
         return not self.descriptors.isdisjoint(names)
 
-    def choice(self, made: Hook) -> Choice:
+    def choice(self, hook: Hook) -> Choice:
         """What a call of a twin of this class comes to."""
-        found = self._choices.get(made)
+        found = self._choices.get(hook)
         if found is None:
-            function = self._nearest(made)
-            is_djangos = function is made.standing()
-            ours = is_djangos and not made.is_wrapped()
-            known = ours and made.is_known
-            if ours and not known and made.unlifted is not None:
-                function = made.unlifted(function)
-            checks = self._purity(made) if known else None
+            function = self._nearest(hook)
+            is_djangos = function is hook.standing()
+            ours = is_djangos and not hook.is_wrapped()
+            known = ours and hook.is_known
+            if ours and not known and hook.unlifted is not None:
+                function = hook.unlifted(function)
+            checks = self._purity(hook) if known else None
             # Inline, on the loop, a handler that Django's own calls would give it
             # a coroutine.
-            on_loop = checks is not None and _calls_handlers(made)
-            found = self._choices[made] = Choice(
+            on_loop = checks is not None and _calls_handlers(hook)
+            found = self._choices[hook] = Choice(
                 function,
-                lifted=known and (made.always or on_loop or self._below_is_async(made)),
+                lifted=known and (hook.always or on_loop or self._below_is_async(hook)),
                 is_wrapper=is_djangos and not ours,
-                in_worker=self._reads_descriptors(made),
+                in_worker=self._reads_descriptors(hook),
                 checks=checks,
+                called=list(self._called(hook)) if hook.is_shared else (),
+                is_djangos_alone=ours and self.is_untouched,
             )
         return found
 
-    def _reads_descriptors(self, made: Hook) -> bool:
-        names = made.reads
-        if made.calls is None:
+    def _called(self, hook: Hook) -> Iterator[tuple[Any, str]]:
+        """The attributes by which sync code calls the hooks that a hook calls."""
+        for called in hook.calls or ():
+            name, start = called, 0
+            if called == SUPER:
+                name, start = hook.name, self.place(hook) + 1
+            if name not in HOOKS:
+                continue
+            for klass in self.mro[start:]:
+                value = vars(klass).get(name)
+                if value is not None:
+                    if isinstance(value, classmethod | staticmethod):
+                        value = value.__func__
+                    yield value, called
+                    break
+
+    def _reads_descriptors(self, hook: Hook) -> bool:
+        names = hook.reads
+        if hook.calls is None:
             # A handler, by a name that is known at run time.
             names = names.union(handler_names(self.cls))
         return self.reads_descriptors(names)
 
-    def level(self, value: Any) -> Hook | None:
+    def hook_for(self, value: Any) -> Hook | None:
         """The twin of a Django function that this class has the twin of."""
         # Not isinstance(): a proxy of wrapt's is a function to that, and equal to
         # the one that it stands before.
-        made = TWINS.get(value) if type(value) is FunctionType else None
-        if made is None or getattr(self.cls, made.aname, None) is None:
+        hook = TWINS.get(value) if type(value) is FunctionType else None
+        if hook is None or getattr(self.cls, hook.aname, None) is None:
             return None
-        return made if made.home in self.mro else None
+        return hook if hook.home in self.mro else None
 
-    def level_at(self, klass: type, name: str) -> Hook | None:
-        """As level(), of what a class defines, also where that is a wrapper of it."""
-        made = slot(klass, name)
-        if made is not None and made.owner is klass:
-            return made if made.home in self.mro else None
-        return self.level(vars(klass).get(name))
+    def hook_at(self, klass: type, name: str) -> Hook | None:
+        """As hook_for(), of what a class defines, also where that is a wrapper."""
+        hook = slot(klass, name)
+        if hook is not None and hook.owner is klass:
+            return hook if hook.home in self.mro else None
+        return self.hook_for(vars(klass).get(name))
 
     def async_overrides(self, name: str) -> list[type]:
         """The classes that override a hook under its twin's name, nearest first."""
@@ -209,10 +267,10 @@ class Plan:
             for klass in self.definitions.of(name)
             if vars(klass)[name] is not None
             and mark_at(klass, name) is None
-            and self.level_at(klass, name) is None
+            and self.hook_at(klass, name) is None
         ]
 
-    def _nearest(self, made: Hook) -> Any:
+    def _nearest(self, hook: Hook) -> Any:
         """
         The sync function that a call at this twin's level runs.
 
@@ -221,37 +279,37 @@ class Plan:
         handler, the twin itself (a sync override above called it by super()).
         What is wrapped around a twin has had its turn, and is none of these.
         """
-        function = made.standing()
-        for klass in reversed(self.mro[: self.place(made)]):
+        function = hook.standing()
+        for klass in reversed(self.mro[: self.place(hook)]):
             own = vars(klass)
-            if made.is_handler:
-                if klass is made.home or own.get(made.name) is made.wrapper:
+            if hook.is_handler:
+                if klass is hook.home or own.get(hook.name) is hook.wrapper:
                     break
-            elif made.aname in own and mark_at(klass, made.aname) is None:
+            elif hook.aname in own and mark_at(klass, hook.aname) is None:
                 break
-            value = own.get(made.name)
-            if value is None or mark_at(klass, made.name) is not None:
+            value = own.get(hook.name)
+            if value is None or mark_at(klass, hook.name) is not None:
                 continue
-            if self.level_at(klass, made.name) is not None:
+            if self.hook_at(klass, hook.name) is not None:
                 break
             function = value
         return function
 
-    def place(self, made: Hook) -> int:
+    def place(self, hook: Hook) -> int:
         """Where in the MRO the function is defined that a twin is of."""
-        if made.owner in self.mro:
-            return self.mro.index(made.owner)
+        if hook.owner in self.mro:
+            return self.mro.index(hook.owner)
         return len(self.mro)
 
-    def _below_is_async(self, made: Hook) -> bool:
+    def _below_is_async(self, hook: Hook) -> bool:
         """Whether anything that Django's function calls is overridden async."""
-        if made.calls is None:
+        if hook.calls is None:
             return True
         return any(
-            self.is_async(made.name, self.place(made) + 1)
+            self.is_async(hook.name, self.place(hook) + 1)
             if name == SUPER
             else self.is_async(name)
-            for name in made.calls
+            for name in hook.calls
         )
 
     def is_async(self, name: str, start: int = 0) -> bool:
@@ -280,21 +338,21 @@ class Plan:
                 return True
             if value is None or isinstance(mark_at(klass, name), Hook | Bridge):
                 continue
-            made = self.level(value)
+            hook = self.hook_for(value)
             # Without `calls` any handler: which one is known at run time.
-            if made is None or made.calls is None:
-                return made is not None
-            calls = made.calls
+            if hook is None or hook.calls is None:
+                return hook is not None
+            calls = hook.calls
             if any(self.is_async(called) for called in calls if called != SUPER):
                 return True
             if SUPER not in calls:
                 return False
         return False
 
-    def _purity(self, made: Hook) -> list[Callable[[Any], bool]] | None:
+    def _purity(self, hook: Hook) -> list[Callable[[Any], bool]] | None:
         """What has to hold for Django's function to do no I/O; None if nothing can."""
         checks: list[Callable[[Any], bool]] = []
-        todo = [made]
+        todo = [hook]
         seen = set()
         while todo:
             one = todo.pop()
@@ -327,7 +385,7 @@ class Plan:
             value = own.get(name)
             if value is None or isinstance(mark_at(klass, name), Hook | Bridge):
                 continue
-            return self.level(value)
+            return self.hook_for(value)
         return None
 
 
@@ -346,12 +404,12 @@ def _descriptors(mro: tuple[type, ...]) -> Iterator[str]:
                 yield name
 
 
-def _calls_handlers(made: Hook) -> bool:
-    return made.is_handler and any(name not in HOOKS for name in made.calls or ())
+def _calls_handlers(hook: Hook) -> bool:
+    return hook.is_handler and any(name not in HOOKS for name in hook.calls or ())
 
 
-class Sources:
-    """The class attributes that a plan was made from, to see them change."""
+class Fingerprint:
+    """The class attributes that a plan was made from, to tell when they change."""
 
     def __init__(self, plan: Plan) -> None:
         self._mro = plan.mro

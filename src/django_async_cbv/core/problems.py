@@ -33,15 +33,15 @@ from .hooks import (
 from .marks import mark_of
 from .plan import Plan
 from .tailcalls import passes_on
-from .twins import Twins, plan_of
+from .twins import TwinMixin, plan_of
 
 __all__ = [
     "Problem",
-    "overlooked",
     "problems",
     "refuse",
     "refuse_attributes",
-    "waits",
+    "uncalled_methods",
+    "waiting_overrides",
     "where",
     "where_written",
 ]
@@ -64,17 +64,17 @@ class Problem:
 
 def refuse(cls: type, initkwargs: dict[str, Any] | None = None) -> None:
     """Raise ImproperlyConfigured if an override of the class would be skipped."""
-    found = [*problems(cls), *_attributes(cls, initkwargs or {})]
-    if found:
-        raise ImproperlyConfigured("\n".join(map(str, found)))
+    _refuse_for([*problems(cls), *_attributes(cls, initkwargs or {})])
 
 
 def refuse_attributes(view: Any) -> None:
     """Raise ImproperlyConfigured for hooks that were set on a view, not its class."""
     own = vars(view)
-    if own.keys().isdisjoint(HOOKS) and own.keys().isdisjoint(ANAMES):
-        return
-    found = [*_attributes(type(view), own)]
+    if not (own.keys().isdisjoint(HOOKS) and own.keys().isdisjoint(ANAMES)):
+        _refuse_for([*_attributes(type(view), own)])
+
+
+def _refuse_for(found: list[Problem]) -> None:
     if found:
         raise ImproperlyConfigured("\n".join(map(str, found)))
 
@@ -97,9 +97,9 @@ def problems(cls: type) -> Iterator[Problem]:
         yield from _message_behind(plan)
 
 
-def overlooked(cls: type) -> Iterator[Problem]:
+def uncalled_methods(cls: type) -> Iterator[Problem]:
     """Async methods that look like overrides of a view's, and that nothing calls."""
-    is_ours = issubclass(cls, Twins)
+    is_ours = issubclass(cls, TwinMixin)
     methods = {f"a{name}": name for name in getattr(cls, "http_method_names", ())}
     for klass in cls.__mro__:
         if is_library(klass) or (is_ours and is_installed(klass)):
@@ -133,7 +133,7 @@ def _nearly_hooks(cls: type, klass: type) -> Iterator[Problem]:
     taken = {*hooks, *handler_names(cls)}
     taken |= {f"a{name}" for name in handler_names(cls)} | HOOKS.keys()
     for name, value in vars(klass).items():
-        if name in taken or not _is_async(value) or is_called(cls.__mro__, name):
+        if name in taken or not _needs_await(value) or is_called(cls.__mro__, name):
             continue
         for meant in _meant(name, hooks):
             yield Problem(
@@ -193,17 +193,17 @@ def _djangos_in_front(cls: type, klass: type) -> Iterator[Problem]:
             )
 
 
-def waits(cls: type) -> Iterator[Problem]:
+def waiting_overrides(cls: type) -> Iterator[Problem]:
     """Sync overrides that hold their worker while an async hook is awaited."""
     plan = plan_of(cls, verify=True)
     for name, aname in HOOKS.items():
         for klass in plan.sync_overrides(name):
-            made = _level_behind(plan, name, klass)
-            if klass in plan.async_overrides(name) or made is None:
+            hook = _hook_behind(plan, name, klass)
+            if klass in plan.async_overrides(name) or hook is None:
                 continue
             reached = [
                 called
-                for called in made.calls or ()
+                for called in hook.calls or ()
                 if called in HOOKS and plan.is_async(called)
             ]
             if reached:
@@ -223,16 +223,14 @@ def waits(cls: type) -> Iterator[Problem]:
                 )
 
 
-def _async_under_a_sync_name(
-    plan: Plan,
-) -> Iterator[Problem]:
+def _async_under_a_sync_name(plan: Plan) -> Iterator[Problem]:
     """An `async def` in the place of a sync method, which nobody would await."""
     both = {*handler_names(plan.cls)}
     for place, klass in enumerate(plan.mro):
         if is_of_a_framework(klass):
             continue
         for name, value in vars(klass).items():
-            if name in both or mark_of(value) is not None or not _is_async(value):
+            if name in both or mark_of(value) is not None or not _needs_await(value):
                 continue
             below = next(
                 (
@@ -245,7 +243,7 @@ def _async_under_a_sync_name(
             # Of ours, a sync wrapper that stands in the place of a twin.
             if (
                 below is None
-                or _is_async(vars(below)[name])
+                or _needs_await(vars(below)[name])
                 or isinstance(mark_at(below, name), Hook)
             ):
                 continue
@@ -330,7 +328,7 @@ def _sync_under_a_twins_name(plan: Plan, name: str, aname: str) -> Iterator[Prob
         value = vars(klass)[aname]
         if _is_generator(value):
             yield _generator(klass, aname)
-        elif _is_async(inspect.unwrap(value)) and not is_async_function(value):
+        elif _needs_await(inspect.unwrap(value)) and not is_async_function(value):
             yield _under_a_sync_decorator(klass, aname)
         elif not is_async_function(value):
             yield Problem(
@@ -374,7 +372,7 @@ def _handler_under_a_sync_decorator(plan: Plan, name: str) -> Iterator[Problem]:
             continue
         if _is_generator(value):
             yield _generator(klass, name)
-        elif _is_async(inspect.unwrap(value)):
+        elif _needs_await(inspect.unwrap(value)):
             yield _under_a_sync_decorator(klass, name)
 
 
@@ -404,10 +402,10 @@ def _out_of_reach(plan: Plan, name: str, aname: str) -> Iterator[Problem]:
     """An async override behind the twin that no `super()` leads to."""
     for klass in plan.async_overrides(name):
         place = plan.mro.index(klass)
-        for owner, made in _levels(plan, name):
-            level = plan.place(made)
-            ends = SUPER not in (made.calls or ())
-            if plan.mro.index(owner) < place and (place < level or ends):
+        for owner, hook in _hooks(plan, name):
+            defined = plan.place(hook)
+            ends = SUPER not in (hook.calls or ())
+            if plan.mro.index(owner) < place and (place < defined or ends):
                 named = _as_the_user_knows_it(plan, owner)
                 yield Problem(
                     "async_cbv.E004",
@@ -437,10 +435,10 @@ def _unlike_handlers(plan: Plan, name: str) -> Iterator[Problem]:
         if isinstance(mark, Hook):
             ours = klass
             continue
-        made = plan.level_at(klass, name)
-        if made is not None:
+        hook = plan.hook_at(klass, name)
+        if hook is not None:
             ours = None
-            if SUPER not in (made.calls or ()):
+            if SUPER not in (hook.calls or ()):
                 return
             continue
         if ours is not None and is_async_function(value):
@@ -574,8 +572,8 @@ def _message_behind(plan: Plan) -> Iterator[Problem]:
         if issubclass(one, SuccessMessageMixin) and not issubclass(one, View)
     ).__name__
     # Where Django's form_valid() ends, without a super().
-    levels = (plan.level(vars(klass).get("form_valid")) for klass in above)
-    if any(made and SUPER not in (made.calls or ()) for made in levels):
+    hooks = (plan.hook_for(vars(klass).get("form_valid")) for klass in above)
+    if any(hook and SUPER not in (hook.calls or ()) for hook in hooks):
         # The class that has put the one behind the other: a subclass can't mend it.
         owner = next(
             one
@@ -610,7 +608,7 @@ def _attributes(cls: type, attributes: dict[str, Any]) -> Iterator[Problem]:
             continue
         value = attributes.get(name)
         if name in attributes and not is_bridge(value):
-            if _is_async(value):
+            if _needs_await(value):
                 yield Problem(
                     "async_cbv.E001",
                     f"{name}() was set on a {cls.__name__} instance, and is async. "
@@ -638,7 +636,7 @@ def _attributes(cls: type, attributes: dict[str, Any]) -> Iterator[Problem]:
             )
 
 
-def _levels(plan: Plan, name: str) -> Iterator[tuple[type, Hook]]:
+def _hooks(plan: Plan, name: str) -> Iterator[tuple[type, Hook]]:
     """The twins of a hook, each with the class of ours that defines it."""
     for klass in plan.mro:
         mark = mark_at(klass, HOOKS[name])
@@ -646,12 +644,12 @@ def _levels(plan: Plan, name: str) -> Iterator[tuple[type, Hook]]:
             yield klass, mark
 
 
-def _level_behind(plan: Plan, name: str, klass: type) -> Hook | None:
+def _hook_behind(plan: Plan, name: str, klass: type) -> Hook | None:
     """The first of Django's own definitions that a sync override's super() meets."""
     for below in plan.mro[plan.mro.index(klass) + 1 :]:
-        made = plan.level_at(below, name)
-        if made is not None:
-            return made
+        hook = plan.hook_at(below, name)
+        if hook is not None:
+            return hook
     return None
 
 
@@ -664,7 +662,8 @@ def _as_the_user_knows_it(plan: Plan, owner: type) -> str:
     return owner.__name__
 
 
-def _is_async(value: Any) -> bool:
+def _needs_await(value: Any) -> bool:
+    """Whether what a method gives is of no use to sync code: it is async in any way."""
     if is_plainly_sync(value):
         return False
     function = getattr(value, "__func__", value)

@@ -20,7 +20,7 @@ from asgiref.sync import (
     ThreadSensitiveContext,
 )
 
-from .executors import LOCAL
+from .executors import LOCAL, RequestExecutor, leased_executor
 from .threads import run_sync, run_to_the_end
 
 __all__ = ["Driven"]
@@ -37,6 +37,9 @@ class Driven:
     What sets a context variable in one step can reset it by its token in another.
     Before a step its context gets the variables of the caller, and after it the caller
     gets those that it changed, so both see what they would see in sync code.
+
+    A worker that a pool has leased to the request is held from the first step until
+    the last one, or until let_go().
     """
 
     def __init__(self) -> None:
@@ -52,6 +55,7 @@ class Driven:
         self._thread: threading.Thread | None = None
         self._executor: Executor | None = None
         self._thread_context: ThreadSensitiveContext | None = None
+        self._held: RequestExecutor | None = None
 
     @property
     def is_at_home(self) -> bool:
@@ -81,6 +85,12 @@ class Driven:
         finally:
             self._hand_over()
 
+    def let_go(self) -> None:
+        """Hold the worker no longer: no other step is to come."""
+        held, self._held = self._held, None
+        if held is not None:
+            held.hold(-1)
+
     async def run_last_to_the_end(self, step: Callable[[], _R]) -> _R:
         """Run the last step whole, though cancelled, in the thread of the first one."""
         # The loop closes an abandoned generator in a task of its own: the variables
@@ -91,11 +101,15 @@ class Driven:
                 return await run_to_the_end(functools.partial(self._work, step, known))
             finally:
                 self._hand_over()
+                self.let_go()
 
     def _begin(self) -> None:
         if self._thread is None:
             self._executor = getattr(AsyncToSync.executors, "current", None)
             self._thread_context = SyncToAsync.thread_sensitive_context.get(None)
+        if self._held is None and (leased := leased_executor()) is not None:
+            leased.hold(1)
+            self._held = leased
 
     @contextlib.contextmanager
     def _at_home(self) -> Generator[None]:

@@ -9,12 +9,12 @@ import sys
 from types import CodeType, FrameType, FunctionType, MethodType
 from typing import Any
 
-__all__ = ["only_passed_on", "passes_on"]
+__all__ = ["in_tail_position", "passes_on", "start_of"]
 
 _SUSPENDABLE = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
 
 
-def only_passed_on(depth: int, *, to: CodeType) -> bool:
+def in_tail_position(depth: int, *, to: CodeType) -> bool:
     """
     Whether every caller up to a frame running `to` just returns its result.
 
@@ -47,8 +47,8 @@ def passes_on(function: Any, name: str) -> bool:
         return False
     steps = [*dis.Bytecode(code)]
     for step in steps:
-        place = step.positions
-        if step.argval != name or not step.opname.startswith("LOAD_") or place is None:
+        start = start_of(step)
+        if step.argval != name or not step.opname.startswith("LOAD_") or not start:
             continue
         if step.opname == "LOAD_CONST":
             continue
@@ -56,9 +56,7 @@ def passes_on(function: Any, name: str) -> bool:
             other
             for other in steps
             if other.opname.startswith("CALL")
-            and other.positions is not None
-            and (other.positions.lineno, other.positions.col_offset)
-            == (place.lineno, place.col_offset)
+            and start_of(other) == start
             and other.offset > step.offset
         ]
         if not calls or _tail_call(code, calls[-1].offset) is None:
@@ -81,20 +79,24 @@ def _tail_call(code: CodeType, lasti: int) -> tuple[str, str] | None:
     if after is None or after.opname != "RETURN_VALUE":
         return None
     *before, made = before
-    if made.positions is None or made.positions.col_offset is None:
+    start = start_of(made)
+    if start is None or start[1] is None:
         return None
-    start = (made.positions.lineno, made.positions.col_offset)
     for step in reversed(before):
-        place = step.positions
         if (
             step.opname.startswith("LOAD_")
             and step.opname != "LOAD_CONST"  # the name of an argument, say
             and isinstance(step.argval, str)
-            and place is not None
-            and (place.lineno, place.col_offset) == start
+            and start_of(step) == start
         ):
             return step.opname, step.argval
     return None
+
+
+def start_of(step: dis.Instruction) -> tuple[int | None, int | None] | None:
+    """The line and column where the source of an instruction begins."""
+    place = step.positions
+    return None if place is None else (place.lineno, place.col_offset)
 
 
 def _callables(

@@ -31,6 +31,8 @@ from asgiref.sync import (
 from .executors import Desk, Relay, RequestExecutor, request_executor
 
 __all__ = [
+    "OWN",
+    "Hop",
     "Worker",
     "await_to_the_end",
     "loop_is_running",
@@ -47,7 +49,7 @@ _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
 
-class _Hop:
+class Hop:
     """A call in a worker: the task that it is for, and whether that was cancelled."""
 
     __slots__ = ("cancelled", "task")
@@ -56,12 +58,16 @@ class _Hop:
         self.task = asyncio.current_task()
         self.cancelled = False
 
+    def cancel(self) -> None:
+        """Have what the worker does for it begin nothing more."""
+        self.cancelled = True
+
 
 class Worker(threading.local):
     """What this thread works for: hops, and in them flows, one inside the other."""
 
     def __init__(self) -> None:
-        self.hops: list[_Hop] = []
+        self.hops: list[Hop] = []
         self.flows = 0
         self.desk = Desk()
         # What it was leased to, in a pool.
@@ -69,6 +75,9 @@ class Worker(threading.local):
 
 
 worker = Worker()
+
+# Classes whose methods run no code of a project's in a worker, or tell its executor.
+OWN: set[type] = set()
 
 
 async def run_sync(
@@ -90,15 +99,18 @@ async def run_sync(
     that same worker. Raise TypeError when `func` is async, or gives a
     coroutine: await it.
     """
-    hop = _Hop()
-    leased = request_executor()
-    if leased is not None:
+    return await _cross_once(_is_own(func), func, *args, **kwargs)
+
+
+async def _cross_once(
+    own: bool, func: Callable[_P, _R], /, *args: _P.args, **kwargs: _P.kwargs
+) -> _R:
+    hop = Hop()
+    if (leased := request_executor()) is not None:
         work = functools.partial(_work, hop, func, *args, **kwargs)
-        try:
-            return await leased.cross(work)  # type: ignore[no-any-return]
-        except asyncio.CancelledError:
-            hop.cancelled = True
-            raise
+        return await leased.cross(  # type: ignore[no-any-return]
+            work, own=own, on_cancel=hop.cancel
+        )
     executor = getattr(AsyncToSync.executors, "current", None)
     if hasattr(SyncToAsync.threadlocal, "main_event_loop"):
         _refuse_to_wait_for_itself(func)
@@ -111,6 +123,13 @@ async def run_sync(
         AsyncToSync.executors.current = executor
         raise
     return result
+
+
+def _is_own(func: Any) -> bool:
+    """Whether a function runs no code of a project's, or says so when it does."""
+    while isinstance(func, functools.partial):
+        func = func.func
+    return type(getattr(func, "__self__", None)) in OWN
 
 
 def _refuse_to_wait_for_itself(func: Any) -> None:
@@ -145,7 +164,7 @@ def name_of(value: Any) -> str:
 
 
 def _work(
-    hop: _Hop, func: Callable[_P, _R], /, *args: _P.args, **kwargs: _P.kwargs
+    hop: Hop, func: Callable[_P, _R], /, *args: _P.args, **kwargs: _P.kwargs
 ) -> _R:
     if iscoroutinefunction(func):
         raise TypeError(f"{func!r} is async: await it instead of run_sync().")
@@ -224,6 +243,7 @@ _MISSING: Any = object()
 async def _insist(func: Callable[[], _R]) -> _R:
     """Call `func` once in the worker, though all tasks of the loop be cancelled."""
     begun = False
+    own = _is_own(func)
     outcome: list[_R] = []
     errors: list[BaseException] = []
 
@@ -239,7 +259,7 @@ async def _insist(func: Callable[[], _R]) -> _R:
 
     while not (outcome or errors):
         with contextlib.suppress(asyncio.CancelledError):
-            await run_sync(once)
+            await _cross_once(own, once)
     if errors:
         try:
             raise errors.pop()
@@ -278,7 +298,7 @@ def wait_for(
 
 async def _unless_cancelled(
     relay: Relay,
-    hops: tuple[_Hop, ...],
+    hops: tuple[Hop, ...],
     func: Callable[_P, Awaitable[_R]],
     /,
     *args: _P.args,

@@ -11,29 +11,22 @@ import weakref
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from asgiref.sync import (
-    AsyncToSync,
-    SyncToAsync,
-    ThreadSensitiveContext,
-)
+from asgiref.sync import AsyncToSync, SyncToAsync, ThreadSensitiveContext
 from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 from django.db.transaction import TransactionManagementError
 from django.dispatch import receiver
 
+from .connections import Cursors
 from .executors import executor_in_use
-from .threads import (
-    run_to_the_end,
-    works_for,
-)
+from .threads import OWN, run_to_the_end, works_for
 
 __all__ = [
     "WRAPPERS",
     "Block",
     "WorkerBlock",
     "blocks",
-    "end_request",
     "forget",
     "request_blocks",
 ]
@@ -170,20 +163,18 @@ class WorkerBlock(Block):
             ) from refused
 
 
+OWN.add(WorkerBlock)
+
+
 def request_blocks(aliases: Sequence[str]) -> list[WorkerBlock]:
     """
     Make blocks for a request of this task, the outermost first.
 
-    The caller enters and leaves each in the worker, then calls end_request().
+    The caller enters and leaves each in the worker, then calls forget().
     """
     made = [WorkerBlock(alias) for alias in aliases]
     blocks.set((*blocks.get(), *made))
     return made
-
-
-def end_request(made: Sequence[WorkerBlock]) -> None:
-    """Take the blocks of a request off its task."""
-    forget(*made)
 
 
 def _lost(block: WorkerBlock) -> TransactionManagementError:
@@ -272,8 +263,8 @@ class _RolledBack:
         return execute(sql, params, many, context)
 
 
-# What blocks put among the execute_wrappers of a connection.
-WRAPPERS = (_Guard, _RolledBack)
+# What blocks, and the pool, put among the execute_wrappers of a connection.
+WRAPPERS = (_Guard, _RolledBack, Cursors)
 
 
 @receiver(connection_created)

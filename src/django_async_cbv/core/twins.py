@@ -25,14 +25,16 @@ in which one override would hide another of the other colour is refused.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+import inspect
+import re
+from collections.abc import Callable, Generator
 from contextvars import ContextVar
 from types import CoroutineType, FunctionType, MethodType
-from typing import TYPE_CHECKING, Any, Unpack, get_type_hints
+from typing import TYPE_CHECKING, Any, Unpack, get_args, get_origin, get_type_hints
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 
-from .flow import Call, finish, refuse_coroutine
+from .flow import Call, refuse_coroutine, run_call, run_in_sync_code
 from .guards import (
     add_guards,
     checked,
@@ -43,10 +45,12 @@ from .guards import (
 )
 from .hooks import (
     ANAMES,
+    DECLARED,
     GUARDED,
     HOOKS,
     TWINS,
     Bridge,
+    Declared,
     Definitions,
     Hook,
     HookOptions,
@@ -61,19 +65,21 @@ from .hooks import (
     pristine,
     settle,
     slot,
+    twin_or_hook,
 )
 from .marks import mark_of
-from .plan import Choice, Plan, Sources
+from .plan import Choice, Fingerprint, Plan
 from .threads import loop_is_running, wait_for
 
 if TYPE_CHECKING:
-    from .typing import TwinDecorator
+    from .typing import HookDecorator, TwinDecorator
 
 __all__ = [
-    "Twins",
+    "TwinMixin",
     "adopt",
-    "after",
+    "django_super",
     "handler",
+    "hook",
     "plan_of",
     "prepare",
     "twin",
@@ -87,23 +93,74 @@ _waiting: ContextVar[tuple[tuple[int, str], ...]] = ContextVar("waiting", defaul
 _TOO_DEEP = 8
 
 
-def twin_or_hook(view: Any, name: str) -> Any:
+def django_super(cls: type, view: Any) -> Any:
     """
-    The twin of a hook that another mixin is to bring, or the hook itself.
-
-    A sync mixin that is not ours (a JSON response, say) brings no twin.
-    """
-    return getattr(view, HOOKS.get(name, name), None) or getattr(view, name)
-
-
-def after(level: type, view: Any, name: str) -> Any:
-    """
-    What `super()` meets in the class `level` of Django's, from our twin of it.
+    What super() gives in a method of Django's class `cls`, for our twin of the method.
 
     Django's class stands behind ours in the MRO, with a handler of the same
     name: a plain super() in ours would do its work over again.
     """
-    return getattr(super(level, view), name)
+    return super(cls, view)
+
+
+def hook(**options: Unpack[HookOptions]) -> HookDecorator:
+    """
+    Declare a hook, or a handler, of this package's own sync views.
+
+    Where it calls no other it is a plain function, and stays that. Else it is a
+    generator, the body of the hook and of its async variant. It yields what is to be
+    called, under the names of sync code: `form_class = yield self.get_form_class`,
+    `form = yield partial(self.get_form, form_class)`. The sync hook, which is made
+    here, calls just that. In the async variant the hooks' own async variants take
+    their place. `options`: see HookOptions.
+    """
+
+    def decorate(method: Any) -> Any:
+        function = method
+        if inspect.isgeneratorfunction(method):
+
+            @functools.wraps(method)
+            def function(self: Any, /, *args: Any, **kwargs: Any) -> Any:
+                return run_in_sync_code(method(self, *args, **kwargs))
+
+            function.__annotations__ = _for_callers(method)
+        DECLARED[function] = Declared(method, options)
+        return function
+
+    return decorate
+
+
+def _add_variants(cls: type) -> None:
+    """
+    Make the async variants of the hooks that the sync class behind declares.
+
+    The class lists them, as users override them, but for the private ones.
+    """
+    for function in [*vars(cls.__mro__[1]).values()]:
+        if not isinstance(function, FunctionType) or function not in DECLARED:
+            continue
+        aname = re.sub("^(_?)", r"\1a", function.__name__)
+        listed = vars(cls).get(aname)
+        if listed is None and aname.startswith("_"):
+            listed = functools.wraps(function)(lambda _: None)
+            listed.__name__ = aname
+        if listed is not None:
+            setattr(cls, aname, twin(function)(listed))
+
+
+def _doc(function: Any, declared: Declared, *, is_handler: bool) -> str:
+    """The docstring of an async variant, and where it runs without overrides."""
+    said = inspect.cleandoc(function.__doc__)
+    if not is_handler:
+        said += f"\n\nAsync variant of `{function.__name__}()`."
+    pure = declared.options.get("pure")
+    if not pure:
+        where = "A worker thread: one hop."
+    elif pure is True and not declared.options.get("calls"):
+        where = "The event loop: no hop."
+    else:
+        where = "The event loop if it does no I/O, else a worker thread: one hop."
+    return f"{said}\n\nRuns on:\n    {where}\n"
 
 
 def twin(function: Callable[..., Any], **options: Unpack[HookOptions]) -> TwinDecorator:
@@ -113,18 +170,19 @@ def twin(function: Callable[..., Any], **options: Unpack[HookOptions]) -> TwinDe
     The method is the lifted body, a generator of calls (see flow.call), for
     when something that the hook calls is overridden async. Where Django's hook
     calls no other, there is nothing to lift: then it is an `async def` without
-    a body, for its signature and docstring.
+    a body, for its signature and docstring. A hook that hook() declares has said
+    all there: it needs no arguments here, and no docstring.
 
     `options`: see HookOptions.
     """
 
     def decorate(method: Any) -> Any:
         @functools.wraps(method)
-        async def entry(self: Any, /, *args: Any, **kwargs: Any) -> Any:
-            return await finish(Call(bind(entry, self), args, kwargs))
+        async def wrapper(self: Any, /, *args: Any, **kwargs: Any) -> Any:
+            return await run_call(Call(bind(wrapper, self), args, kwargs))
 
-        _register(Hook(entry, pristine(function), method, is_handler=False, **options))
-        return entry
+        _register(wrapper, function, method, options, is_handler=False)
+        return wrapper
 
     return decorate
 
@@ -141,28 +199,45 @@ def handler(function: Callable[..., Any], **options: Unpack[HookOptions]) -> Any
 
     def decorate(method: Any) -> Any:
         @functools.wraps(method)
-        def entry(self: Any, /, *args: Any, **kwargs: Any) -> Any:
-            return finish(Call(bind(entry, self), args, kwargs, response=True))
+        def wrapper(self: Any, /, *args: Any, **kwargs: Any) -> Any:
+            return run_call(Call(bind(wrapper, self), args, kwargs, response=True))
 
-        _register(Hook(entry, pristine(function), method, is_handler=True, **options))
-        return entry
+        _register(wrapper, function, method, options, is_handler=True)
+        return wrapper
 
     return decorate
 
 
-def _register(made: Hook) -> None:
-    # What a caller gets, not how the body is run.
-    annotations = made.wrapper.__annotations__ = dict(made.wrapper.__annotations__)
-    if (returns := str(annotations.get("return"))).startswith("Body["):
-        annotations["return"] = returns.removeprefix("Body[").removesuffix("]")
-    if made.is_handler:
+def _register(
+    wrapper: Any, function: Any, body: Any, options: HookOptions, *, is_handler: bool
+) -> None:
+    declared = DECLARED.get(function)
+    if declared is None:
+        hook = Hook(wrapper, pristine(function), body, is_handler, **options)
+    else:
+        body, options = declared.body, declared.options
+        hook = Hook(wrapper, function, body, is_handler, is_shared=True, **options)
+        wrapper.__doc__ = _doc(function, declared, is_handler=is_handler)
+    wrapper.__annotations__ = _for_callers(wrapper)
+    if is_handler:
         # as_view() hands them on, to where their names mean nothing.
-        made.wrapper.__annotations__ = get_type_hints(made.wrapper)
-    made.wrapper._twin = made  # type: ignore[attr-defined]  # our mark
-    TWINS[made.function] = made
-    if not made.is_handler:
-        HOOKS[made.name] = made.aname
-        ANAMES[made.aname] = made.name
+        wrapper.__annotations__ = get_type_hints(wrapper)
+    wrapper._twin = hook
+    TWINS[hook.function] = hook
+    if not is_handler:
+        HOOKS[hook.name] = hook.aname
+        ANAMES[hook.aname] = hook.name
+
+
+def _for_callers(function: Any) -> dict[str, Any]:
+    """The annotations of a body's function: what a caller gets, not how it is run."""
+    annotations = dict(function.__annotations__)
+    returns = str(annotations.get("return"))
+    if returns.startswith("Calls["):
+        annotations["return"] = returns.removeprefix("Calls[").removesuffix("]")
+    elif get_origin(alias := function.__globals__.get(returns)) is Generator:
+        *_, annotations["return"] = get_args(alias)
+    return annotations
 
 
 def adopt(view: Any) -> frozenset[str]:
@@ -188,13 +263,13 @@ def plan_of(cls: type, *, verify: bool = False) -> Plan:
     `verify`: make it anew if an attribute that it was made from has changed
     since, as a decorator or mock.patch() on a class does.
     """
-    found: tuple[Plan, Sources] | None = vars(cls).get("_plan")
+    found: tuple[Plan, Fingerprint] | None = vars(cls).get("_plan")
     if found is None or (verify and found[1].changed(cls)):
         prepare(cls)
         # On the class and not in a table of ours, so that both go together.
         cls._plan = None  # type: ignore[attr-defined]  # ours
         plan = Plan(cls)
-        found = cls._plan = (plan, Sources(plan))  # type: ignore[attr-defined]  # ours
+        found = cls._plan = (plan, Fingerprint(plan))  # type: ignore[attr-defined]  # ours
     return found[0]
 
 
@@ -203,7 +278,9 @@ def prepare(cls: type) -> None:
     if not is_library(cls):
         for base in cls.__mro__[:0:-1]:
             # A class decorator puts its dispatch() on a class that is made already.
-            if issubclass(base, Twins) and not (is_library(base) or _is_prepared(base)):
+            if issubclass(base, TwinMixin) and not (
+                is_library(base) or _is_prepared(base)
+            ):
                 prepare(base)
         import_auth_hooks(cls)
         _add_bridges(cls)
@@ -211,7 +288,7 @@ def prepare(cls: type) -> None:
             _add_sync_asked(cls)
             add_guards(cls)
     if hasattr(cls, "as_view"):
-        _add_entries(cls)
+        _wrap_handlers(cls)
 
 
 def _is_prepared(cls: type) -> bool:
@@ -255,7 +332,7 @@ def _sync_asked(cls: type, name: str, aname: str) -> Callable[..., Any]:
             method = function if name in vars(self) else bind(function, self)
             return checked(method(*args, **kwargs), self, name)
 
-        return await finish(Call(ask, is_sync=True))
+        return await run_call(Call(ask, is_sync=True))
 
     asked.__name__ = aname
     asked.__doc__ = f"Run a sync `{name}()` in the worker, if that is the nearer one."
@@ -263,9 +340,9 @@ def _sync_asked(cls: type, name: str, aname: str) -> Callable[..., Any]:
     return asked
 
 
-def _sync_override(cls: type, level: type, name: str, aname: str) -> Any:
-    """The sync override that stands before each async one, from a level on."""
-    for klass in cls.__mro__[cls.__mro__.index(level) :]:
+def _sync_override(cls: type, start: type, name: str, aname: str) -> Any:
+    """The sync override that stands before each async one, from a class on."""
+    for klass in cls.__mro__[cls.__mro__.index(start) :]:
         own = vars(klass)
         if aname in own and mark_at(klass, aname) is None:
             return None
@@ -274,7 +351,7 @@ def _sync_override(cls: type, level: type, name: str, aname: str) -> Any:
     return None
 
 
-def _add_entries(cls: type) -> None:
+def _wrap_handlers(cls: type) -> None:
     definitions = Definitions(cls)
     for name in handler_names(cls):
         owner = next(iter(definitions.of(name)), cls)
@@ -282,7 +359,7 @@ def _add_entries(cls: type) -> None:
         # A proxy of wrapt's is a function as well.
         if not isinstance(value, FunctionType):
             continue
-        if mark_at(owner, name) is not None or _is_proxy_of_entry(value):
+        if mark_at(owner, name) is not None or _is_proxy_of_wrapper(value):
             continue
         if owner is cls:
             setattr(cls, name, _override(value))
@@ -292,8 +369,8 @@ def _add_entries(cls: type) -> None:
             setattr(cls, name, _override(_passing_on(cls, name, value)))
 
 
-def _is_proxy_of_entry(value: Any) -> bool:
-    """Whether an agent's proxy stands before an entry, and looks for itself there."""
+def _is_proxy_of_wrapper(value: Any) -> bool:
+    """Whether an agent's proxy stands before a wrapper, and looks for itself there."""
     return type(value) is not FunctionType and isinstance(
         getattr(value, "_twin", None), Override
     )
@@ -356,18 +433,18 @@ def _override(function: Callable[..., Any]) -> Callable[..., Any]:
     is_async = iscoroutinefunction(function)
 
     @functools.wraps(function)
-    def entry(self: Any, /, *args: Any, **kwargs: Any) -> Any:
+    def wrapper(self: Any, /, *args: Any, **kwargs: Any) -> Any:
         if not is_async and not loop_is_running():
             return function(self, *args, **kwargs)
-        return finish(
+        return run_call(
             Call(bind(function, self), args, kwargs, response=True),
             as_coroutine=is_async,
         )
 
     if is_async:
-        markcoroutinefunction(entry)
-    entry._twin = Override(entry, function)  # type: ignore[attr-defined]  # our mark
-    return entry
+        markcoroutinefunction(wrapper)
+    wrapper._twin = Override(wrapper, function)  # type: ignore[attr-defined]  # our mark
+    return wrapper
 
 
 def _passing_on(
@@ -391,12 +468,13 @@ def _passing_on(
     return inherited
 
 
-class Twins:
+class TwinMixin:
     """The base of all our mixins and views: prepares the classes made from them."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if is_library(cls):
+            _add_variants(cls)
             settle(cls)
         prepare(cls)
 

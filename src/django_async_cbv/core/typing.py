@@ -28,10 +28,16 @@ from typing import (
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
-from .flow import Body
+from .flow import Calls
 from .hooks import HookOptions
 
-__all__ = ["Factory", "Handler", "HandlerDecorator", "TwinDecorator"]
+__all__ = [
+    "Factory",
+    "Handler",
+    "HandlerDecorator",
+    "HookDecorator",
+    "TwinDecorator",
+]
 
 MYPY = False  # which mypy takes for true
 
@@ -66,15 +72,24 @@ class TwinDecorator(Protocol):
         @overload
         def __call__(
             self,
-            method: Callable[_P, Body[_T]],
+            method: Callable[_P, Calls[_T]],
             /,
             native: Callable[[_T], _Coroutine] = _native,
         ) -> Callable[_P, _Coroutine]: ...
 
     @overload
     def __call__(
-        self, method: Callable[_P, Body[_T]], /
+        self, method: Callable[_P, Calls[_T]], /
     ) -> Callable[_P, Coroutine[Any, Any, _T]]: ...
+
+
+class HookDecorator(Protocol):
+    """Turns the body under hook() into the sync function, and leaves a plain one."""
+
+    @overload
+    def __call__(self, method: Callable[_P, Calls[_T]], /) -> Callable[_P, _T]: ...
+    @overload
+    def __call__(self, method: Callable[_P, _T], /) -> Callable[_P, _T]: ...
 
 
 class ResponseInEitherColour(HttpResponse, Generic[_R_co]):
@@ -126,7 +141,7 @@ class HandlerDecorator(Protocol[_Own, _Async_contra, _Sync_contra]):
     """Turns the method under handler() into a Handler."""
 
     def __call__(
-        self, method: Callable[..., Body[_R] | Coroutine[Any, Any, _R]], /
+        self, method: Callable[..., Calls[_R] | Coroutine[Any, Any, _R] | _R], /
     ) -> Handler[_Own, _Async_contra, _Sync_contra, _R]: ...
 
 

@@ -6,22 +6,16 @@ import contextlib
 import functools
 import inspect
 import sys
-from collections.abc import (
-    Awaitable,
-    Callable,
-    Iterable,
-    Iterator,
-    Mapping,
-    Sequence,
-)
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from asgiref.sync import AsyncToSync, iscoroutinefunction, markcoroutinefunction
+from asgiref.sync import AsyncToSync, markcoroutinefunction
 from django.core.exceptions import ImproperlyConfigured, ValidationError
 from django.db.models import Model
 from django.forms import BaseForm, BaseFormSet, BaseModelForm, BaseModelFormSet
 
-from .flow import Body, Call, Flow, call
+from .flow import Call, Calls, Flow, call
+from .marks import is_async
 from .threads import loop_is_running, wait_for
 
 __all__ = [
@@ -55,7 +49,7 @@ async def ais_valid(form: BaseForm | BaseFormSet[Any]) -> bool:
     return valid
 
 
-def validate(form: Any) -> Body[bool]:
+def validate(form: Any) -> Calls[bool]:
     """As ais_valid(), in a lifted body: Django's own part joins the hop it is in."""
     is_formset = isinstance(form, BaseFormSet)
     if not (is_formset or isinstance(form, BaseForm)):
@@ -82,7 +76,7 @@ def validate(form: Any) -> Body[bool]:
     return (yield from _answer(form.is_valid))
 
 
-def _validate_form_like(form: Any) -> Body[bool]:
+def _validate_form_like(form: Any) -> Calls[bool]:
     """
     Validate an object with an is_valid() that is not one of Django's forms.
 
@@ -125,7 +119,7 @@ def _inner_forms(form: Any) -> list[Any]:
     ]
 
 
-def _answer(is_valid: Callable[[], Any]) -> Body[bool]:
+def _answer(is_valid: Callable[[], Any]) -> Calls[bool]:
     """Whether a form says that it is valid; a coroutine is awaited first."""
     valid = yield from call_and_await(is_valid)
     return bool(valid)
@@ -216,14 +210,14 @@ def _prepare(form: Any) -> list[Any]:
     """
     inner = _inner_forms(form)
     for one in inner:
-        if iscoroutinefunction(one.is_valid):
+        if is_async(one.is_valid):
             raise _never_awaited(one, "is_valid", "make it sync")
         _prepare(one)
     for name in (
         *_CLEANS,
         *(f"clean_{field}" for field in getattr(form, "fields", ())),
     ):
-        if iscoroutinefunction(getattr(form, name, None)):
+        if is_async(getattr(form, name, None)):
             raise _never_awaited(
                 form,
                 name,
@@ -232,7 +226,7 @@ def _prepare(form: Any) -> list[Any]:
     let_sync_code_wait(form, _SAVES)
     if isinstance(form, BaseModelForm):
         for name in _CLEANS_INSTANCE:
-            if iscoroutinefunction(getattr(form.instance, name, None)):
+            if is_async(getattr(form.instance, name, None)):
                 raise _never_awaited(
                     form.instance,
                     name,
@@ -265,31 +259,31 @@ def let_sync_code_wait(thing: Any, names: Sequence[str]) -> None:
     event loop they stay what they are.
     """
     for name in names:
-        method = getattr(thing, name, None)
-        if iscoroutinefunction(method) and not hasattr(method, "_waits"):
+        method: Any = getattr(thing, name, None)
+        if is_async(method) and not hasattr(method, "_waits"):
             setattr(thing, name, _waiting(method))
 
 
 def _waiting(method: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(method)
-    def entry(*args: Any, **kwargs: Any) -> Any:
+    def waiting(*args: Any, **kwargs: Any) -> Any:
         # async_to_sync() calls it outside of its loop, and awaits what it gets.
         is_awaited = sys._getframe(1).f_code is _ASYNC_TO_SYNC
         if is_awaited or loop_is_running():
             return method(*args, **kwargs)
         return wait_for(method, *args, **kwargs)
 
-    entry._waits = True  # type: ignore[attr-defined]  # our mark
+    waiting._waits = True  # type: ignore[attr-defined]  # our mark
     # As it is: else Django's asave() would come back to it for ever.
-    return markcoroutinefunction(entry)
+    return markcoroutinefunction(waiting)
 
 
 _ASYNC_TO_SYNC = AsyncToSync.__call__.__code__
 
 
-def call_and_await(func: Callable[..., Any], *args: Any, **kwargs: Any) -> Body[Any]:
+def call_and_await(func: Callable[..., Any], *args: Any, **kwargs: Any) -> Calls[Any]:
     """Call a method of the project's; what it gives is awaited if it has to be."""
-    if iscoroutinefunction(func):
+    if is_async(func):
         return (yield call(func, *args, **kwargs))
     # In a box, as a flow takes no coroutine for a result.
     [result] = yield call(_boxed, func, *args, **kwargs)
@@ -311,7 +305,7 @@ def deletion_is_waited_for(instance: Any) -> Iterator[None]:
     """
     method: Any = getattr(instance, "delete", None)
     function = getattr(method, "__func__", Model.delete)
-    if function is Model.delete or iscoroutinefunction(method):
+    if function is Model.delete or is_async(method):
         yield
         return
     waits = functools.partial(_call_and_wait, method)
@@ -327,7 +321,7 @@ def _call_and_wait(method: Callable[..., Any], /, *args: Any, **kwargs: Any) -> 
     return result if loop_is_running() else wait_if_awaitable(result)
 
 
-def saved(view: Any, form: Any, form_valid: Call) -> Body[Any]:
+def saved(view: Any, form: Any, form_valid: Call | Callable[[], Any]) -> Calls[Any]:
     """Call form_valid(); raise TypeError if it took a coroutine for the object."""
     try:
         response = yield form_valid
@@ -367,7 +361,7 @@ def _asks(form: Any) -> bool:
 
 def _cleaner(form: Any, name: str) -> Any:
     cleaner = getattr(form, name, None)
-    if cleaner is not None and not iscoroutinefunction(cleaner):
+    if cleaner is not None and not is_async(cleaner):
         raise ImproperlyConfigured(
             f"{type(form).__name__}.{name}() is not async; make it "
             f"`async def {name}()`, or rename it {name[1:]}()."
@@ -407,7 +401,7 @@ def _differs(before: dict[str, Any], after: dict[str, Any]) -> bool:
     )
 
 
-def _put_on_instance(form: Any) -> Body[None]:
+def _put_on_instance(form: Any) -> Calls[None]:
     # What Django does with cleaned data in full_clean(), a hook of its own.
     yield call(form._post_clean)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import os
 import sys
 import threading
 import weakref
@@ -12,17 +11,23 @@ from collections.abc import Callable, Coroutine
 from contextlib import closing
 from contextvars import ContextVar
 from io import BytesIO
+from types import TracebackType
 from typing import Any
 
 from asgiref.sync import (
     AsyncToSync,
     ThreadSensitiveContext,
+    iscoroutinefunction,
     sync_to_async,
 )
 from django.conf import settings
 from django.core import signals
 from django.core.exceptions import RequestAborted
 from django.core.handlers import asgi, base
+from django.core.handlers.exception import (
+    convert_exception_to_response,
+    response_for_exception,
+)
 from django.http import FileResponse, HttpRequest, HttpResponse
 from django.urls import (
     LocalePrefixPattern,
@@ -32,13 +37,14 @@ from django.urls import (
     set_urlconf,
 )
 from django.utils import translation
+from django.utils.log import log_response
 from django.utils.module_loading import import_string
 from django.utils.translation import trans_real
 
 from ..core.colours import awaits, both_colours
 from ..core.executors import request_executor
 from .middleware import swapped
-from .pool import Lease, Overloaded, Pool, Release
+from .pool import Lease, Overloaded, Pool, Release, Statistics
 from .signals import Receivers
 
 __all__ = ["Handler"]
@@ -112,23 +118,37 @@ class Handler(_Choice, asgi.ASGIHandler):
     def load_middleware(self, is_async: bool = False) -> None:
         """Load Django's own middleware as what stays on the event loop."""
         with _loading:
-            # No hook of Django's gives the class that a path leads to.
+            # No hook of Django's gives what it makes the chain of.
             base.import_string = _import_swapped
+            base.convert_exception_to_response = _answering_exceptions
             try:
                 super().load_middleware(is_async)
             finally:
                 base.import_string = import_string
+                base.convert_exception_to_response = convert_exception_to_response
 
     @property
     def pool(self) -> Pool:
         """The pool of the running loop, made for it at the first request."""
         loop = asyncio.get_running_loop()
         pool = self._pools.get(loop)
-        if pool is None or pool.pid != os.getpid():
+        if pool is None or not pool.is_here:
             for other in [one for one in self._pools if one.is_closed()]:
-                del self._pools[other]
+                self._pools.pop(other).close(0)
             pool = self._pools[loop] = self._make_pool(loop)
         return pool
+
+    def statistics(self) -> Statistics:
+        """
+        Return what the worker threads of this process do, and did, in numbers.
+
+        Runs on:
+            Any thread. No hop.
+        """
+        return sum(
+            (one.statistics() for one in [*self._pools.values()] if one.is_here),
+            Statistics(),
+        )
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Serve one connection of the server's."""
@@ -159,7 +179,7 @@ class Handler(_Choice, asgi.ASGIHandler):
         try:
             await self.handle(scope, receive, send)
         finally:
-            lease.end()
+            lease.leave()
 
     async def handle(self, scope: Any, receive: Any, send: Any) -> None:
         """Serve one request in the context that it has been given."""
@@ -204,7 +224,7 @@ class Handler(_Choice, asgi.ASGIHandler):
         return await self.read_body(again)
 
     def choose(self, request: HttpRequest) -> _SyncChain | None:
-        """Resolve the path, and give the sync chain if the view is not to be awaited."""
+        """Resolve the path, and give the sync chain if nothing is to be awaited."""
         chain = self._sync_chain
         urlconf = getattr(request, "urlconf", None)
         resolver = get_resolver(urlconf)
@@ -236,6 +256,21 @@ class Handler(_Choice, asgi.ASGIHandler):
         response._handler_class = self._sender
         return response
 
+    async def get_response_async(self, request: HttpRequest) -> Any:
+        """Do as Django does, but log in the thread of the request."""
+        set_urlconf(settings.ROOT_URLCONF)
+        response = await self._middleware_chain(request)
+        response._resource_closers.append(request.close)
+        if response.status_code >= 400:
+            await sync_to_async(log_response)(
+                "%s: %s",
+                response.reason_phrase,
+                request.path,
+                response=response,
+                request=request,
+            )
+        return response
+
     async def _get_response_async(self, request: HttpRequest) -> Any:
         response = await super()._get_response_async(request)
         # See _driven().
@@ -243,7 +278,7 @@ class Handler(_Choice, asgi.ASGIHandler):
         return response
 
     def make_view_atomic(self, view: Any) -> Any:
-        """Have a view of this package render its response in the hop that it ends in."""
+        """Have a view of this package render its response in its last hop."""
         if isinstance(lease := request_executor(), Lease):
             lease.has_begun = True
             lease.name = getattr(view, "__qualname__", None) or repr(view)
@@ -275,11 +310,31 @@ def _import_swapped(path: str) -> Any:
     return swapped(import_string(path))
 
 
+def _answering_exceptions(get_response: Any) -> Any:
+    """Make error pages as Django does, but in the thread of the request."""
+    if not iscoroutinefunction(get_response):
+        return convert_exception_to_response(get_response)
+
+    @functools.wraps(get_response)
+    async def inner(request: HttpRequest) -> Any:
+        try:
+            response = await get_response(request)
+        except Exception as exc:  # noqa: BLE001 - as Django does
+            response = await sync_to_async(response_for_exception)(request, exc)
+        return response
+
+    return inner
+
+
 def _can_be_sync() -> bool:
-    """Whether all middleware has a sync mode."""
+    """Whether all middleware has a sync mode, and does there what it does async."""
+    found = [import_string(path) for path in settings.MIDDLEWARE]
     return all(
-        getattr(import_string(path), "sync_capable", True)
-        for path in settings.MIDDLEWARE
+        getattr(one, "sync_capable", True)
+        # Django's RemoteUserMiddleware has it beside process_request(). A subclass may
+        # override it alone, and before Django 6.1 the two read different headers.
+        and not hasattr(one, "aprocess_request")
+        for one in found
     )
 
 
@@ -343,7 +398,12 @@ class _Client:
     def __enter__(self) -> None:
         pass
 
-    def __exit__(self, kind: Any, error: Any, traceback: Any) -> bool:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool:
         task, self._task = self._task, None
         self._listener.cancel()
         if self._error is None or task is None:
@@ -370,9 +430,9 @@ class _Exchange:
     def _receivers(self, signal: Any) -> Receivers:
         return Receivers(signal, self.sender, whole=self.lease is None)
 
-    async def _cross(self, job: Callable[[], Any]) -> None:
+    async def _cross(self, job: Callable[[], Any], *, back: bool = False) -> None:
         if isinstance(self.lease, Lease):
-            await self.lease.cross(job)
+            await self.lease.cross(job, back=back)
         else:
             await sync_to_async(job, thread_sensitive=True)()
 
@@ -422,14 +482,15 @@ class _Exchange:
             return
         finished = self._receivers(signals.request_finished)
         if response is None:
-            if finished.sync:
-                await self._cross(finished.send)
+            # Behind a job that runs yet: the body that it may read is closed after.
+            if finished.sync or getattr(self.lease, "worker", None):
+                await self._cross(finished.send, back=True)
             await finished.asend()
             set_urlconf(None)
         elif self._ends_here() and not vars(self.request).get("_files"):
             response.close()
         else:
-            await self._cross(response.close)
+            await self._cross(response.close, back=True)
 
     async def refuse(self, response: HttpResponse) -> None:
         """Answer what is no request."""

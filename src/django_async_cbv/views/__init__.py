@@ -1,81 +1,13 @@
 """Async twins of Django's generic views, under Django's names with `Async` in front."""
 
-from .base import (
-    AsyncContextMixin,
-    AsyncRedirectView,
-    AsyncTemplateResponseMixin,
-    AsyncTemplateView,
-    AsyncView,
-)
-from .dates import (
-    AsyncArchiveIndexView,
-    AsyncBaseArchiveIndexView,
-    AsyncBaseDateDetailView,
-    AsyncBaseDateListView,
-    AsyncBaseDayArchiveView,
-    AsyncBaseMonthArchiveView,
-    AsyncBaseTodayArchiveView,
-    AsyncBaseWeekArchiveView,
-    AsyncBaseYearArchiveView,
-    AsyncDateDetailView,
-    AsyncDateMixin,
-    AsyncDayArchiveView,
-    AsyncDayMixin,
-    AsyncMonthArchiveView,
-    AsyncMonthMixin,
-    AsyncTodayArchiveView,
-    AsyncWeekArchiveView,
-    AsyncWeekMixin,
-    AsyncYearArchiveView,
-    AsyncYearMixin,
-)
-from .detail import (
-    AsyncBaseDetailView,
-    AsyncDetailView,
-    AsyncSingleObjectMixin,
-    AsyncSingleObjectTemplateResponseMixin,
-)
-from .edit import (
-    AsyncBaseCreateView,
-    AsyncBaseDeleteView,
-    AsyncBaseFormView,
-    AsyncBaseUpdateView,
-    AsyncCreateView,
-    AsyncDeleteView,
-    AsyncDeletionMixin,
-    AsyncFormMixin,
-    AsyncFormView,
-    AsyncModelFormMixin,
-    AsyncProcessFormView,
-    AsyncUpdateView,
-)
-from .formsets import (
-    AsyncBaseCreateWithInlinesView,
-    AsyncBaseFormSetFactory,
-    AsyncBaseFormSetView,
-    AsyncBaseInlineFormSetFactory,
-    AsyncBaseInlineFormSetView,
-    AsyncBaseModelFormSetView,
-    AsyncBaseUpdateWithInlinesView,
-    AsyncCreateWithInlinesView,
-    AsyncFormSetMixin,
-    AsyncFormSetView,
-    AsyncInlineFormSetFactory,
-    AsyncInlineFormSetMixin,
-    AsyncInlineFormSetView,
-    AsyncModelFormSetMixin,
-    AsyncModelFormSetView,
-    AsyncModelFormWithInlinesMixin,
-    AsyncProcessFormSetView,
-    AsyncProcessFormWithInlinesView,
-    AsyncUpdateWithInlinesView,
-)
-from .list import (
-    AsyncBaseListView,
-    AsyncListView,
-    AsyncMultipleObjectMixin,
-    AsyncMultipleObjectTemplateResponseMixin,
-)
+# ruff: noqa: F403, F405
+
+from .base import *
+from .dates import *
+from .detail import *
+from .edit import *
+from .formsets import *
+from .list import *
 
 __all__ = [
     "AsyncArchiveIndexView",

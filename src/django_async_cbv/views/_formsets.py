@@ -1,114 +1,74 @@
-"""
-Formset views as Django's own would be: the sync classes that ours are the twins of.
-
-Names, attributes and hooks are those of django-extra-views.
-"""
+"""Formset views as Django's own would be, with the names of django-extra-views."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import copy
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import ImproperlyConfigured
-from django.forms import all_valid
+from django.forms import models
 from django.forms.formsets import BaseFormSet, formset_factory
-from django.forms.models import (
-    BaseInlineFormSet,
-    BaseModelFormSet,
-    inlineformset_factory,
-    modelformset_factory,
-)
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.views.generic import detail, edit
-from django.views.generic import list as django_list
+from django.http import HttpRequest
 from django.views.generic.base import ContextMixin, TemplateResponseMixin, View
+from django.views.generic.detail import SingleObjectTemplateResponseMixin
+from django.views.generic.list import MultipleObjectTemplateResponseMixin
 
-from ._generic import _M, _ModelF, subscriptable
-from ._saves import join_saves, save_formset
+from ..core.flow import Answer, Calls, respond
+from ..core.hooks import SUPER, hook_of
+from ..core.twins import hook
+from ..core.validation import call_and_await, saved, validate
+from ._django import (
+    _M,
+    ModelFormMixin,
+    MultipleObjectMixin,
+    SingleObjectMixin,
+    _ModelF,
+    itself,
+)
+from ._plain import has_plain_success_url
+from ._saves import join_saves, redirect, save_formset
 
 if TYPE_CHECKING:
     from django.db.models import Model
     from django.forms import BaseForm
     from django.utils.functional import _StrOrPromise
-    from django.views.generic.detail import SingleObjectMixin
-    from django.views.generic.edit import ModelFormMixin
-    from django.views.generic.list import MultipleObjectMixin
 
-else:
-    MultipleObjectMixin = subscriptable(django_list.MultipleObjectMixin)
-    SingleObjectMixin = subscriptable(detail.SingleObjectMixin)
-    ModelFormMixin = subscriptable(edit.ModelFormMixin)
-
-__all__ = [
-    "BaseCreateWithInlinesView",
-    "BaseFormSetFactory",
-    "BaseFormSetView",
-    "BaseInlineFormSetFactory",
-    "BaseInlineFormSetView",
-    "BaseModelFormSetView",
-    "BaseUpdateWithInlinesView",
-    "CreateWithInlinesView",
-    "FormSetMixin",
-    "FormSetView",
-    "InlineFormSetFactory",
-    "InlineFormSetMixin",
-    "InlineFormSetView",
-    "ModelFormSetMixin",
-    "ModelFormSetView",
-    "ModelFormWithInlinesMixin",
-    "ProcessFormSetView",
-    "ProcessFormWithInlinesView",
-    "UpdateWithInlinesView",
-    "require_fields",
-    "require_form_class",
-    "require_inline",
-    "require_inline_model",
-    "require_model",
-]
+# Hooks that handlers call.
+_START = ("_start_formsets", "get_form_class", "get_form")
+_PAGE = ("get_context_data", "render_to_response")
+_ANSWERS = ("formset_valid", "formset_invalid")
 
 
-def require(maker: Any, value: Any, what: str, attribute: str, hook: str) -> Any:
-    """Return what a formset is made from, or say where to give it."""
+def require(maker: Any, value: Any, what: str, attribute: str, hook: str) -> None:
+    """Raise ImproperlyConfigured where a formset has nothing to be made from."""
     if value is None:
         name = type(maker).__name__
         raise ImproperlyConfigured(
             f"{name} is missing {what}. Define {name}.{attribute}, or override "
             f"{name}.{hook}()."
         )
-    return value
 
 
-def require_form_class(maker: Any, form_class: Any) -> Any:
-    """Return the class of the forms of a formset."""
-    return require(maker, form_class, "a form class", "form_class", "get_form_class")
+def add_fields(maker: Any, kwargs: dict[str, Any], form_class: Any) -> dict[str, Any]:
+    """Add to the arguments of a model formset's class what its forms are made of."""
+    # Until Django 5.2 goes: its inline formset adds the foreign key to the list.
+    kwargs.setdefault("fields", copy(maker.fields))
+    kwargs.setdefault("exclude", maker.exclude)
+    if form_class:
+        kwargs["form"] = form_class
+    return kwargs
 
 
-def require_model(maker: Any, queryset: Any) -> Any:
-    """Return the model of a queryset, which may be a list."""
-    model = getattr(queryset, "model", None)
-    return require(maker, model, "a model", "model", "get_formset")
-
-
-def require_inline_model(maker: Any, model: Any) -> Any:
-    """Return the model of the children."""
-    # What stands beside a form has it as its own model.
-    is_beside = isinstance(maker, InlineFormSetFactory)
-    attribute = "model" if is_beside else "inline_model"
-    return require(
-        maker, model, "the model of the children", attribute, "get_inline_model"
-    )
-
-
-def require_fields(maker: Any, kwargs: dict[str, Any]) -> dict[str, Any]:
-    """Return the arguments of a model formset's class, which have to name fields."""
+def require_fields(maker: Any, kwargs: dict[str, Any]) -> None:
+    """Look whether the arguments of a model formset's class name fields."""
     meta = getattr(kwargs.get("form"), "Meta", None)
     if (
         getattr(meta, "fields", kwargs["fields"]) is None
         and getattr(meta, "exclude", kwargs["exclude"]) is None
     ):
         require(maker, None, "the fields of its forms", "fields", "get_factory_kwargs")
-    return kwargs
 
 
 def require_inline(view: str, inline_class: Any) -> None:
@@ -136,56 +96,79 @@ class BaseFormSetFactory:
     form_kwargs: dict[str, Any] = {}
     request: HttpRequest
 
-    def construct_formset(self) -> BaseFormSet[Any]:
+    # Making a formset may query.
+    @hook(calls=("get_formset", "get_formset_kwargs"))
+    def construct_formset(self) -> Calls[BaseFormSet[Any]]:
         """Return the formset."""
-        formset_class = self.get_formset()
-        return formset_class(**self.get_formset_kwargs())
+        formset_class = yield self.get_formset
+        kwargs = yield self.get_formset_kwargs
+        return (yield partial(formset_class, **kwargs))
 
+    @hook(pure=lambda view: type(view.initial) in (list, tuple))
     def get_initial(self) -> Sequence[dict[str, Any]]:
         """Return the initial data, a dict for each form."""
         return self.initial[:]
 
+    @hook(pure=True)
     def get_prefix(self) -> str | None:
         """Return the formset's prefix."""
         return self.prefix
 
+    @hook(pure=True)
     def get_formset_class(self) -> type[BaseFormSet[Any]] | None:
         """Return the class to derive the formset's from."""
         return self.formset_class
 
+    @hook(pure=True)
     def get_form_class(self) -> type[BaseForm] | None:
         """Return the class of each form."""
         return self.form_class
 
+    @hook(pure=lambda view: type(view.form_kwargs) is dict)
     def get_form_kwargs(self) -> dict[str, Any]:
         """Return the arguments to make each form with."""
         return self.form_kwargs.copy()
 
-    def get_formset(self) -> type[BaseFormSet[Any]]:
+    @hook(calls=("get_form_class", "get_factory_kwargs"), pure=True)
+    def get_formset(self) -> Calls[type[BaseFormSet[Any]]]:
         """Return the formset's class."""
-        form_class = require_form_class(self, self.get_form_class())
-        return formset_factory(form_class, **self.get_factory_kwargs())
+        form_class = yield self.get_form_class
+        require(self, form_class, "a form class", "form_class", "get_form_class")
+        kwargs = yield self.get_factory_kwargs
+        return formset_factory(form_class, **kwargs)
 
-    def get_formset_kwargs(self) -> dict[str, Any]:
+    @hook(
+        calls=("get_initial", "get_prefix", "get_form_kwargs"),
+        # The body of a POST is read and parsed, perhaps to files.
+        pure=lambda view: (
+            view.request.method not in ("POST", "PUT")
+            and type(view.formset_kwargs) is dict
+        ),
+    )
+    def get_formset_kwargs(self) -> Calls[dict[str, Any]]:
         """Return the arguments to make the formset with."""
         kwargs = {
             **self.formset_kwargs,
-            "initial": self.get_initial(),
-            "prefix": self.get_prefix(),
+            "initial": (yield self.get_initial),
+            "prefix": (yield self.get_prefix),
         }
         kwargs["form_kwargs"] = {
             **kwargs.get("form_kwargs", {}),
-            **self.get_form_kwargs(),
+            **(yield self.get_form_kwargs),
         }
         if self.request.method in ("POST", "PUT"):
-            kwargs["data"] = self.request.POST.copy()
-            kwargs["files"] = self.request.FILES
+            kwargs["data"] = (yield partial(getattr, self.request, "POST")).copy()
+            kwargs["files"] = yield partial(getattr, self.request, "FILES")
         return kwargs
 
-    def get_factory_kwargs(self) -> dict[str, Any]:
+    @hook(
+        calls=("get_formset_class",),
+        pure=lambda view: type(view.factory_kwargs) is dict,
+    )
+    def get_factory_kwargs(self) -> Calls[dict[str, Any]]:
         """Return the arguments to make the formset's class with."""
         kwargs = self.factory_kwargs.copy()
-        formset_class = self.get_formset_class()
+        formset_class = yield self.get_formset_class
         if formset_class:
             kwargs["formset"] = formset_class
         return kwargs
@@ -196,23 +179,22 @@ class FormSetMixin(BaseFormSetFactory, ContextMixin):
 
     success_url: _StrOrPromise | None = None
 
-    if TYPE_CHECKING:
-
-        def render_to_response(self, context: dict[str, Any]) -> HttpResponse: ...
-
+    @hook(pure=lambda view: view.success_url is None or has_plain_success_url(view))
     def get_success_url(self) -> str:
         """Return where to go after a valid formset: by default, to the same page."""
-        if self.success_url:
-            return str(self.success_url)
-        return self.request.get_full_path()
+        return str(self.success_url or self.request.get_full_path())
 
-    def formset_valid(self, formset: Any) -> HttpResponse:
-        """If the formset is valid, redirect."""
-        return HttpResponseRedirect(self.get_success_url())
+    # Always, as the URL may be an object of the project's, which is made text of.
+    @hook(calls=("get_success_url",), pure=True, always=True)
+    def formset_valid(self, formset: Any) -> Answer:
+        """Answer to a valid formset with a redirect."""
+        return (yield from redirect(self, (yield self.get_success_url)))
 
-    def formset_invalid(self, formset: Any) -> HttpResponse:
-        """If the formset is invalid, show it again."""
-        return self.render_to_response(self.get_context_data(formset=formset))
+    @hook(calls=_PAGE)
+    def formset_invalid(self: Any, formset: Any) -> Answer:
+        """Answer to an invalid formset with its page."""
+        context = yield partial(self.get_context_data, formset=formset)
+        return (yield partial(self.render_to_response, context))
 
 
 class ModelFormSetMixin(FormSetMixin, MultipleObjectMixin[_M]):
@@ -221,39 +203,38 @@ class ModelFormSetMixin(FormSetMixin, MultipleObjectMixin[_M]):
     exclude: Sequence[str] | None = None
     fields: Sequence[str] | str | None = None
     object_list: Any
+    __class_getitem__ = itself
 
-    def __class_getitem__(cls, item: Any) -> type:
-        """Allow a subscript at run time, where it means nothing."""
-        return cls
-
-    def get_formset_kwargs(self) -> dict[str, Any]:
+    @hook(calls=("get_queryset", SUPER))
+    def get_formset_kwargs(self) -> Calls[dict[str, Any]]:
         """Return the arguments to make the formset with, the objects among them."""
-        kwargs = super().get_formset_kwargs()
-        kwargs["queryset"] = self.get_queryset()
+        kwargs: dict[str, Any] = yield super().get_formset_kwargs
+        kwargs["queryset"] = yield self.get_queryset
         return kwargs
 
-    def get_factory_kwargs(self) -> dict[str, Any]:
+    @hook(calls=("get_form_class", SUPER), pure=True)
+    def get_factory_kwargs(self) -> Calls[dict[str, Any]]:
         """Return the arguments to make the formset's class with."""
-        kwargs = super().get_factory_kwargs()
-        kwargs.setdefault("fields", self.fields)
-        kwargs.setdefault("exclude", self.exclude)
-        form_class = self.get_form_class()
-        if form_class:
-            kwargs["form"] = form_class
-        return kwargs
+        kwargs: dict[str, Any] = yield super().get_factory_kwargs
+        return add_fields(self, kwargs, (yield self.get_form_class))
 
-    def get_formset(self) -> type[BaseModelFormSet[Any, Any]]:
+    # Its form fields may query.
+    @hook(calls=("get_queryset", "get_factory_kwargs"))
+    def get_formset(self) -> Calls[type[models.BaseModelFormSet[Any, Any]]]:
         """Return the formset's class, by modelformset_factory()."""
         model: Any = self.model
         if model is None:
-            model = require_model(self, self.get_queryset())
-        kwargs = require_fields(self, self.get_factory_kwargs())
-        return modelformset_factory(model, **kwargs)
+            model = getattr((yield self.get_queryset), "model", None)
+            require(self, model, "a model", "model", "get_formset")
+        kwargs = yield self.get_factory_kwargs
+        require_fields(self, kwargs)
+        return (yield partial(models.modelformset_factory, model, **kwargs))
 
-    def formset_valid(self, formset: Any) -> HttpResponse:
-        """If the formset is valid, save the objects."""
-        self.object_list = save_formset(formset)
-        return super().formset_valid(formset)
+    @hook(calls=(SUPER,))
+    def formset_valid(self, formset: Any) -> Answer:
+        """Save the objects, all of them or none, and redirect."""
+        self.object_list = yield partial(save_formset, formset)
+        return (yield partial(super().formset_valid, formset))
 
 
 class BaseInlineFormSetFactory(BaseFormSetFactory):
@@ -265,78 +246,78 @@ class BaseInlineFormSetFactory(BaseFormSetFactory):
     fields: Sequence[str] | str | None = None
     object: Any
 
+    @hook(pure=True)
     def get_inline_model(self) -> type[Model] | None:
         """Return the model of the children."""
         return self.inline_model
 
-    def get_formset_kwargs(self) -> dict[str, Any]:
+    @hook(calls=(SUPER,), pure=True)
+    def get_formset_kwargs(self) -> Calls[dict[str, Any]]:
         """Return the arguments to make the formset with, the parent among them."""
-        kwargs = super().get_formset_kwargs()
+        kwargs: dict[str, Any] = yield super().get_formset_kwargs
         kwargs["instance"] = self.object
         return kwargs
 
-    def get_factory_kwargs(self) -> dict[str, Any]:
+    @hook(calls=("get_form_class", SUPER), pure=True)
+    def get_factory_kwargs(self) -> Calls[dict[str, Any]]:
         """Return the arguments to make the formset's class with."""
-        kwargs = super().get_factory_kwargs()
-        # Until Django 5.2 goes: its inline formset adds the foreign key to the list.
-        kwargs.setdefault("fields", copy(self.fields))
-        kwargs.setdefault("exclude", self.exclude)
-        form_class = self.get_form_class()
-        if form_class:
-            kwargs["form"] = form_class
-        return kwargs
+        kwargs: dict[str, Any] = yield super().get_factory_kwargs
+        return add_fields(self, kwargs, (yield self.get_form_class))
 
-    def get_formset(self) -> type[BaseInlineFormSet[Any, Any, Any]]:
+    # Its form fields may query.
+    @hook(calls=("get_inline_model", "get_factory_kwargs"))
+    def get_formset(self) -> Calls[type[models.BaseInlineFormSet[Any, Any, Any]]]:
         """Return the formset's class, by inlineformset_factory()."""
-        parent: Any = self.model
-        if parent is None:
-            parent = type(self.object)
-        model = require_inline_model(self, self.get_inline_model())
-        kwargs = require_fields(self, self.get_factory_kwargs())
-        return inlineformset_factory(parent, model, **kwargs)
+        parent = type(self.object) if self.model is None else self.model
+        model = yield self.get_inline_model
+        # What stands beside a form has it as its own model.
+        given = "model" if isinstance(self, InlineFormSetFactory) else "inline_model"
+        require(self, model, "the model of the children", given, "get_inline_model")
+        kwargs = yield self.get_factory_kwargs
+        require_fields(self, kwargs)
+        return (yield partial(models.inlineformset_factory, parent, model, **kwargs))
 
 
 class InlineFormSetMixin(BaseInlineFormSetFactory, SingleObjectMixin[_M], FormSetMixin):
     """Provide a way to show and handle a formset of an object's children."""
 
     object_list: Any
+    __class_getitem__ = itself
 
-    def __class_getitem__(cls, item: Any) -> type:
-        """Allow a subscript at run time, where it means nothing."""
-        return cls
-
-    def formset_valid(self, formset: Any) -> HttpResponse:
-        """If the formset is valid, save the children."""
-        self.object_list = save_formset(formset)
-        return super().formset_valid(formset)
+    @hook(calls=(SUPER,))
+    def formset_valid(self, formset: Any) -> Answer:
+        """Save the children, all of them or none, and redirect."""
+        self.object_list = yield partial(save_formset, formset)
+        return (yield partial(super().formset_valid, formset))
 
 
 class ProcessFormSetView(View):
     """Show a formset on GET and process it on POST."""
 
-    if TYPE_CHECKING:
-
-        def construct_formset(self) -> BaseFormSet[Any]: ...
-        def get_context_data(self, **kwargs: Any) -> dict[str, Any]: ...
-        def render_to_response(self, context: dict[str, Any]) -> HttpResponse: ...
-        def formset_valid(self, formset: Any) -> HttpResponse: ...
-        def formset_invalid(self, formset: Any) -> HttpResponse: ...
-
-    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    @hook(calls=("_start_formsets", "construct_formset", *_PAGE))
+    def get(self: Any, request: HttpRequest, *args: Any, **kwargs: Any) -> Answer:
         """Answer with the page of the formset."""
-        formset = self.construct_formset()
-        return self.render_to_response(self.get_context_data(formset=formset))
+        if hasattr(self, "_start_formsets"):
+            yield self._start_formsets
+        formset = yield self.construct_formset
+        context = yield partial(self.get_context_data, formset=formset)
+        return (yield partial(self.render_to_response, context))
 
-    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    # Always, as forms may have async validation.
+    @hook(calls=("_start_formsets", "construct_formset", *_ANSWERS), always=True)
+    def post(self: Any, request: HttpRequest, *args: Any, **kwargs: Any) -> Answer:
         """Make the formset of what is posted, validate it and act on it."""
-        formset = self.construct_formset()
-        if formset.is_valid():
-            return self.formset_valid(formset)
-        return self.formset_invalid(formset)
+        if hasattr(self, "_start_formsets"):
+            yield self._start_formsets
+        formset = yield self.construct_formset
+        if (yield from validate(formset)):
+            return (yield partial(self.formset_valid, formset))
+        return (yield partial(self.formset_invalid, formset))
 
-    def put(self, *args: Any, **kwargs: Any) -> HttpResponse:
+    @hook(calls=("post",), pure=True)
+    def put(self: Any, *args: Any, **kwargs: Any) -> Answer:
         """Do as post() does."""
-        return self.post(*args, **kwargs)
+        return (yield respond(self.post, *args, **kwargs))
 
 
 class BaseFormSetView(FormSetMixin, ProcessFormSetView):
@@ -350,15 +331,10 @@ class FormSetView(TemplateResponseMixin, BaseFormSetView):
 class BaseModelFormSetView(ModelFormSetMixin[_M], ProcessFormSetView):
     """A model formset view without a response mixin."""
 
-    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        """Answer with the page of the formset."""
-        self.object_list = self.get_queryset()
-        return super().get(request, *args, **kwargs)
-
-    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        """Validate and save the formset."""
-        self.object_list = self.get_queryset()
-        return super().post(request, *args, **kwargs)
+    @hook(calls=("get_queryset",), pure=True)
+    def _start_formsets(self) -> Calls[None]:
+        """Fetch the objects."""
+        self.object_list = yield self.get_queryset
 
 
 class BaseInlineFormSetView(InlineFormSetMixin[_M], ProcessFormSetView):
@@ -366,15 +342,10 @@ class BaseInlineFormSetView(InlineFormSetMixin[_M], ProcessFormSetView):
 
     object: _M
 
-    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        """Answer with the page of the formset."""
-        self.object = self.get_object()
-        return super().get(request, *args, **kwargs)
-
-    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        """Validate and save the formset."""
-        self.object = self.get_object()
-        return super().post(request, *args, **kwargs)
+    @hook(calls=("get_object",))
+    def _start_formsets(self) -> Calls[None]:
+        """Fetch the parent."""
+        self.object = yield self.get_object
 
 
 class InlineFormSetFactory(BaseInlineFormSetFactory):
@@ -400,91 +371,97 @@ class ModelFormWithInlinesMixin(ModelFormMixin[_M, _ModelF]):
     """Provide a way to show and handle a model form with inline formsets."""
 
     inlines: Sequence[type[BaseInlineFormSetFactory]] = []
+    __class_getitem__ = itself
 
-    if TYPE_CHECKING:
-        request: HttpRequest
-        kwargs: Any
-        object: Any
-
-        def render_to_response(self, context: dict[str, Any]) -> HttpResponse: ...
-
-    def __class_getitem__(cls, item: Any) -> type:
-        """Allow a subscript at run time, where it means nothing."""
-        return cls
-
+    @hook(pure=True)
     def get_inlines(self) -> Sequence[type[BaseInlineFormSetFactory]]:
         """Return the classes that make the inline formsets."""
         return self.inlines[:]
 
-    def forms_valid(self, form: _ModelF, inlines: Sequence[Any]) -> HttpResponse:
-        """If form and formsets are valid, save all of them or none."""
+    @hook(calls=("form_valid",))
+    def forms_valid(self, form: _ModelF, inlines: Sequence[Any]) -> Answer:
+        """Save the object and its children, all of them or none, and redirect."""
+        # In one call, which a cancellation can't split: that of form_valid().
         joined = join_saves(form, inlines)
-        response = self.form_valid(form)
-        joined.finish()
+        response = yield partial(self.form_valid, form)
+        if joined.left:
+            yield joined.save_rest
         return response
 
-    def forms_invalid(self, form: _ModelF, inlines: Sequence[Any]) -> HttpResponse:
-        """If the form or a formset is invalid, show all of them again."""
-        return self.render_to_response(
-            self.get_context_data(form=form, inlines=inlines)
-        )
+    @hook(calls=_PAGE)
+    def forms_invalid(self: Any, form: _ModelF, inlines: Sequence[Any]) -> Answer:
+        """Answer with the page of form and formsets."""
+        context = yield partial(self.get_context_data, form=form, inlines=inlines)
+        return (yield partial(self.render_to_response, context))
 
-    def construct_inlines(self) -> list[Any]:
+    # Always, as the inlines have hooks too, and may have async ones.
+    @hook(calls=("get_queryset", "get_inlines"), always=True)
+    def construct_inlines(self: Any) -> Calls[list[Any]]:
         """Return the inline formsets."""
         model: Any = self.model
         if model is None and self.object is not None:
             model = type(self.object)
         elif model is None:
-            model = require_model(self, self.get_queryset())
+            model = getattr((yield self.get_queryset), "model", None)
+            require(self, model, "a model", "model", "get_formset")
+        given = (model, self.request, self.object, self.kwargs, self)
         formsets = []
-        for inline_class in self.get_inlines():
+        for inline_class in (yield self.get_inlines):
             require_inline(type(self).__name__, inline_class)
-            make: Any = inline_class
-            inline = make(model, self.request, self.object, self.kwargs, self)
-            formsets.append(inline.construct_formset())
+            inline = yield partial(inline_class, *given)
+            formsets.append((yield hook_of(inline, "construct_formset")))
         return formsets
 
 
 class ProcessFormWithInlinesView(View):
     """Show a form with inline formsets on GET and process them on POST."""
 
-    if TYPE_CHECKING:
-        object: Any
+    object: Any
 
-        def get_form_class(self) -> type[Any]: ...
-        def get_form(self, form_class: type[Any] | None = None) -> Any: ...
-        def construct_inlines(self) -> list[Any]: ...
-        def get_context_data(self, **kwargs: Any) -> dict[str, Any]: ...
-        def render_to_response(self, context: dict[str, Any]) -> HttpResponse: ...
-        def forms_valid(self, form: Any, inlines: Sequence[Any]) -> HttpResponse: ...
-        def forms_invalid(self, form: Any, inlines: Sequence[Any]) -> HttpResponse: ...
-
-    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    @hook(calls=(*_START, "construct_inlines", *_PAGE), always=True)
+    def get(self: Any, request: HttpRequest, *args: Any, **kwargs: Any) -> Answer:
         """Answer with the page of the form and its inline formsets."""
-        form = self.get_form(self.get_form_class())
-        inlines = self.construct_inlines()
-        return self.render_to_response(
-            self.get_context_data(form=form, inlines=inlines, **kwargs)
+        if hasattr(self, "_start_formsets"):
+            yield self._start_formsets
+        form = yield partial(self.get_form, (yield self.get_form_class))
+        inlines = yield self.construct_inlines
+        context = yield partial(
+            self.get_context_data, form=form, inlines=inlines, **kwargs
         )
+        return (yield partial(self.render_to_response, context))
 
-    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        """Make form and formsets of what is posted, validate and act on them."""
-        form = self.get_form(self.get_form_class())
+    @hook(
+        calls=(*_START, "construct_inlines", "forms_valid", "forms_invalid"),
+        always=True,
+    )
+    def post(self: Any, request: HttpRequest, *args: Any, **kwargs: Any) -> Answer:
+        """
+        Make form and formsets of what is posted, validate and act on them.
+
+        Async validation of each comes right after Django's own of it.
+        """
+        if hasattr(self, "_start_formsets"):
+            yield self._start_formsets
+        form = yield partial(self.get_form, (yield self.get_form_class))
         before = self.object
-        is_valid = form.is_valid()
+        is_valid = yield from validate(form)
         if is_valid:
             # For the formsets, which belong to it.
-            self.object = form.save(commit=False)
-        inlines = self.construct_inlines()
-        # The formsets first: all errors are to be shown.
-        if all_valid(inlines) and is_valid:
-            return self.forms_valid(form, inlines)
+            self.object = yield from call_and_await(form.save, commit=False)
+        inlines = yield self.construct_inlines
+        # Each of them: all errors are to be shown.
+        for formset in inlines:
+            is_valid = (yield from validate(formset)) and is_valid
+        if is_valid:
+            valid = partial(self.forms_valid, form, inlines)
+            return (yield from saved(self, form, valid))
         self.object = before
-        return self.forms_invalid(form, inlines)
+        return (yield partial(self.forms_invalid, form, inlines))
 
-    def put(self, *args: Any, **kwargs: Any) -> HttpResponse:
+    @hook(calls=("post",), pure=True)
+    def put(self: Any, *args: Any, **kwargs: Any) -> Answer:
         """Do as post() does."""
-        return self.post(*args, **kwargs)
+        return (yield respond(self.post, *args, **kwargs))
 
 
 class BaseCreateWithInlinesView(
@@ -494,15 +471,10 @@ class BaseCreateWithInlinesView(
 
     object: _M | None
 
-    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        """Answer with a blank form."""
+    @hook(pure=True)
+    def _start_formsets(self) -> None:
+        """There is no object yet."""
         self.object = None
-        return super().get(request, *args, **kwargs)
-
-    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        """Validate and save."""
-        self.object = None
-        return super().post(request, *args, **kwargs)
 
 
 class BaseUpdateWithInlinesView(
@@ -512,31 +484,22 @@ class BaseUpdateWithInlinesView(
 
     object: _M
 
-    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        """Answer with the object's form."""
-        self.object = self.get_object()
-        return super().get(request, *args, **kwargs)
-
-    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        """Validate and save."""
-        self.object = self.get_object()
-        return super().post(request, *args, **kwargs)
+    @hook(calls=("get_object",))
+    def _start_formsets(self) -> Calls[None]:
+        """Fetch the object."""
+        self.object = yield self.get_object
 
 
-class ModelFormSetView(
-    django_list.MultipleObjectTemplateResponseMixin, BaseModelFormSetView[_M]
-):
+class ModelFormSetView(MultipleObjectTemplateResponseMixin, BaseModelFormSetView[_M]):
     """The page of a formset of a model's objects."""
 
 
-class InlineFormSetView(
-    detail.SingleObjectTemplateResponseMixin, BaseInlineFormSetView[_M]
-):
+class InlineFormSetView(SingleObjectTemplateResponseMixin, BaseInlineFormSetView[_M]):
     """The page of a formset of an object's children."""
 
 
 class CreateWithInlinesView(
-    detail.SingleObjectTemplateResponseMixin, BaseCreateWithInlinesView[_M, _ModelF]
+    SingleObjectTemplateResponseMixin, BaseCreateWithInlinesView[_M, _ModelF]
 ):
     """The page that makes an object and its children."""
 
@@ -544,7 +507,7 @@ class CreateWithInlinesView(
 
 
 class UpdateWithInlinesView(
-    detail.SingleObjectTemplateResponseMixin, BaseUpdateWithInlinesView[_M, _ModelF]
+    SingleObjectTemplateResponseMixin, BaseUpdateWithInlinesView[_M, _ModelF]
 ):
     """The page that changes an object and its children."""
 

@@ -22,13 +22,13 @@ from django.views.generic import base
 # Watches each connection of a project that has async ones, from the first one on.
 from .. import db as _db  # noqa: F401
 from ..core.colours import BothColours
-from ..core.flow import Body, Flow, call, respond
+from ..core.flow import BaseAnswer, Calls, Flow, call, respond
 from ..core.hooks import ANAMES, is_of_a_framework, names_read, pristine
 from ..core.marks import mark_of
 from ..core.plan import Plan
 from ..core.problems import refuse_attributes
 from ..core.threads import loop_is_running, run_to_the_end
-from ..core.transactions import WorkerBlock, end_request, request_blocks
+from ..core.transactions import WorkerBlock, forget, request_blocks
 from ..core.twins import adopt, plan_of
 
 __all__ = ["ViewFunction", "around"]
@@ -234,7 +234,7 @@ class ViewFunction(BothColours):
         plan = plan_of(self._cls, verify=True)
         body = self._serve(plan, request, args, kwargs)
         if aliases := self._opt_outs.atomic_aliases():
-            body = _atomically(aliases, body)
+            body = _in_transactions(aliases, body)
         if finish is not None:
             body = _finished(body, finish)
         response: HttpResponseBase = await Flow(body, unwinds=bool(aliases)).run()
@@ -246,7 +246,7 @@ class ViewFunction(BothColours):
         request: HttpRequest,
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
-    ) -> Body[HttpResponseBase]:
+    ) -> BaseAnswer:
         """Make the view and answer one request; overrides run in the worker thread."""
         cls = self._cls
         if cls.__init__ is _INIT and not plan.reads_descriptors(self._initkwargs):
@@ -295,7 +295,7 @@ def around(django_view: Any, view: ViewFunction) -> Any:
     return django_view
 
 
-def _finished(body: Body[Any], finish: Callable[[Any], Any]) -> Body[Any]:
+def _finished(body: Calls[Any], finish: Callable[[Any], Any]) -> Calls[Any]:
     response = yield from body
     if callable(getattr(response, "render", None)):
         response = yield call(finish, response)
@@ -303,7 +303,7 @@ def _finished(body: Body[Any], finish: Callable[[Any], Any]) -> Body[Any]:
 
 
 def _may_validate_async(cls: Any, initkwargs: dict[str, Any]) -> bool:
-    """Whether forms of an edit view may have async validation, as far as can be told."""
+    """Whether forms of an edit view may have async validation, or can't be known."""
     for name in ("get_form_class", "get_form", "get_formset_class", "get_formset"):
         if not is_of_a_framework(_definer(cls, name)):
             return True
@@ -312,9 +312,7 @@ def _may_validate_async(cls: Any, initkwargs: dict[str, Any]) -> bool:
         for name in ("form_class", "formset_class")
     ]
     classes += [getattr(one, "form", None) for one in classes]
-    return any(
-        name.startswith("aclean") for one in classes if one for name in dir(one)
-    )
+    return any(name.startswith("aclean") for one in classes if one for name in dir(one))
 
 
 def _definer(cls: type, name: str) -> type:
@@ -358,9 +356,7 @@ class _OptOuts(set[str]):
         ]
 
 
-def _atomically(
-    aliases: list[str], body: Body[HttpResponseBase]
-) -> Body[HttpResponseBase]:
+def _in_transactions(aliases: list[str], body: Calls[HttpResponseBase]) -> BaseAnswer:
     """Run a body in a transaction of each database; an exception rolls back."""
     blocks = request_blocks(aliases)
     try:
@@ -376,7 +372,7 @@ def _atomically(
         yield call(_roll_back, blocks, error)
         raise
     finally:
-        end_request(blocks)
+        forget(*blocks)
     return response
 
 

@@ -16,9 +16,10 @@ from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.translation import gettext, pgettext
 
-from ..core.flow import Body, call
+from ..core.flow import Calls, call
 
 __all__ = [
+    "has_plain_context",
     "has_plain_object",
     "has_plain_object_list",
     "has_plain_paginator",
@@ -32,7 +33,7 @@ __all__ = [
 _PLAIN = (NoneType, bool, int, str, list, tuple, dict)
 
 
-def truth(value: Any) -> Body[bool]:
+def truth(value: Any) -> Calls[bool]:
     """Whether `value` is true; asked in the worker where asking may query."""
     if _is_plain(value):
         return bool(value)
@@ -45,6 +46,11 @@ def _is_plain(value: Any) -> bool:
     if issubclass(kind, Model):
         return not hasattr(kind, "__bool__") and not hasattr(kind, "__len__")
     return kind in _PLAIN
+
+
+def has_plain_context(view: Any) -> bool:
+    """Whether the view's `extra_context` is a dict, if it is there."""
+    return type(view.extra_context) in (dict, NoneType)
 
 
 def has_plain_object(view: Any) -> bool:

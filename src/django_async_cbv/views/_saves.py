@@ -11,7 +11,7 @@ from django.db import router, transaction
 from django.forms.models import BaseModelForm
 from django.http import HttpResponse, HttpResponseRedirect
 
-from ..core.flow import Body, Call
+from ..core.flow import Answer, Call
 from ..core.validation import wait_if_awaitable
 from ._plain import is_plain_text
 
@@ -19,7 +19,7 @@ __all__ = ["JoinedSaves", "join_saves", "redirect", "save_formset"]
 
 
 @contextmanager
-def _atomically(aliases: Iterable[str]) -> Iterator[None]:
+def _all_or_nothing(aliases: Iterable[str]) -> Iterator[None]:
     with ExitStack() as blocks:
         for alias in sorted(set(aliases)):
             blocks.enter_context(transaction.atomic(using=alias))
@@ -41,7 +41,7 @@ def _database(form: Any) -> str:
 
 def save_formset(formset: Any) -> Any:
     """Save all forms of a model formset or none; what its save() returns."""
-    with _atomically(_databases(formset)):
+    with _all_or_nothing(_databases(formset)):
         # In the block, which an async save() of the project's is not to outlive.
         return wait_if_awaitable(formset.save())
 
@@ -59,7 +59,7 @@ class JoinedSaves:
         """Save the form, and with it what is left; only the form without commit."""
         if not self._commits(args, kwargs):
             return self._save(*args, **kwargs)
-        with _atomically(self._all_databases()):
+        with _all_or_nothing(self._all_databases()):
             saved = wait_if_awaitable(self._save(*args, **kwargs))
             for formset in self.left:
                 wait_if_awaitable(formset.save())
@@ -76,10 +76,10 @@ class JoinedSaves:
         told.apply_defaults()
         return bool(told.arguments["commit"])
 
-    def finish(self) -> None:
+    def save_rest(self) -> None:
         """Save what is left by a form_valid() that has saved the object itself."""
         if self.left and not self._form.errors:
-            with _atomically(self._all_databases()):
+            with _all_or_nothing(self._all_databases()):
                 for formset in self.left:
                     wait_if_awaitable(formset.save())
             self.left = []
@@ -102,7 +102,7 @@ def join_saves(form: BaseModelForm[Any], inlines: Sequence[Any]) -> JoinedSaves:
     return joined
 
 
-def redirect(view: Any, url: Any) -> Body[HttpResponse]:
+def redirect(view: Any, url: Any) -> Answer:
     """Redirect to what get_success_url() gave; made in a worker if it is not text."""
     if inspect.isawaitable(url):
         if inspect.iscoroutine(url):

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any, Generic
+from typing import TYPE_CHECKING, Any
 
 from django.http import (
     HttpRequest,
-    HttpResponse,
-    HttpResponseBase,
     HttpResponseGone,
     HttpResponsePermanentRedirect,
     HttpResponseRedirect,
@@ -19,52 +17,15 @@ from django.utils.log import log_response
 from django.views.generic import base
 
 from ..core import handlers as handler
-from ..core.flow import Body, Call, call, is_in_flow, respond
+from ..core.flow import Answer, BaseAnswer, Call, Calls, call, is_in_flow, respond
 from ..core.hooks import pristine
 from ..core.problems import refuse
 from ..core.threads import loop_is_running
-from ..core.twins import Twins, plan_of, twin
+from ..core.twins import TwinMixin, plan_of, twin
+from . import _django
+from ._django import _R, _TemplateR
 from ._function import ViewFunction, around
-from ._generic import _R, _TemplateR, subscriptable
-from ._plain import has_plain_url
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from django.views.generic.base import TemplateResponseMixin
-
-    # Where Django's views have handlers, all of them sync, a checker must not see
-    # them: it would refuse the user's `async def get()`. It is shown what else
-    # they have; at run time they are our bases.
-    class DjangoView(Generic[_R]):
-        http_method_names: Sequence[str]
-        request: HttpRequest
-        args: Any
-        kwargs: Any
-
-        def __init__(self, **kwargs: Any) -> None: ...
-        @classmethod
-        def as_view(
-            cls, **initkwargs: Any
-        ) -> Callable[..., Coroutine[Any, Any, _R]]: ...
-        def setup(self, request: HttpRequest, *args: Any, **kwargs: Any) -> None: ...
-
-    class DjangoTemplateView: ...
-
-    class DjangoRedirectView:
-        permanent: bool
-        url: str | None
-        pattern_name: str | None
-        query_string: bool
-        preserve_request: bool
-
-        def get_redirect_url(self, *args: Any, **kwargs: Any) -> str | None: ...
-
-else:
-    TemplateResponseMixin = subscriptable(base.TemplateResponseMixin)
-    DjangoView = subscriptable(base.View)
-    DjangoTemplateView = base.TemplateView
-    DjangoRedirectView = base.RedirectView
+from ._plain import has_plain_context, has_plain_url
 
 __all__ = [
     "AsyncContextMixin",
@@ -97,12 +58,12 @@ class _ViewIsAsync:
         )
 
 
-class AsyncContextMixin(base.ContextMixin, Twins):
+class AsyncContextMixin(base.ContextMixin, TwinMixin):
     """Async twin of ContextMixin."""
 
     @twin(
         base.ContextMixin.get_context_data,
-        pure=lambda view: type(view.extra_context) in (dict, type(None)),
+        pure=has_plain_context,
     )
     async def aget_context_data(self, **kwargs: Any) -> dict[str, Any]:
         """
@@ -113,7 +74,7 @@ class AsyncContextMixin(base.ContextMixin, Twins):
         """
 
 
-class AsyncView(DjangoView[_R], Twins):
+class AsyncView(_django.View[_R], TwinMixin):
     """
     Async twin of View: any handler, and any hook, may be async or sync.
 
@@ -147,9 +108,7 @@ class AsyncView(DjangoView[_R], Twins):
         return around(django_view, ViewFunction(django_view, cls, initkwargs))
 
     @handler.dispatch(base.View.dispatch, calls=None)
-    def dispatch(
-        self, request: HttpRequest, *args: Any, **kwargs: Any
-    ) -> Body[HttpResponseBase]:
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> BaseAnswer:
         """
         Call the handler of the request's method, whichever colour it has.
 
@@ -166,14 +125,12 @@ class AsyncView(DjangoView[_R], Twins):
     @handler.http_method_not_allowed(base.View.http_method_not_allowed, calls=None)
     def http_method_not_allowed(
         self, request: HttpRequest, *args: Any, **kwargs: Any
-    ) -> Body[HttpResponse]:
+    ) -> Answer:
         """Answer 405, and log that, in one hop."""
         return (yield call(_answer, _METHOD_NOT_ALLOWED, self, request))
 
     @handler.options(base.View.options, calls=None)
-    def options(
-        self, request: HttpRequest, *args: Any, **kwargs: Any
-    ) -> Body[HttpResponseBase]:
+    def options(self, request: HttpRequest, *args: Any, **kwargs: Any) -> BaseAnswer:
         """Answer OPTIONS with the methods that there are handlers for; no hop."""
         return (yield Call(_answer, (_OPTIONS, self, request), inline=True))
 
@@ -193,7 +150,7 @@ def _has_plain_response(view: Any) -> bool:
     return view.response_class is TemplateResponse
 
 
-class AsyncTemplateResponseMixin(TemplateResponseMixin[_TemplateR], Twins):
+class AsyncTemplateResponseMixin(_django.TemplateResponseMixin[_TemplateR], TwinMixin):
     """Async twin of TemplateResponseMixin."""
 
     @twin(
@@ -203,7 +160,7 @@ class AsyncTemplateResponseMixin(TemplateResponseMixin[_TemplateR], Twins):
     )
     def arender_to_response(
         self, context: dict[str, Any], **response_kwargs: Any
-    ) -> Body[_TemplateR]:
+    ) -> Calls[_TemplateR]:
         """
         Return the response; twin of render_to_response().
 
@@ -231,7 +188,7 @@ class AsyncTemplateResponseMixin(TemplateResponseMixin[_TemplateR], Twins):
 
 
 class AsyncTemplateView(
-    DjangoTemplateView,
+    _django.TemplateView,
     AsyncTemplateResponseMixin[_TemplateR],
     AsyncContextMixin,
     AsyncView[_TemplateR],
@@ -243,13 +200,13 @@ class AsyncTemplateView(
         calls=("get_context_data", "render_to_response"),
         pure=True,
     )
-    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Body[_TemplateR]:
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Calls[_TemplateR]:
         """Answer with the template; no hop before the rendering's."""
         context = yield call(self.aget_context_data, **kwargs)
         return (yield call(self.arender_to_response, context))
 
 
-class AsyncRedirectView(DjangoRedirectView, AsyncView):
+class AsyncRedirectView(_django.RedirectView, AsyncView):
     """Async twin of RedirectView."""
 
     # The URL is filled in with what the call is given, so the call tells whether
@@ -260,7 +217,7 @@ class AsyncRedirectView(DjangoRedirectView, AsyncView):
         always=True,
         not_calls=("get",),
     )
-    def aget_redirect_url(self, *args: Any, **kwargs: Any) -> Body[str | None]:
+    def aget_redirect_url(self, *args: Any, **kwargs: Any) -> Calls[str | None]:
         """
         Return where to go, None for 410 Gone; twin of get_redirect_url().
 
@@ -281,19 +238,13 @@ class AsyncRedirectView(DjangoRedirectView, AsyncView):
         # It may be called with other arguments than the view's.
         always=True,
     )
-    def get(
-        self, request: HttpRequest, *args: Any, **kwargs: Any
-    ) -> Body[HttpResponseBase]:
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> BaseAnswer:
         """Answer with the redirect, or 410 Gone; no hop."""
         url = yield call(self.aget_redirect_url, *args, **kwargs)
         if not url:
             gone = HttpResponseGone()
             yield call(
-                log_response,
-                "Gone: %s",
-                request.path,
-                response=gone,
-                request=request,
+                log_response, "Gone: %s", request.path, response=gone, request=request
             )
             return gone
         redirect = (
@@ -306,43 +257,31 @@ class AsyncRedirectView(DjangoRedirectView, AsyncView):
         return redirect(url)
 
     @handler.head(base.RedirectView.head, calls=("get",), pure=True)
-    def head(
-        self, request: HttpRequest, *args: Any, **kwargs: Any
-    ) -> Body[HttpResponseBase]:
+    def head(self, request: HttpRequest, *args: Any, **kwargs: Any) -> BaseAnswer:
         """Answer as get() does; no hop."""
         return (yield respond(self.get, request, *args, **kwargs))
 
     @handler.post(base.RedirectView.post, calls=("get",), pure=True)
-    def post(
-        self, request: HttpRequest, *args: Any, **kwargs: Any
-    ) -> Body[HttpResponseBase]:
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> BaseAnswer:
         """Answer as get() does; no hop."""
         return (yield respond(self.get, request, *args, **kwargs))
 
     @handler.options(base.RedirectView.options, calls=("get",), pure=True)
-    def options(
-        self, request: HttpRequest, *args: Any, **kwargs: Any
-    ) -> Body[HttpResponseBase]:
+    def options(self, request: HttpRequest, *args: Any, **kwargs: Any) -> BaseAnswer:
         """Answer as get() does; no hop."""
         return (yield respond(self.get, request, *args, **kwargs))
 
     @handler.delete(base.RedirectView.delete, calls=("get",), pure=True)
-    def delete(
-        self, request: HttpRequest, *args: Any, **kwargs: Any
-    ) -> Body[HttpResponseBase]:
+    def delete(self, request: HttpRequest, *args: Any, **kwargs: Any) -> BaseAnswer:
         """Answer as get() does; no hop."""
         return (yield respond(self.get, request, *args, **kwargs))
 
     @handler.put(base.RedirectView.put, calls=("get",), pure=True)
-    def put(
-        self, request: HttpRequest, *args: Any, **kwargs: Any
-    ) -> Body[HttpResponseBase]:
+    def put(self, request: HttpRequest, *args: Any, **kwargs: Any) -> BaseAnswer:
         """Answer as get() does; no hop."""
         return (yield respond(self.get, request, *args, **kwargs))
 
     @handler.patch(base.RedirectView.patch, calls=("get",), pure=True)
-    def patch(
-        self, request: HttpRequest, *args: Any, **kwargs: Any
-    ) -> Body[HttpResponseBase]:
+    def patch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> BaseAnswer:
         """Answer as get() does; no hop."""
         return (yield respond(self.get, request, *args, **kwargs))

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.db.models import DateTimeField, QuerySet
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.generic import dates
 
 from ..core import handlers as handler
-from ..core.flow import Body, call
+from ..core.flow import Answer, Calls, call
 from ..core.hooks import SUPER
-from ..core.twins import Twins, twin, twin_or_hook
-from ._generic import _M, subscriptable
+from ..core.twins import TwinMixin, twin, twin_or_hook
+from . import _django
+from ._django import _M
 from .base import AsyncView
 from .detail import AsyncBaseDetailView, AsyncSingleObjectTemplateResponseMixin
 from .list import AsyncMultipleObjectMixin, AsyncMultipleObjectTemplateResponseMixin
@@ -27,77 +28,8 @@ _private: Any = dates
 
 if TYPE_CHECKING:
     from django.db.models.query import _OrderByFieldName
-    from django.utils.datastructures import _IndexableCollection
-    from django.views.generic.list import MultipleObjectMixin
 
-    _DatedItems: TypeAlias = tuple[
-        _IndexableCollection[datetime.date] | None,
-        _IndexableCollection[_M],
-        dict[str, Any],
-    ]
-
-    # Their sync get() is not for checkers to see: see base.py.
-    class DjangoBaseDateListView(MultipleObjectMixin[_M]):
-        date_list_period: str
-
-        def get_dated_items(self) -> _DatedItems[_M]: ...
-        def get_ordering(self) -> str | Sequence[_OrderByFieldName]: ...
-        def get_dated_queryset(self, **lookup: Any) -> QuerySet[_M]: ...
-        def get_date_list_period(self) -> str: ...
-        def get_date_list(
-            self,
-            queryset: QuerySet[_M],
-            date_type: str | None = ...,
-            ordering: str = ...,
-        ) -> QuerySet[_M]: ...
-
-    class DjangoBaseArchiveIndexView: ...
-
-    class DjangoArchiveIndexView: ...
-
-    class DjangoBaseYearArchiveView:
-        make_object_list: bool
-
-        def get_make_object_list(self) -> bool: ...
-
-    class DjangoYearArchiveView: ...
-
-    class DjangoBaseMonthArchiveView: ...
-
-    class DjangoMonthArchiveView: ...
-
-    class DjangoBaseWeekArchiveView: ...
-
-    class DjangoWeekArchiveView: ...
-
-    class DjangoBaseDayArchiveView: ...
-
-    class DjangoDayArchiveView: ...
-
-    class DjangoBaseTodayArchiveView: ...
-
-    class DjangoTodayArchiveView: ...
-
-    class DjangoBaseDateDetailView: ...
-
-    class DjangoDateDetailView: ...
-
-else:
-    DjangoBaseDateListView = subscriptable(dates.BaseDateListView)
-    DjangoBaseArchiveIndexView = dates.BaseArchiveIndexView
-    DjangoArchiveIndexView = dates.ArchiveIndexView
-    DjangoBaseYearArchiveView = dates.BaseYearArchiveView
-    DjangoYearArchiveView = dates.YearArchiveView
-    DjangoBaseMonthArchiveView = dates.BaseMonthArchiveView
-    DjangoMonthArchiveView = dates.MonthArchiveView
-    DjangoBaseWeekArchiveView = dates.BaseWeekArchiveView
-    DjangoWeekArchiveView = dates.WeekArchiveView
-    DjangoBaseDayArchiveView = dates.BaseDayArchiveView
-    DjangoDayArchiveView = dates.DayArchiveView
-    DjangoBaseTodayArchiveView = dates.BaseTodayArchiveView
-    DjangoTodayArchiveView = dates.TodayArchiveView
-    DjangoBaseDateDetailView = dates.BaseDateDetailView
-    DjangoDateDetailView = dates.DateDetailView
+    from ._django import _DatedItems
 
 __all__ = [
     "AsyncArchiveIndexView",
@@ -152,7 +84,7 @@ def _is_given(part: str) -> Any:
     return is_given
 
 
-class AsyncYearMixin(dates.YearMixin, Twins):
+class AsyncYearMixin(dates.YearMixin, TwinMixin):
     """Async twin of YearMixin."""
 
     @twin(dates.YearMixin.get_year_format, pure=True)
@@ -164,7 +96,7 @@ class AsyncYearMixin(dates.YearMixin, Twins):
         """Return the year to show, as the URL has it; twin of get_year()."""
 
     @twin(dates.YearMixin.get_next_year, calls=_NEIGHBOURS)
-    def aget_next_year(self, date: datetime.date) -> Body[datetime.date | None]:
+    def aget_next_year(self, date: datetime.date) -> Calls[datetime.date | None]:
         """
         Return the year after, None if there is none; twin of get_next_year().
 
@@ -173,7 +105,7 @@ class AsyncYearMixin(dates.YearMixin, Twins):
         return (yield from _neighbour(self, date, is_previous=False, period="year"))
 
     @twin(dates.YearMixin.get_previous_year, calls=_NEIGHBOURS)
-    def aget_previous_year(self, date: datetime.date) -> Body[datetime.date | None]:
+    def aget_previous_year(self, date: datetime.date) -> Calls[datetime.date | None]:
         """
         Return the year before, None if there is none; twin of get_previous_year().
 
@@ -182,7 +114,7 @@ class AsyncYearMixin(dates.YearMixin, Twins):
         return (yield from _neighbour(self, date, is_previous=True, period="year"))
 
 
-class AsyncMonthMixin(dates.MonthMixin, Twins):
+class AsyncMonthMixin(dates.MonthMixin, TwinMixin):
     """Async twin of MonthMixin."""
 
     @twin(dates.MonthMixin.get_month_format, pure=True)
@@ -194,7 +126,7 @@ class AsyncMonthMixin(dates.MonthMixin, Twins):
         """Return the month to show, as the URL has it; twin of get_month()."""
 
     @twin(dates.MonthMixin.get_next_month, calls=_NEIGHBOURS)
-    def aget_next_month(self, date: datetime.date) -> Body[datetime.date | None]:
+    def aget_next_month(self, date: datetime.date) -> Calls[datetime.date | None]:
         """
         Return the month after, None if there is none; twin of get_next_month().
 
@@ -203,7 +135,7 @@ class AsyncMonthMixin(dates.MonthMixin, Twins):
         return (yield from _neighbour(self, date, is_previous=False, period="month"))
 
     @twin(dates.MonthMixin.get_previous_month, calls=_NEIGHBOURS)
-    def aget_previous_month(self, date: datetime.date) -> Body[datetime.date | None]:
+    def aget_previous_month(self, date: datetime.date) -> Calls[datetime.date | None]:
         """
         Return the month before, None if there is none; twin of get_previous_month().
 
@@ -212,7 +144,7 @@ class AsyncMonthMixin(dates.MonthMixin, Twins):
         return (yield from _neighbour(self, date, is_previous=True, period="month"))
 
 
-class AsyncDayMixin(dates.DayMixin, Twins):
+class AsyncDayMixin(dates.DayMixin, TwinMixin):
     """Async twin of DayMixin."""
 
     @twin(dates.DayMixin.get_day_format, pure=True)
@@ -224,7 +156,7 @@ class AsyncDayMixin(dates.DayMixin, Twins):
         """Return the day to show, as the URL has it; twin of get_day()."""
 
     @twin(dates.DayMixin.get_next_day, calls=_NEIGHBOURS)
-    def aget_next_day(self, date: datetime.date) -> Body[datetime.date | None]:
+    def aget_next_day(self, date: datetime.date) -> Calls[datetime.date | None]:
         """
         Return the day after, None if there is none; twin of get_next_day().
 
@@ -233,7 +165,7 @@ class AsyncDayMixin(dates.DayMixin, Twins):
         return (yield from _neighbour(self, date, is_previous=False, period="day"))
 
     @twin(dates.DayMixin.get_previous_day, calls=_NEIGHBOURS)
-    def aget_previous_day(self, date: datetime.date) -> Body[datetime.date | None]:
+    def aget_previous_day(self, date: datetime.date) -> Calls[datetime.date | None]:
         """
         Return the day before, None if there is none; twin of get_previous_day().
 
@@ -242,7 +174,7 @@ class AsyncDayMixin(dates.DayMixin, Twins):
         return (yield from _neighbour(self, date, is_previous=True, period="day"))
 
 
-class AsyncWeekMixin(dates.WeekMixin, Twins):
+class AsyncWeekMixin(dates.WeekMixin, TwinMixin):
     """Async twin of WeekMixin."""
 
     @twin(dates.WeekMixin.get_week_format, pure=True)
@@ -254,7 +186,7 @@ class AsyncWeekMixin(dates.WeekMixin, Twins):
         """Return the week to show, as the URL has it; twin of get_week()."""
 
     @twin(dates.WeekMixin.get_next_week, calls=_WEEK_NEIGHBOURS)
-    def aget_next_week(self, date: datetime.date) -> Body[datetime.date | None]:
+    def aget_next_week(self, date: datetime.date) -> Calls[datetime.date | None]:
         """
         Return the week after, None if there is none; twin of get_next_week().
 
@@ -263,7 +195,7 @@ class AsyncWeekMixin(dates.WeekMixin, Twins):
         return (yield from _neighbour(self, date, is_previous=False, period="week"))
 
     @twin(dates.WeekMixin.get_previous_week, calls=_WEEK_NEIGHBOURS)
-    def aget_previous_week(self, date: datetime.date) -> Body[datetime.date | None]:
+    def aget_previous_week(self, date: datetime.date) -> Calls[datetime.date | None]:
         """
         Return the week before, None if there is none; twin of get_previous_week().
 
@@ -274,7 +206,7 @@ class AsyncWeekMixin(dates.WeekMixin, Twins):
     # A week begins on the day that its format says, so these reach a hook.
 
     @twin(_private.WeekMixin._get_next_week, calls=("_get_weekday",))
-    def _aget_next_week(self, date: datetime.date) -> Body[datetime.date]:
+    def _aget_next_week(self, date: datetime.date) -> Calls[datetime.date]:
         days = 7 - (yield call(self._aget_weekday, date))
         try:
             return date + datetime.timedelta(days=days)
@@ -282,11 +214,11 @@ class AsyncWeekMixin(dates.WeekMixin, Twins):
             raise Http404(_("Date out of range")) from None
 
     @twin(_private.WeekMixin._get_current_week, calls=("_get_weekday",))
-    def _aget_current_week(self, date: datetime.date) -> Body[datetime.date]:
+    def _aget_current_week(self, date: datetime.date) -> Calls[datetime.date]:
         return date - datetime.timedelta((yield call(self._aget_weekday, date)))
 
     @twin(_private.WeekMixin._get_weekday, calls=("get_week_format",))
-    def _aget_weekday(self, date: datetime.date) -> Body[int]:
+    def _aget_weekday(self, date: datetime.date) -> Calls[int]:
         week_format = yield call(self.aget_week_format)
         if week_format in {"%W", "%V"}:  # begins on Monday
             return date.weekday()
@@ -295,7 +227,7 @@ class AsyncWeekMixin(dates.WeekMixin, Twins):
         raise ValueError(f"unknown week format: {week_format}")
 
 
-class AsyncDateMixin(dates.DateMixin, Twins):
+class AsyncDateMixin(dates.DateMixin, TwinMixin):
     """Async twin of DateMixin."""
 
     @twin(dates.DateMixin.get_date_field, pure=True)
@@ -310,7 +242,7 @@ class AsyncDateMixin(dates.DateMixin, Twins):
         _private.DateMixin._make_date_lookup_arg,
         calls=("get_queryset", "get_date_field"),
     )
-    def _amake_date_lookup_arg(self, value: datetime.date) -> Body[datetime.date]:
+    def _amake_date_lookup_arg(self, value: datetime.date) -> Calls[datetime.date]:
         # Once that is known, Django's own method calls no hook.
         yield from _uses_datetime_field(self)
         made: datetime.date = _make_date_lookup_arg(self, value)
@@ -320,7 +252,7 @@ class AsyncDateMixin(dates.DateMixin, Twins):
         _private.DateMixin._make_single_date_lookup,
         calls=("get_date_field", "get_queryset", "_make_date_lookup_arg"),
     )
-    def _amake_single_date_lookup(self, date: datetime.date) -> Body[dict[str, Any]]:
+    def _amake_single_date_lookup(self, date: datetime.date) -> Calls[dict[str, Any]]:
         date_field = yield call(self.aget_date_field)
         if not (yield from _uses_datetime_field(self)):
             return {date_field: date}
@@ -331,7 +263,7 @@ class AsyncDateMixin(dates.DateMixin, Twins):
         }
 
 
-def _uses_datetime_field(view: Any) -> Body[bool]:
+def _uses_datetime_field(view: Any) -> Calls[bool]:
     """As DateMixin.uses_datetime_field, and cached by its name, by way of the twins."""
     name = "uses_datetime_field"
     if name not in vars(view):
@@ -347,7 +279,7 @@ def _uses_datetime_field(view: Any) -> Body[bool]:
 
 def _neighbour(
     view: Any, date: datetime.date, *, is_previous: bool, period: str
-) -> Body[datetime.date | None]:
+) -> Calls[datetime.date | None]:
     """The next or previous date with a page, as Django's _get_next_prev() finds it."""
     date_field = yield call(twin_or_hook(view, "get_date_field"))
     allow_empty = yield call(twin_or_hook(view, "get_allow_empty"))
@@ -398,7 +330,7 @@ _DATED = ("get_dated_queryset", "get_date_list")
 
 
 class AsyncBaseDateListView(
-    DjangoBaseDateListView[_M],
+    _django.BaseDateListView[_M],
     AsyncMultipleObjectMixin[_M],
     AsyncDateMixin,
     AsyncView,
@@ -412,9 +344,7 @@ class AsyncBaseDateListView(
         dates.BaseDateListView.get,
         calls=("get_dated_items", "get_context_data", "render_to_response"),
     )
-    def get(
-        self, request: HttpRequest, *args: Any, **kwargs: Any
-    ) -> Body[HttpResponse]:
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Answer:
         """Answer with the dates and objects; one hop before the rendering's."""
         self.date_list, self.object_list, extra_context = yield call(
             self.aget_dated_items
@@ -436,7 +366,7 @@ class AsyncBaseDateListView(
         """
 
     @twin(dates.BaseDateListView.get_ordering, calls=("get_date_field",), pure=True)
-    def aget_ordering(self) -> Body[str | Sequence[_OrderByFieldName]]:
+    def aget_ordering(self) -> Calls[str | Sequence[_OrderByFieldName]]:
         """Return what to order by, the date by default; twin of get_ordering()."""
         if self.ordering is not None:
             return self.ordering
@@ -452,7 +382,7 @@ class AsyncBaseDateListView(
             "get_paginate_by",
         ),
     )
-    def aget_dated_queryset(self, **lookup: Any) -> Body[QuerySet[_M]]:
+    def aget_dated_queryset(self, **lookup: Any) -> Calls[QuerySet[_M]]:
         """
         Return the objects that the lookup finds; twin of get_dated_queryset().
 
@@ -496,7 +426,7 @@ class AsyncBaseDateListView(
         queryset: QuerySet[_M],
         date_type: str | None = None,
         ordering: str = "ASC",
-    ) -> Body[QuerySet[_M]]:
+    ) -> Calls[QuerySet[_M]]:
         """
         Return the dates that there are objects of; twin of get_date_list().
 
@@ -522,13 +452,15 @@ def _none_available(queryset: QuerySet[Any]) -> Http404:
     )
 
 
-class AsyncBaseArchiveIndexView(DjangoBaseArchiveIndexView, AsyncBaseDateListView[_M]):
+class AsyncBaseArchiveIndexView(
+    _django.BaseArchiveIndexView, AsyncBaseDateListView[_M]
+):
     """Async twin of BaseArchiveIndexView: an archive, without a response mixin."""
 
     context_object_name: str
 
     @twin(dates.BaseArchiveIndexView.get_dated_items, calls=_DATED)
-    def aget_dated_items(self) -> Body[_DatedItems[_M]]:
+    def aget_dated_items(self) -> Calls[_DatedItems[_M]]:
         """Return the years, the latest objects, no more; twin of get_dated_items()."""
         queryset = yield call(self.aget_dated_queryset)
         date_list = yield call(self.aget_date_list, queryset, ordering="DESC")
@@ -538,7 +470,7 @@ class AsyncBaseArchiveIndexView(DjangoBaseArchiveIndexView, AsyncBaseDateListVie
 
 
 class AsyncArchiveIndexView(
-    DjangoArchiveIndexView,
+    _django.ArchiveIndexView,
     AsyncMultipleObjectTemplateResponseMixin,
     AsyncBaseArchiveIndexView[_M],
 ):
@@ -546,7 +478,7 @@ class AsyncArchiveIndexView(
 
 
 class AsyncBaseYearArchiveView(
-    DjangoBaseYearArchiveView, AsyncYearMixin, AsyncBaseDateListView[_M]
+    _django.BaseYearArchiveView, AsyncYearMixin, AsyncBaseDateListView[_M]
 ):
     """Async twin of BaseYearArchiveView: a year, without a response mixin."""
 
@@ -563,7 +495,7 @@ class AsyncBaseYearArchiveView(
             "get_previous_year",
         ),
     )
-    def aget_dated_items(self) -> Body[_DatedItems[_M]]:
+    def aget_dated_items(self) -> Calls[_DatedItems[_M]]:
         """Return the months, the objects, the years beside; twin of the hook."""
         year = yield call(self.aget_year)
         date_field = yield call(self.aget_date_field)
@@ -584,7 +516,7 @@ class AsyncBaseYearArchiveView(
 
 def _interval(
     view: Any, date_field: str, date: datetime.date, period: str
-) -> Body[dict[str, Any]]:
+) -> Calls[dict[str, Any]]:
     """The lookup of the objects of a year, month or week."""
     since = yield call(view._amake_date_lookup_arg, date)
     end = yield call(twin_or_hook(view, f"_get_next_{period}"), date)
@@ -594,7 +526,7 @@ def _interval(
 
 def _with_neighbours(
     view: Any, date: datetime.date, period: str
-) -> Body[dict[str, datetime.date | None]]:
+) -> Calls[dict[str, datetime.date | None]]:
     """The context of a period: its date, the next and the previous."""
     following = yield call(getattr(view, f"aget_next_{period}"), date)
     previous = yield call(getattr(view, f"aget_previous_{period}"), date)
@@ -602,7 +534,7 @@ def _with_neighbours(
 
 
 class AsyncYearArchiveView(
-    DjangoYearArchiveView,
+    _django.YearArchiveView,
     AsyncMultipleObjectTemplateResponseMixin,
     AsyncBaseYearArchiveView[_M],
 ):
@@ -610,7 +542,7 @@ class AsyncYearArchiveView(
 
 
 class AsyncBaseMonthArchiveView(
-    DjangoBaseMonthArchiveView,
+    _django.BaseMonthArchiveView,
     AsyncYearMixin,
     AsyncMonthMixin,
     AsyncBaseDateListView[_M],
@@ -631,7 +563,7 @@ class AsyncBaseMonthArchiveView(
             "get_previous_month",
         ),
     )
-    def aget_dated_items(self) -> Body[_DatedItems[_M]]:
+    def aget_dated_items(self) -> Calls[_DatedItems[_M]]:
         """Return the days, the objects, the months beside; twin of the hook."""
         year = yield call(self.aget_year)
         month = yield call(self.aget_month)
@@ -648,7 +580,7 @@ class AsyncBaseMonthArchiveView(
 
 
 class AsyncMonthArchiveView(
-    DjangoMonthArchiveView,
+    _django.MonthArchiveView,
     AsyncMultipleObjectTemplateResponseMixin,
     AsyncBaseMonthArchiveView[_M],
 ):
@@ -656,7 +588,10 @@ class AsyncMonthArchiveView(
 
 
 class AsyncBaseWeekArchiveView(
-    DjangoBaseWeekArchiveView, AsyncYearMixin, AsyncWeekMixin, AsyncBaseDateListView[_M]
+    _django.BaseWeekArchiveView,
+    AsyncYearMixin,
+    AsyncWeekMixin,
+    AsyncBaseDateListView[_M],
 ):
     """Async twin of BaseWeekArchiveView: a week, without a response mixin."""
 
@@ -675,7 +610,7 @@ class AsyncBaseWeekArchiveView(
             "get_previous_week",
         ),
     )
-    def aget_dated_items(self) -> Body[_DatedItems[_M]]:
+    def aget_dated_items(self) -> Calls[_DatedItems[_M]]:
         """Return None, the objects, the weeks beside; twin of get_dated_items()."""
         year = yield call(self.aget_year)
         week = yield call(self.aget_week)
@@ -708,7 +643,7 @@ class AsyncBaseWeekArchiveView(
 
 
 class AsyncWeekArchiveView(
-    DjangoWeekArchiveView,
+    _django.WeekArchiveView,
     AsyncMultipleObjectTemplateResponseMixin,
     AsyncBaseWeekArchiveView[_M],
 ):
@@ -726,7 +661,7 @@ _DAY = (
 )
 
 
-def _day(view: Any) -> Body[datetime.date]:
+def _day(view: Any) -> Calls[datetime.date]:
     """The day that the URL names."""
     year = yield call(view.aget_year)
     month = yield call(view.aget_month)
@@ -744,7 +679,7 @@ def _day(view: Any) -> Body[datetime.date]:
 
 
 class AsyncBaseDayArchiveView(
-    DjangoBaseDayArchiveView,
+    _django.BaseDayArchiveView,
     AsyncYearMixin,
     AsyncMonthMixin,
     AsyncDayMixin,
@@ -753,7 +688,7 @@ class AsyncBaseDayArchiveView(
     """Async twin of BaseDayArchiveView: a day, without a response mixin."""
 
     @twin(dates.BaseDayArchiveView.get_dated_items, calls=(*_DAY, "_get_dated_items"))
-    def aget_dated_items(self) -> Body[_DatedItems[_M]]:
+    def aget_dated_items(self) -> Calls[_DatedItems[_M]]:
         """Return None, the objects, the days and months beside; twin of the hook."""
         date = yield from _day(self)
         return (yield call(self._aget_dated_items, date))
@@ -769,7 +704,7 @@ class AsyncBaseDayArchiveView(
             "get_next_month",
         ),
     )
-    def _aget_dated_items(self, date: datetime.date) -> Body[_DatedItems[_M]]:
+    def _aget_dated_items(self, date: datetime.date) -> Calls[_DatedItems[_M]]:
         lookup = yield call(self._amake_single_date_lookup, date)
         queryset = yield call(self.aget_dated_queryset, **lookup)
         context = {
@@ -783,7 +718,7 @@ class AsyncBaseDayArchiveView(
 
 
 class AsyncDayArchiveView(
-    DjangoDayArchiveView,
+    _django.DayArchiveView,
     AsyncMultipleObjectTemplateResponseMixin,
     AsyncBaseDayArchiveView[_M],
 ):
@@ -791,18 +726,18 @@ class AsyncDayArchiveView(
 
 
 class AsyncBaseTodayArchiveView(
-    DjangoBaseTodayArchiveView, AsyncBaseDayArchiveView[_M]
+    _django.BaseTodayArchiveView, AsyncBaseDayArchiveView[_M]
 ):
     """Async twin of BaseTodayArchiveView: today, without a response mixin."""
 
     @twin(dates.BaseTodayArchiveView.get_dated_items, calls=("_get_dated_items",))
-    def aget_dated_items(self) -> Body[_DatedItems[_M]]:
+    def aget_dated_items(self) -> Calls[_DatedItems[_M]]:
         """Return what the day archive does, for today; twin of get_dated_items()."""
         return (yield call(self._aget_dated_items, datetime.date.today()))
 
 
 class AsyncTodayArchiveView(
-    DjangoTodayArchiveView,
+    _django.TodayArchiveView,
     AsyncMultipleObjectTemplateResponseMixin,
     AsyncBaseTodayArchiveView[_M],
 ):
@@ -810,7 +745,7 @@ class AsyncTodayArchiveView(
 
 
 class AsyncBaseDateDetailView(
-    DjangoBaseDateDetailView,
+    _django.BaseDateDetailView,
     AsyncYearMixin,
     AsyncMonthMixin,
     AsyncDayMixin,
@@ -829,7 +764,7 @@ class AsyncBaseDateDetailView(
             SUPER,
         ),
     )
-    def aget_object(self, queryset: QuerySet[_M] | None = None) -> Body[_M]:
+    def aget_object(self, queryset: QuerySet[_M] | None = None) -> Calls[_M]:
         """
         Return the day's object that the URL names; twin of get_object().
 
@@ -859,7 +794,7 @@ class AsyncBaseDateDetailView(
 
 
 class AsyncDateDetailView(
-    DjangoDateDetailView,
+    _django.DateDetailView,
     AsyncSingleObjectTemplateResponseMixin,
     AsyncBaseDateDetailView[_M],
 ):

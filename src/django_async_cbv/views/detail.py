@@ -2,34 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest
 from django.utils.translation import gettext as _
 from django.views.generic import detail
 
 from ..core import handlers as handler
-from ..core.flow import Body, call
+from ..core.flow import Answer, Calls, call
 from ..core.hooks import SUPER
 from ..core.twins import twin, twin_or_hook
-from ._generic import _M, subscriptable
+from . import _django
+from ._django import _M
 from ._plain import has_plain_object, has_plain_queryset, truth
 from .base import AsyncContextMixin, AsyncTemplateResponseMixin, AsyncView
-
-if TYPE_CHECKING:
-    from django.views.generic.detail import SingleObjectMixin
-
-    # Their sync get() is not for checkers to see: see base.py.
-    class DjangoBaseDetailView: ...
-
-    class DjangoDetailView: ...
-
-else:
-    SingleObjectMixin = subscriptable(detail.SingleObjectMixin)
-    DjangoBaseDetailView = detail.BaseDetailView
-    DjangoDetailView = detail.DetailView
 
 __all__ = [
     "AsyncBaseDetailView",
@@ -39,7 +27,7 @@ __all__ = [
 ]
 
 
-class AsyncSingleObjectMixin(SingleObjectMixin[_M], AsyncContextMixin):
+class AsyncSingleObjectMixin(_django.SingleObjectMixin[_M], AsyncContextMixin):
     """Async twin of SingleObjectMixin."""
 
     # The view's.
@@ -47,7 +35,7 @@ class AsyncSingleObjectMixin(SingleObjectMixin[_M], AsyncContextMixin):
     object: Any
 
     @twin(detail.SingleObjectMixin.get_object, calls=("get_queryset", "get_slug_field"))
-    def aget_object(self, queryset: QuerySet[_M] | None = None) -> Body[_M]:
+    def aget_object(self, queryset: QuerySet[_M] | None = None) -> Calls[_M]:
         """
         Return the object that the view is about; twin of get_object().
 
@@ -92,7 +80,7 @@ class AsyncSingleObjectMixin(SingleObjectMixin[_M], AsyncContextMixin):
         calls=("get_context_object_name", SUPER),
         pure=has_plain_object,
     )
-    def aget_context_data(self, **kwargs: Any) -> Body[dict[str, Any]]:
+    def aget_context_data(self, **kwargs: Any) -> Calls[dict[str, Any]]:
         """
         Return the template's context with the object; twin of get_context_data().
 
@@ -122,7 +110,9 @@ def _get_or_404(queryset: QuerySet[Any], lookups: list[dict[str, Any]]) -> Any:
         ) from None
 
 
-class AsyncBaseDetailView(DjangoBaseDetailView, AsyncSingleObjectMixin[_M], AsyncView):
+class AsyncBaseDetailView(
+    _django.BaseDetailView, AsyncSingleObjectMixin[_M], AsyncView
+):
     """Async twin of BaseDetailView: a detail view without a response mixin."""
 
     object: _M
@@ -131,9 +121,7 @@ class AsyncBaseDetailView(DjangoBaseDetailView, AsyncSingleObjectMixin[_M], Asyn
         detail.BaseDetailView.get,
         calls=("get_object", "get_context_data", "render_to_response"),
     )
-    def get(
-        self, request: HttpRequest, *args: Any, **kwargs: Any
-    ) -> Body[HttpResponse]:
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Answer:
         """Answer with the object; one hop before the rendering's."""
         self.object = yield call(self.aget_object)
         context = yield call(self.aget_context_data, object=self.object)
@@ -161,7 +149,7 @@ class AsyncSingleObjectTemplateResponseMixin(
             )
         ),
     )
-    def aget_template_names(self) -> Body[list[str]]:
+    def aget_template_names(self) -> Calls[list[str]]:
         """Return the names of the templates to try; twin of get_template_names()."""
         try:
             names: list[str] = yield call(super().aget_template_names)
@@ -179,6 +167,6 @@ class AsyncSingleObjectTemplateResponseMixin(
 
 
 class AsyncDetailView(
-    DjangoDetailView, AsyncSingleObjectTemplateResponseMixin, AsyncBaseDetailView[_M]
+    _django.DetailView, AsyncSingleObjectTemplateResponseMixin, AsyncBaseDetailView[_M]
 ):
     """Async twin of DetailView: the page of one object."""

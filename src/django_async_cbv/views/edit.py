@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Generic
+from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 from django.forms import Form
 from django.forms import models as model_forms
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.views.generic import edit
 
 from ..core import handlers as handler
-from ..core.flow import Body, call, respond
+from ..core.flow import Answer, Calls, call, respond
 from ..core.hooks import SUPER
-from ..core.twins import Twins, after, twin, twin_or_hook
+from ..core.twins import TwinMixin, django_super, twin, twin_or_hook
 from ..core.validation import (
     call_and_await,
     deletion_is_waited_for,
@@ -21,7 +21,8 @@ from ..core.validation import (
     saved,
     validate,
 )
-from ._generic import _F, _M, _DeleteF, _ModelF, subscriptable
+from . import _django
+from ._django import _F, _M, _DeleteF, _ModelF
 from ._newer import post_and_wait
 from ._plain import has_plain_success_url
 from ._saves import redirect
@@ -31,49 +32,6 @@ from .detail import (
     AsyncSingleObjectMixin,
     AsyncSingleObjectTemplateResponseMixin,
 )
-
-if TYPE_CHECKING:
-    from django.utils.functional import _StrOrPromise
-    from django.views.generic.edit import FormMixin, ModelFormMixin
-
-    # Their sync handlers are not for checkers to see: see base.py.
-    class DjangoProcessFormView: ...
-
-    class DjangoBaseFormView: ...
-
-    class DjangoFormView: ...
-
-    class DjangoBaseCreateView: ...
-
-    class DjangoCreateView: ...
-
-    class DjangoBaseUpdateView: ...
-
-    class DjangoUpdateView: ...
-
-    class DjangoDeletionMixin(Generic[_M]):
-        success_url: _StrOrPromise | None = None
-        object: _M
-
-        def get_success_url(self) -> str: ...
-
-    class DjangoBaseDeleteView: ...
-
-    class DjangoDeleteView: ...
-
-else:
-    FormMixin = subscriptable(edit.FormMixin)
-    ModelFormMixin = subscriptable(edit.ModelFormMixin)
-    DjangoProcessFormView = edit.ProcessFormView
-    DjangoBaseFormView = edit.BaseFormView
-    DjangoFormView = edit.FormView
-    DjangoBaseCreateView = edit.BaseCreateView
-    DjangoCreateView = edit.CreateView
-    DjangoBaseUpdateView = edit.BaseUpdateView
-    DjangoUpdateView = edit.UpdateView
-    DjangoDeletionMixin = subscriptable(edit.DeletionMixin)
-    DjangoBaseDeleteView = edit.BaseDeleteView
-    DjangoDeleteView = edit.DeleteView
 
 __all__ = [
     "AsyncBaseCreateView",
@@ -91,7 +49,7 @@ __all__ = [
 ]
 
 
-class AsyncFormMixin(FormMixin[_F], AsyncContextMixin):
+class AsyncFormMixin(_django.FormMixin[_F], AsyncContextMixin):
     """Async twin of FormMixin."""
 
     # The view's.
@@ -110,7 +68,7 @@ class AsyncFormMixin(FormMixin[_F], AsyncContextMixin):
         """Return the class of the form; twin of get_form_class()."""
 
     @twin(edit.FormMixin.get_form, calls=("get_form_class", "get_form_kwargs"))
-    def aget_form(self, form_class: type[_F] | None = None) -> Body[_F]:
+    def aget_form(self, form_class: type[_F] | None = None) -> Calls[_F]:
         """
         Return the form; twin of get_form().
 
@@ -129,7 +87,7 @@ class AsyncFormMixin(FormMixin[_F], AsyncContextMixin):
         # The body of a POST is read and parsed, perhaps to files.
         pure=lambda view: view.request.method not in ("POST", "PUT"),
     )
-    def aget_form_kwargs(self) -> Body[dict[str, Any]]:
+    def aget_form_kwargs(self) -> Calls[dict[str, Any]]:
         """
         Return the arguments to make the form with; twin of get_form_kwargs().
 
@@ -155,7 +113,7 @@ class AsyncFormMixin(FormMixin[_F], AsyncContextMixin):
         # The URL may be an object of the project's, which is made text of.
         always=True,
     )
-    def aform_valid(self, form: _F) -> Body[HttpResponse]:
+    def aform_valid(self, form: _F) -> Answer:
         """Answer to a valid form with a redirect; twin of form_valid()."""
         return (yield from redirect(self, (yield call(self.aget_success_url))))
 
@@ -163,13 +121,13 @@ class AsyncFormMixin(FormMixin[_F], AsyncContextMixin):
         edit.FormMixin.form_invalid,
         calls=("get_context_data", "render_to_response"),
     )
-    def aform_invalid(self, form: _F) -> Body[HttpResponse]:
+    def aform_invalid(self, form: _F) -> Answer:
         """Answer to an invalid form with its page; twin of form_invalid()."""
         context = yield call(self.aget_context_data, form=form)
         return (yield call(twin_or_hook(self, "render_to_response"), context))
 
     @twin(edit.FormMixin.get_context_data, calls=("get_form", SUPER))
-    def aget_context_data(self, **kwargs: Any) -> Body[dict[str, Any]]:
+    def aget_context_data(self, **kwargs: Any) -> Calls[dict[str, Any]]:
         """
         Return the template's context with the form; twin of get_context_data().
 
@@ -182,7 +140,9 @@ class AsyncFormMixin(FormMixin[_F], AsyncContextMixin):
 
 
 class AsyncModelFormMixin(
-    ModelFormMixin[_M, _ModelF], AsyncFormMixin[_ModelF], AsyncSingleObjectMixin[_M]
+    _django.ModelFormMixin[_M, _ModelF],
+    AsyncFormMixin[_ModelF],
+    AsyncSingleObjectMixin[_M],
 ):
     """Async twin of ModelFormMixin."""
 
@@ -192,7 +152,7 @@ class AsyncModelFormMixin(
         # Else a class is made, for which form fields may ask the database.
         pure=lambda view: view.fields is None and view.form_class is not None,
     )
-    def aget_form_class(self) -> Body[type[_ModelF]]:
+    def aget_form_class(self) -> Calls[type[_ModelF]]:
         """
         Return the class of the form; twin of get_form_class().
 
@@ -219,7 +179,7 @@ class AsyncModelFormMixin(
         return (yield call(model_forms.modelform_factory, model, fields=self.fields))
 
     @twin(edit.ModelFormMixin.get_form_kwargs, calls=(SUPER,), pure=True)
-    def aget_form_kwargs(self) -> Body[dict[str, Any]]:
+    def aget_form_kwargs(self) -> Calls[dict[str, Any]]:
         """Return the form's arguments with the instance; twin of get_form_kwargs()."""
         kwargs: dict[str, Any] = yield call(super().aget_form_kwargs)
         if hasattr(self, "object"):
@@ -240,7 +200,7 @@ class AsyncModelFormMixin(
 
     # The form's save() may be async, as only the form tells.
     @twin(edit.ModelFormMixin.form_valid, calls=(SUPER,), always=True)
-    def aform_valid(self, form: _ModelF) -> Body[HttpResponse]:
+    def aform_valid(self, form: _ModelF) -> Answer:
         """
         Save the object and redirect; twin of form_valid().
 
@@ -252,15 +212,13 @@ class AsyncModelFormMixin(
         return (yield call(super().aform_valid, form))
 
 
-class AsyncProcessFormView(DjangoProcessFormView, AsyncView):
+class AsyncProcessFormView(_django.ProcessFormView, AsyncView):
     """Async twin of ProcessFormView."""
 
     @handler.get(
         edit.ProcessFormView.get, calls=("get_context_data", "render_to_response")
     )
-    def get(
-        self, request: HttpRequest, *args: Any, **kwargs: Any
-    ) -> Body[HttpResponse]:
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Answer:
         """Answer with the page of a blank form; one hop before the rendering's."""
         context = yield call(twin_or_hook(self, "get_context_data"))
         return (yield call(twin_or_hook(self, "render_to_response"), context))
@@ -271,9 +229,7 @@ class AsyncProcessFormView(DjangoProcessFormView, AsyncView):
         always=True,
         unlifted=post_and_wait,
     )
-    def post(
-        self, request: HttpRequest, *args: Any, **kwargs: Any
-    ) -> Body[HttpResponse]:
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Answer:
         """
         Parse, validate and act on the form: one hop for all of it.
 
@@ -286,53 +242,45 @@ class AsyncProcessFormView(DjangoProcessFormView, AsyncView):
         return (yield call(twin_or_hook(self, "form_invalid"), form))
 
     @handler.put(edit.ProcessFormView.put, calls=("post",), pure=True)
-    def put(self, *args: Any, **kwargs: Any) -> Body[HttpResponse]:
+    def put(self, *args: Any, **kwargs: Any) -> Answer:
         """Do as post() does."""
         return (yield respond(self.post, *args, **kwargs))
 
 
-class AsyncBaseFormView(DjangoBaseFormView, AsyncFormMixin[_F], AsyncProcessFormView):
+class AsyncBaseFormView(_django.BaseFormView, AsyncFormMixin[_F], AsyncProcessFormView):
     """Async twin of BaseFormView: a form view without a response mixin."""
 
 
-class AsyncFormView(DjangoFormView, AsyncTemplateResponseMixin, AsyncBaseFormView[_F]):
+class AsyncFormView(
+    _django.FormView, AsyncTemplateResponseMixin, AsyncBaseFormView[_F]
+):
     """Async twin of FormView: the page of a form, and what it is for."""
 
 
 class AsyncBaseCreateView(
-    DjangoBaseCreateView, AsyncModelFormMixin[_M, _ModelF], AsyncProcessFormView
+    _django.BaseCreateView, AsyncModelFormMixin[_M, _ModelF], AsyncProcessFormView
 ):
     """Async twin of BaseCreateView: a create view without a response mixin."""
 
     object: _M | None
 
     @handler.get(edit.BaseCreateView.get, calls=(SUPER,), pure=True)
-    def get(
-        self, request: HttpRequest, *args: Any, **kwargs: Any
-    ) -> Body[HttpResponse]:
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Answer:
         """Answer with the page of a blank form; one hop before the rendering's."""
         self.object = None
-        return (
-            yield respond(
-                after(DjangoBaseCreateView, self, "get"), request, *args, **kwargs
-            )
-        )
+        below = django_super(_django.BaseCreateView, self)
+        return (yield respond(below.get, request, *args, **kwargs))
 
     @handler.post(edit.BaseCreateView.post, calls=(SUPER,), pure=True)
-    def post(
-        self, request: HttpRequest, *args: Any, **kwargs: Any
-    ) -> Body[HttpResponse]:
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Answer:
         """Parse, validate, save, redirect: one hop."""
         self.object = None
-        return (
-            yield respond(
-                after(DjangoBaseCreateView, self, "post"), request, *args, **kwargs
-            )
-        )
+        below = django_super(_django.BaseCreateView, self)
+        return (yield respond(below.post, request, *args, **kwargs))
 
 
 class AsyncCreateView(
-    DjangoCreateView,
+    _django.CreateView,
     AsyncSingleObjectTemplateResponseMixin,
     AsyncBaseCreateView[_M, _ModelF],
 ):
@@ -340,46 +288,36 @@ class AsyncCreateView(
 
 
 class AsyncBaseUpdateView(
-    DjangoBaseUpdateView, AsyncModelFormMixin[_M, _ModelF], AsyncProcessFormView
+    _django.BaseUpdateView, AsyncModelFormMixin[_M, _ModelF], AsyncProcessFormView
 ):
     """Async twin of BaseUpdateView: an update view without a response mixin."""
 
     object: _M
 
     @handler.get(edit.BaseUpdateView.get, calls=("get_object", SUPER))
-    def get(
-        self, request: HttpRequest, *args: Any, **kwargs: Any
-    ) -> Body[HttpResponse]:
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Answer:
         """Answer with the page of the object's form; one hop before the rendering's."""
         self.object = yield call(self.aget_object)
-        return (
-            yield respond(
-                after(DjangoBaseUpdateView, self, "get"), request, *args, **kwargs
-            )
-        )
+        below = django_super(_django.BaseUpdateView, self)
+        return (yield respond(below.get, request, *args, **kwargs))
 
     @handler.post(edit.BaseUpdateView.post, calls=("get_object", SUPER))
-    def post(
-        self, request: HttpRequest, *args: Any, **kwargs: Any
-    ) -> Body[HttpResponse]:
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Answer:
         """Fetch, parse, validate, save, redirect: one hop."""
         self.object = yield call(self.aget_object)
-        return (
-            yield respond(
-                after(DjangoBaseUpdateView, self, "post"), request, *args, **kwargs
-            )
-        )
+        below = django_super(_django.BaseUpdateView, self)
+        return (yield respond(below.post, request, *args, **kwargs))
 
 
 class AsyncUpdateView(
-    DjangoUpdateView,
+    _django.UpdateView,
     AsyncSingleObjectTemplateResponseMixin,
     AsyncBaseUpdateView[_M, _ModelF],
 ):
     """Async twin of UpdateView: the page that changes an object."""
 
 
-class AsyncDeletionMixin(DjangoDeletionMixin[_M], Twins):
+class AsyncDeletionMixin(_django.DeletionMixin[_M], TwinMixin):
     """Async twin of DeletionMixin."""
 
     @handler.delete(
@@ -389,9 +327,7 @@ class AsyncDeletionMixin(DjangoDeletionMixin[_M], Twins):
         always=True,
         unlifted=post_and_wait,
     )
-    def delete(
-        self, request: HttpRequest, *args: Any, **kwargs: Any
-    ) -> Body[HttpResponse]:
+    def delete(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Answer:
         """Delete the object, once, and redirect; one hop."""
         self.object = yield call(twin_or_hook(self, "get_object"))
         success_url = yield call(self.aget_success_url)
@@ -399,9 +335,7 @@ class AsyncDeletionMixin(DjangoDeletionMixin[_M], Twins):
         return (yield from redirect(self, success_url))
 
     @handler.post(edit.DeletionMixin.post, calls=("delete",), pure=True)
-    def post(
-        self, request: HttpRequest, *args: Any, **kwargs: Any
-    ) -> Body[HttpResponse]:
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Answer:
         """Do as delete() does, for browsers."""
         return (yield respond(self.delete, request, *args, **kwargs))
 
@@ -411,7 +345,7 @@ class AsyncDeletionMixin(DjangoDeletionMixin[_M], Twins):
 
 
 class AsyncBaseDeleteView(
-    DjangoBaseDeleteView,
+    _django.BaseDeleteView,
     AsyncDeletionMixin[_M],
     AsyncFormMixin[_DeleteF],
     AsyncBaseDetailView[_M],
@@ -426,9 +360,7 @@ class AsyncBaseDeleteView(
         always=True,
         unlifted=post_and_wait,
     )
-    def post(
-        self, request: HttpRequest, *args: Any, **kwargs: Any
-    ) -> Body[HttpResponse]:
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Answer:
         """Validate the form and delete the object, once; one hop."""
         self.object = yield call(self.aget_object)
         prepare_instance(self.object)
@@ -444,7 +376,7 @@ class AsyncBaseDeleteView(
         always=True,
         not_calls=("delete",),
     )
-    def aform_valid(self, form: _DeleteF) -> Body[HttpResponse]:
+    def aform_valid(self, form: _DeleteF) -> Answer:
         """Delete the object and redirect; twin of form_valid()."""
         success_url = yield call(self.aget_success_url)
         yield from call_and_await(self.object.delete)
@@ -452,7 +384,7 @@ class AsyncBaseDeleteView(
 
 
 class AsyncDeleteView(
-    DjangoDeleteView,
+    _django.DeleteView,
     AsyncSingleObjectTemplateResponseMixin,
     AsyncBaseDeleteView[_M, _DeleteF],
 ):

@@ -8,32 +8,22 @@ from typing import TYPE_CHECKING, Any
 from django.core.exceptions import ImproperlyConfigured
 from django.core.paginator import InvalidPage, Page, Paginator
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest
 from django.utils.translation import gettext as _
 from django.views.generic import list as django_list
 
 from ..core import handlers as handler
-from ..core.flow import Body, Call, call
+from ..core.flow import Answer, Call, Calls, call
 from ..core.hooks import SUPER
 from ..core.twins import twin, twin_or_hook
-from ._generic import _M, subscriptable
+from . import _django
+from ._django import _M
 from ._plain import has_plain_object_list, has_plain_paginator, has_plain_queryset
 from .base import AsyncContextMixin, AsyncTemplateResponseMixin, AsyncView
 
 if TYPE_CHECKING:
     from django.core.paginator import _SupportsPagination
     from django.db.models.query import _OrderByFieldName
-    from django.views.generic.list import MultipleObjectMixin
-
-    # Their sync get() is not for checkers to see: see base.py.
-    class DjangoBaseListView: ...
-
-    class DjangoListView: ...
-
-else:
-    MultipleObjectMixin = subscriptable(django_list.MultipleObjectMixin)
-    DjangoBaseListView = django_list.BaseListView
-    DjangoListView = django_list.ListView
 
 __all__ = [
     "AsyncBaseListView",
@@ -43,7 +33,7 @@ __all__ = [
 ]
 
 
-class AsyncMultipleObjectMixin(MultipleObjectMixin[_M], AsyncContextMixin):
+class AsyncMultipleObjectMixin(_django.MultipleObjectMixin[_M], AsyncContextMixin):
     """Async twin of MultipleObjectMixin."""
 
     # The view's.
@@ -56,7 +46,7 @@ class AsyncMultipleObjectMixin(MultipleObjectMixin[_M], AsyncContextMixin):
         calls=("get_ordering",),
         pure=has_plain_queryset,
     )
-    def aget_queryset(self) -> Body[QuerySet[_M]]:
+    def aget_queryset(self) -> Calls[QuerySet[_M]]:
         """
         Return the objects, lazily; twin of get_queryset().
 
@@ -94,7 +84,7 @@ class AsyncMultipleObjectMixin(MultipleObjectMixin[_M], AsyncContextMixin):
     )
     def apaginate_queryset(
         self, queryset: _SupportsPagination[_M], page_size: int
-    ) -> Body[tuple[Paginator[Any], Page[Any], _SupportsPagination[_M], bool]]:
+    ) -> Calls[tuple[Paginator[Any], Page[Any], _SupportsPagination[_M], bool]]:
         """
         Return paginator, page, its objects, whether there are others.
 
@@ -157,7 +147,7 @@ class AsyncMultipleObjectMixin(MultipleObjectMixin[_M], AsyncContextMixin):
     )
     def aget_context_data(
         self, *, object_list: _SupportsPagination[_M] | None = None, **kwargs: Any
-    ) -> Body[dict[str, Any]]:
+    ) -> Calls[dict[str, Any]]:
         """
         Return the template's context with the page; twin of get_context_data().
 
@@ -204,7 +194,7 @@ def _page_or_404(paginator: Paginator[Any], wanted: Any) -> Any:
         ) from error
 
 
-class AsyncBaseListView(DjangoBaseListView, AsyncMultipleObjectMixin[_M], AsyncView):
+class AsyncBaseListView(_django.BaseListView, AsyncMultipleObjectMixin[_M], AsyncView):
     """Async twin of BaseListView: a list view without a response mixin."""
 
     object_list: _SupportsPagination[_M]
@@ -219,9 +209,7 @@ class AsyncBaseListView(DjangoBaseListView, AsyncMultipleObjectMixin[_M], AsyncV
             "render_to_response",
         ),
     )
-    def get(
-        self, request: HttpRequest, *args: Any, **kwargs: Any
-    ) -> Body[HttpResponse]:
+    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Answer:
         """Answer with the list; one hop before the rendering's."""
         self.object_list = yield call(self.aget_queryset)
         if not (yield call(self.aget_allow_empty)):
@@ -250,7 +238,7 @@ class AsyncMultipleObjectTemplateResponseMixin(
         calls=(SUPER,),
         pure=has_plain_object_list,
     )
-    def aget_template_names(self) -> Body[list[str]]:
+    def aget_template_names(self) -> Calls[list[str]]:
         """Return the names of the templates to try; twin of get_template_names()."""
         try:
             names: list[str] = yield call(super().aget_template_names)
@@ -272,6 +260,6 @@ class AsyncMultipleObjectTemplateResponseMixin(
 
 
 class AsyncListView(
-    DjangoListView, AsyncMultipleObjectTemplateResponseMixin, AsyncBaseListView[_M]
+    _django.ListView, AsyncMultipleObjectTemplateResponseMixin, AsyncBaseListView[_M]
 ):
     """Async twin of ListView: the page of a list of objects."""

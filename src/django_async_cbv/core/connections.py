@@ -1,0 +1,134 @@
+"""What is open on the connections of a thread, and what is Django's own there."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import logging
+import weakref
+from collections.abc import Callable
+from types import MethodType
+from typing import Any
+
+from asgiref.sync import SyncToAsync
+from django.conf import settings
+from django.db import connections
+from django.db.models import QuerySet
+
+from .foreign import reads_plainly
+
+__all__ = [
+    "Cursors",
+    "drop",
+    "for_each_connection",
+    "has_foreign_engine",
+    "is_in_transaction",
+    "is_read",
+]
+
+_logger = logging.getLogger("django_async_cbv.pool")
+
+_ENGINES = ("django.db.backends.", "django.contrib.gis.db.backends.")
+# Methods of QuerySet that run no signal receivers and no save() of a model's.
+_READS = frozenset(
+    {
+        *("_fetch_all", "aggregate", "contains", "count", "earliest", "exists"),
+        *("explain", "first", "get", "in_bulk", "last", "latest"),
+    }
+)
+# What the drivers of PostgreSQL call active, in a transaction, and in a failed one:
+# not what they say of a connection that is gone.
+_TRANSACTION = frozenset({1, 2, 3})
+
+
+class Cursors:
+    """The cursors that queries have used, noted as an execute_wrapper."""
+
+    def __init__(self) -> None:
+        # While somebody has them.
+        self._known: weakref.WeakSet[Any] = weakref.WeakSet()
+
+    def __call__(
+        self, execute: Any, sql: Any, params: Any, many: bool, context: Any
+    ) -> Any:
+        """Execute a query, and note its cursor."""
+        self._known.add(context["cursor"])
+        return execute(sql, params, many, context)
+
+    def are_open(self) -> bool:
+        """Whether something may be read from one of them yet."""
+        return any(map(_is_open, self._known))
+
+    def forget(self) -> None:
+        """Forget the cursors of a request that has ended."""
+        self._known.clear()
+
+
+def _is_open(cursor: Any) -> bool:
+    raw = cursor.cursor
+    try:
+        return not getattr(raw, "closed", False) and bool(raw.description)
+    except Exception:  # noqa: BLE001 - some drivers', of one that is closed
+        return False
+
+
+def for_each_connection(do: Callable[[Any], object]) -> None:
+    """Do it, and replace the connection where that fails: it serves another request."""
+    for connection in connections.all(initialized_only=True):
+        try:
+            do(connection)
+        except Exception:
+            _logger.exception("A connection was given up: alias=%r", connection.alias)
+            raw = connection.connection
+            del connections[connection.alias]
+            with contextlib.suppress(Exception):
+                raw.close()
+
+
+def drop(connection: Any) -> None:
+    """Close a connection on which somebody has left something open."""
+    raw = connection.connection
+    if connection.in_atomic_block:
+        # To close one in a transaction leaves its bookkeeping as it was.
+        del connections[connection.alias]
+        if raw is not None:
+            raw.close()
+    else:
+        connection.close()
+
+
+def is_in_transaction(connection: Any) -> bool:
+    """Whether a transaction is open, for all that Django and the driver know."""
+    raw = connection.connection
+    if connection.in_atomic_block or raw is None:
+        return bool(connection.in_atomic_block)
+    try:
+        return (
+            not connection.autocommit
+            or bool(getattr(raw, "in_transaction", False))
+            or getattr(getattr(raw, "info", None), "transaction_status", 0)
+            in _TRANSACTION
+        )
+    except Exception:  # noqa: BLE001 - some drivers', of a connection that is gone
+        return False
+
+
+def has_foreign_engine() -> bool:
+    """Whether a database may keep for a session what nobody here knows of."""
+    known = getattr(settings, "ASYNC_CBV_STATELESS_ENGINES", ())
+    return any(
+        not options["ENGINE"].startswith(_ENGINES) and options["ENGINE"] not in known
+        for options in connections.settings.values()
+    )
+
+
+def is_read(fn: Any, args: tuple[Any, ...]) -> bool:
+    """Whether asgiref submits a read by Django's own QuerySet, and nothing else."""
+    while isinstance(fn, functools.partial):
+        fn, args = fn.func, (*fn.args, *args)
+    if getattr(fn, "__func__", None) is not SyncToAsync.thread_handler or not args:
+        return False
+    method = args[-1].func if isinstance(args[-1], functools.partial) else args[-1]
+    if type(method) is not MethodType or type(method.__self__) is not QuerySet:
+        return False
+    return method.__name__ in _READS and reads_plainly(method.__self__)

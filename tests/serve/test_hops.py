@@ -1,0 +1,179 @@
+"""How many hops a request costs, whole, where a server runs the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+from unittest import mock
+from urllib.parse import urlencode
+
+from asgiref.testing import ApplicationCommunicator
+from django.conf import settings
+from django.core.cache import cache
+from django.test import override_settings
+
+from django_async_cbv.asgi import get_asgi_application
+from django_async_cbv.serve.pool import Lease
+from tests.catalogue import make_rows
+from tests.concurrency import ServedTestCase
+from tests.hops import count_hops
+from tests.models import Author
+from tests.serve.pages import SyncOnly, TemplateResponseMiddleware
+
+TOKEN = "c" * 32
+STARTPROJECT = settings.MIDDLEWARE
+TEN_MORE = [*STARTPROJECT, *[f"{SyncOnly.__module__}.SyncOnly"] * 10]
+TEMPLATE_RESPONSE = [
+    *STARTPROJECT,
+    f"{SyncOnly.__module__}.{TemplateResponseMiddleware.__name__}",
+]
+GOOD, BAD = {"name": "Jane", "slug": "jane"}, {"name": "Jane", "slug": "not a slug"}
+
+
+class Visit:
+    """One request and what became of it: its hops in all, and its answer."""
+
+    def __init__(self, path, method="GET", data=None):
+        self.path = path
+        self.method = method
+        self.body = urlencode(data or {}).encode()
+        self.hops = -1
+        self.status = 0
+        self.text = ""
+
+    async def to(self, app):
+        scope = {
+            "type": "http",
+            "asgi": {"version": "3.0"},
+            "http_version": "1.1",
+            "method": self.method,
+            "path": self.path,
+            "query_string": b"",
+            "headers": [
+                (b"host", b"testserver"),
+                (b"cookie", f"csrftoken={TOKEN}".encode()),
+                (b"x-csrftoken", TOKEN.encode()),
+                (b"content-type", b"application/x-www-form-urlencoded"),
+                (b"content-length", str(len(self.body)).encode()),
+            ],
+            "server": ("testserver", 80),
+        }
+        jobs = app.pool.statistics().jobs
+        with count_hops() as hops, count_crossings() as crossings:
+            visitor = ApplicationCommunicator(app, scope)
+            await visitor.send_input({"type": "http.request", "body": self.body})
+            start = await visitor.receive_output(20)
+            parts = [await visitor.receive_output(20)]
+            while parts[-1].get("more_body"):
+                parts.append(await visitor.receive_output(20))
+            # The response is closed after its last byte.
+            await visitor.wait(20)
+        self.hops = hops.count + len(crossings)
+        # None has gone another way to a worker, and none elsewhere.
+        self.jobs = app.pool.statistics().jobs - jobs
+        self.status = start["status"]
+        self.text = b"".join(part["body"] for part in parts).decode()
+        return self
+
+
+@contextlib.contextmanager
+def count_crossings():
+    """Count the jobs that our own code gives to a worker, and not asgiref."""
+    crossings = []
+    cross = Lease.cross
+
+    async def counted(self, *args, **kwargs):
+        crossings.append(args)
+        return await cross(self, *args, **kwargs)
+
+    with mock.patch.object(Lease, "cross", counted):
+        yield crossings
+
+
+@override_settings(ROOT_URLCONF="tests.serve.pages")
+class TestHops(ServedTestCase):
+    def setUp(self):
+        make_rows()
+        cache.clear()
+
+    async def visits(self, *visits, middleware=STARTPROJECT, warm=True):
+        """Make the visits, each after one more that no one counts."""
+        with override_settings(MIDDLEWARE=middleware):
+            app = get_asgi_application()
+        for visit in visits:
+            if warm:
+                await Visit(visit.path).to(app)
+            await visit.to(app)
+        return visits
+
+    async def assert_hops(self, hops, *visits, status=None, **named):
+        for visit in await self.visits(*visits, **named):
+            with self.subTest(visit.method + visit.path):
+                self.assertEqual(visit.hops, hops)
+                self.assertEqual(visit.status, status or 200)
+
+    @staticmethod
+    def pages():
+        return [
+            Visit("/authors/"),
+            Visit("/authors/ann/"),
+            Visit("/years/"),
+            Visit("/create/"),
+            Visit("/create/", "POST", BAD),
+            Visit("/djangos/"),
+            Visit("/rendered/"),
+        ]
+
+    async def test_pages_are_one_hop_whole(self):
+        await self.assert_hops(1, *self.pages())
+
+    async def test_a_form_that_saves_is_one_hop(self):
+        await self.assert_hops(1, Visit("/create/", "POST", GOOD), status=302)
+        self.assertTrue(await Author.objects.filter(slug="jane").aexists())
+
+    async def test_any_404_is_one_hop(self):
+        await self.assert_hops(
+            1,
+            Visit("/nowhere/"),
+            Visit("/nowhere/", "POST", GOOD),
+            Visit("/authors/nobody/"),
+            Visit("/missing/"),
+            Visit("/awaited-missing/"),
+            status=404,
+        )
+
+    async def test_ten_sync_middleware_more_cost_no_hop(self):
+        await self.assert_hops(1, *self.pages(), middleware=TEN_MORE)
+        await self.assert_hops(
+            1, Visit("/nowhere/"), Visit("/missing/"), status=404, middleware=TEN_MORE
+        )
+
+    async def test_template_response_middleware_costs_no_hop(self):
+        await self.assert_hops(1, *self.pages(), middleware=TEMPLATE_RESPONSE)
+        await self.assert_hops(
+            1, Visit("/nowhere/"), status=404, middleware=TEMPLATE_RESPONSE
+        )
+
+    async def test_a_plain_async_view_costs_none(self):
+        await self.assert_hops(0, Visit("/awaited/"))
+
+    async def test_async_override(self):
+        for path in (
+            "/context-awaited/",
+            "/queryset-awaited/",
+            "/object-awaited/ann/",
+            "/years-awaited/",
+            "/login-required/",
+            "/cached/",
+            "/exempt/",
+        ):
+            (v,) = await self.visits(Visit(path))
+            print(path, v.hops, v.jobs, v.status)
+        for path in ("/valid-awaited/", "/exempt/"):
+            (v,) = await self.visits(
+                Visit(
+                    path, "POST", GOOD if path[1] == "v" else {"name": "x", "slug": "x"}
+                )
+            )
+            print(path, v.hops, v.jobs, v.status)
