@@ -12,7 +12,7 @@ from contextlib import closing
 from contextvars import ContextVar
 from io import BytesIO
 from types import TracebackType
-from typing import Any
+from typing import Any, cast
 
 from asgiref.sync import (
     AsyncToSync,
@@ -77,8 +77,8 @@ class _SyncChain(_Choice):
     def make_view_atomic(self, view: Any) -> Any:
         """Have a view of this package called as the sync view that it is here."""
         # Of an agent's proxy Django makes a sync function, by async_to_sync().
-        if both_colours(view) is view:
-            view = view.as_sync() or view
+        if (found := both_colours(view)) is not None and found is view:
+            view = found.as_sync() or view
         return super().make_view_atomic(view)
 
 
@@ -89,6 +89,9 @@ class Handler(_Choice, asgi.ASGIHandler):
     Other requests go through Django's async chain, with middleware that stays on the
     event loop where it does no I/O. See get_asgi_application() for the options.
     """
+
+    _middleware_chain: Any
+    _template_response_middleware: Any
 
     def __init__(
         self,
@@ -119,13 +122,13 @@ class Handler(_Choice, asgi.ASGIHandler):
         """Load Django's own middleware as what stays on the event loop."""
         with _loading:
             # No hook of Django's gives what it makes the chain of.
-            base.import_string = _import_swapped
-            base.convert_exception_to_response = _answering_exceptions
+            _base.import_string = _import_swapped
+            _base.convert_exception_to_response = _answering_exceptions
             try:
                 super().load_middleware(is_async)
             finally:
-                base.import_string = import_string
-                base.convert_exception_to_response = convert_exception_to_response
+                _base.import_string = import_string
+                _base.convert_exception_to_response = convert_exception_to_response
 
     @property
     def pool(self) -> Pool:
@@ -192,7 +195,7 @@ class Handler(_Choice, asgi.ASGIHandler):
             exchange = _Exchange(self, self._sender, scope, send)
             request, refusal = self.create_request(scope, body)
             if request is None:
-                await exchange.refuse(refusal)
+                await exchange.refuse(cast(HttpResponse, refusal))
                 return
             listener = await _begun(self.listen_for_disconnect(receive))
             with _Client(listener):
@@ -235,7 +238,7 @@ class Handler(_Choice, asgi.ASGIHandler):
                     translation.get_language_from_path(request.path_info)
                     or settings.LANGUAGE_CODE
                 )
-                if language not in trans_real._translations:
+                if language not in vars(trans_real)["_translations"]:
                     # To load its catalogue is work for a worker.
                     return chain
                 with translation.override(language):
@@ -252,7 +255,7 @@ class Handler(_Choice, asgi.ASGIHandler):
 
     async def run_get_response(self, request: HttpRequest) -> Any:
         """Answer by the async chain."""
-        response = await super().run_get_response(request)
+        response: Any = await super().run_get_response(request)
         response._handler_class = self._sender
         return response
 
@@ -272,7 +275,7 @@ class Handler(_Choice, asgi.ASGIHandler):
         return response
 
     async def _get_response_async(self, request: HttpRequest) -> Any:
-        response = await super()._get_response_async(request)
+        response = await super()._get_response_async(request)  # type: ignore[misc]
         # See _driven().
         vars(response).pop("render", None)
         return response
@@ -296,14 +299,16 @@ async def _begun(coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
     """A task of a coroutine that has run to its first wait already."""
     loop = asyncio.get_running_loop()
     if sys.version_info >= (3, 12):
-        return asyncio.Task(coroutine, loop=loop, eager_start=True)
-    # Until Python 3.11 goes.
-    task = loop.create_task(coroutine)
-    await asyncio.sleep(0)
+        task = asyncio.Task(coroutine, loop=loop, eager_start=True)
+    else:  # Until Python 3.11 goes.
+        task = loop.create_task(coroutine)
+        await asyncio.sleep(0)
     return task
 
 
 _loading = threading.Lock()
+# What is imported there is not declared as the module's.
+_base: Any = base
 
 
 def _import_swapped(path: str) -> Any:
@@ -461,7 +466,8 @@ class _Exchange:
             self.lease.has_begun = True
         self._begin()
         set_script_prefix(asgi.get_script_prefix(self.scope))
-        self.response = response = chain.get_response(request)
+        response: Any = chain.get_response(request)
+        self.response = response
         response._handler_class = self.sender
         if isinstance(response, FileResponse):
             response.block_size = self.handler.chunk_size
