@@ -8,11 +8,11 @@ import sys
 import threading
 import weakref
 from collections.abc import Callable, Coroutine
-from contextlib import closing
+from contextlib import closing, nullcontext
 from contextvars import ContextVar
 from io import BytesIO
 from types import TracebackType
-from typing import Any, cast
+from typing import Any
 
 from asgiref.sync import (
     AsyncToSync,
@@ -90,6 +90,7 @@ class Handler(_Choice, asgi.ASGIHandler):
     event loop where it does no I/O. See get_asgi_application() for the options.
     """
 
+    # As BaseHandler.load_middleware() makes them.
     _middleware_chain: Any
     _template_response_middleware: Any
 
@@ -161,7 +162,9 @@ class Handler(_Choice, asgi.ASGIHandler):
             await super().__call__(scope, receive, send)
         elif _has_a_thread():
             # The caller's thread does the work, in a test's transaction for example.
-            async with ThreadSensitiveContext():
+            # A task that inherits nothing finds it where it has no context of its own.
+            inherits = getattr(AsyncToSync.executors, "current", None) is not None
+            async with ThreadSensitiveContext() if inherits else nullcontext():
                 await self.handle(scope, receive, send)
         elif asyncio.current_task() is None or _serves.get():
             await asyncio.ensure_future(self._serve(scope, receive, send))
@@ -195,7 +198,7 @@ class Handler(_Choice, asgi.ASGIHandler):
             exchange = _Exchange(self, self._sender, scope, send)
             request, refusal = self.create_request(scope, body)
             if request is None:
-                await exchange.refuse(cast(HttpResponse, refusal))
+                await exchange.refuse(refusal)
                 return
             listener = await _begun(self.listen_for_disconnect(receive))
             with _Client(listener):
@@ -238,7 +241,7 @@ class Handler(_Choice, asgi.ASGIHandler):
                     translation.get_language_from_path(request.path_info)
                     or settings.LANGUAGE_CODE
                 )
-                if language not in vars(trans_real)["_translations"]:
+                if language not in _catalogues._translations:
                     # To load its catalogue is work for a worker.
                     return chain
                 with translation.override(language):
@@ -298,17 +301,17 @@ class Handler(_Choice, asgi.ASGIHandler):
 async def _begun(coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
     """A task of a coroutine that has run to its first wait already."""
     loop = asyncio.get_running_loop()
-    if sys.version_info >= (3, 12):
-        task = asyncio.Task(coroutine, loop=loop, eager_start=True)
-    else:  # Until Python 3.11 goes.
+    if sys.version_info < (3, 12):  # Until Python 3.11 goes.
         task = loop.create_task(coroutine)
         await asyncio.sleep(0)
-    return task
+        return task
+    return asyncio.Task(coroutine, loop=loop, eager_start=True)
 
 
 _loading = threading.Lock()
-# What is imported there is not declared as the module's.
+# To type checkers it does not show what it imports.
 _base: Any = base
+_catalogues: Any = trans_real
 
 
 def _import_swapped(path: str) -> Any:
@@ -498,7 +501,7 @@ class _Exchange:
         else:
             await self._cross(response.close, back=True)
 
-    async def refuse(self, response: HttpResponse) -> None:
+    async def refuse(self, response: Any) -> None:
         """Answer what is no request."""
         if self.started.sync:
             await self._cross(self._begin)
