@@ -92,6 +92,7 @@ def assert_as_good_as(report: dict[str, Any], of_django: dict[str, Any]) -> None
 def assert_ours_was_used(report: dict[str, Any], *, sync_chain: bool = True) -> None:
     assert {*report["swapped"]} >= SWAPPED
     assert not report["escaped"]
+    assert not report["noise"]
     assert {*report["middleware"]} >= {"SessionMiddleware", "CsrfViewMiddleware"}
     requests = report["requests"]
     # Others begin with a disconnect, or are no requests at all.
@@ -139,4 +140,4 @@ def test_in_the_pool(run: Runs, record_property: Callable[..., None]) -> None:
     record_property("conformance", f"pool, asgi: {count(report)}, {leases} leases")
     assert_as_good_as(report, of_django)
     assert_ours_was_used(report)
-    assert leases >= requests["answered by the sync chain"] > 500
+    assert leases >= requests["answered by the sync chain"] > 300
