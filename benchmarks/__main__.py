@@ -4,55 +4,53 @@
 
 The exit status is 1 where our view is slower than the view by hand by more than the
 tolerance. See README.md beside this file.
+
+    python -m benchmarks {serve,limit,upstream,release,idle,soak} --help
+
+Each of these measures the entry point for ASGI servers against other servers.
 """
 
 import argparse
-import importlib.metadata
+import importlib
 import json
-import os
-import platform
 import subprocess
 import sys
-import tempfile
 import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from benchmarks import report
+from benchmarks.common import (
+    RESULTS,
+    database,
+    facts,
+    order,
+    prepared,
+    process_environment,
+    with_processor,
+)
 from benchmarks.contenders import BASELINE, CONTENDERS, OURS, PAGES, Contender, Page
 from benchmarks.load import LoadError, Sample, generator, measure
 from benchmarks.servers import Server, pinned, processors, running
 
-LIBRARIES = (
-    "django",
-    "asgiref",
-    "django-async-cbv",
-    "django-async-extensions",
-    "uvicorn",
-    "uvloop",
-    "httptools",
-    "gunicorn",
-    "psycopg",
-)
+# Each is a module of `benchmarks.serve`.
+COMMANDS = ("serve", "limit", "upstream", "release", "idle", "soak")
 
 
 def main() -> int:
     """Do as the command line says; return the exit status."""
+    if sys.argv[1:2] and sys.argv[1] in COMMANDS:
+        command = importlib.import_module(f"benchmarks.serve.{sys.argv[1]}")
+        status: int = command.main(sys.argv[2:])
+        return status
     options = _options()
-    with _database(options) as database:
-        environment = os.environ | {
-            "DJANGO_SETTINGS_MODULE": "benchmarks.settings",
-            "BENCHMARK_DATABASE": json.dumps(database),
-            "BENCHMARK_MIDDLEWARE": options.middleware,
-            # The same in each process and each run.
-            "PYTHONHASHSEED": "0",
-        }
-        environment.pop("PYTHONDEVMODE", None)
+    with database(url=options.database_url, postgres=options.postgres) as settings:
+        environment = process_environment(
+            settings, BENCHMARK_MIDDLEWARE=options.middleware
+        )
         results = _measure_all(
-            options, database["ENGINE"].rpartition(".")[2], environment
+            options, settings["ENGINE"].rpartition(".")[2], environment
         )
     options.output.mkdir(parents=True, exist_ok=True)
     return report.write(results, options.output)
@@ -98,9 +96,7 @@ def _options() -> argparse.Namespace:
         default=5,
         help="percent by which our view may be slower than the one by hand",
     )
-    parser.add_argument(
-        "--output", type=Path, default=Path(__file__).parent / "results"
-    )
+    parser.add_argument("--output", type=Path, default=RESULTS)
     options = parser.parse_args()
     options.contenders = [
         key for key in CONTENDERS if key in {*options.contenders, OURS, BASELINE}
@@ -108,41 +104,13 @@ def _options() -> argparse.Namespace:
     return options
 
 
-@contextmanager
-def _database(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    """Yield the entry for DATABASES of an empty database."""
-    if options.database_url:
-        import dj_database_url
-
-        yield {**dj_database_url.parse(options.database_url)}
-    elif options.postgres:
-        from tests.postgres import server
-
-        with server().database("benchmarks") as settings:
-            yield settings
-    else:
-        with tempfile.TemporaryDirectory() as folder:
-            yield {
-                "ENGINE": "django.db.backends.sqlite3",
-                "NAME": str(Path(folder) / "benchmarks.sqlite3"),
-            }
-
-
 def _measure_all(
-    options: argparse.Namespace, database: str, environment: dict[str, str]
+    options: argparse.Namespace, engine: str, environment: dict[str, str]
 ) -> dict[str, Any]:
-    prepared = json.loads(
-        subprocess.run(
-            [sys.executable, "-m", "benchmarks.prepare"],
-            env=environment,
-            stdout=subprocess.PIPE,
-            timeout=120,
-            check=True,
-        ).stdout
-    )
+    known = prepared(environment)
     missing: dict[str, str] = {
         key: reason
-        for key, reason in prepared["missing"].items()
+        for key, reason in known["missing"].items()
         if key in options.contenders
     }
     kind = generator(options.load)
@@ -171,7 +139,7 @@ def _measure_all(
                     seconds=seconds,
                     kind=kind,
                 )
-            return _with_processor(sample, server.processor_seconds() - before)
+            return with_processor(sample, server.processor_seconds() - before)
 
         samples: dict[str, dict[str, list[dict[str, float]]]] = {}
         for key in options.pages:
@@ -189,7 +157,7 @@ def _measure_all(
                     found[name].append(one(CONTENDERS[name], page, options.seconds))
                 _tell(page, number, found)
     return {
-        "environment": _environment(database),
+        "environment": facts(engine),
         "options": {
             "rounds": options.rounds,
             "seconds": options.seconds,
@@ -201,21 +169,10 @@ def _measure_all(
             "servers_on_one_processor": places is not None,
             "tolerance_percent": options.tolerance,
         },
-        "pages": prepared["pages"],
+        "pages": known["pages"],
         "missing": missing,
         "samples": samples,
     }
-
-
-def order(keys: list[str], number: int) -> list[str]:
-    """
-    Return the order of one round, in which neither place nor drift favours anyone.
-
-    It is turned on by one every second round, and goes backwards in each other.
-    """
-    turn = (number // 2) % len(keys)
-    turned = [*keys[turn:], *keys[:turn]]
-    return turned[::-1] if number % 2 else turned
 
 
 def _warm_up(
@@ -245,10 +202,6 @@ def _warm_up(
             missing[key] = f"{type(error).__name__}: {error}"
 
 
-def _with_processor(sample: Sample, seconds: float) -> dict[str, float]:
-    return {**asdict(sample), "processor_ms": seconds / sample.requests * 1000}
-
-
 def _limit(path: str, seconds: int, environment: dict[str, str]) -> dict[str, float]:
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.limit", path, "--seconds", str(seconds)],
@@ -258,31 +211,13 @@ def _limit(path: str, seconds: int, environment: dict[str, str]) -> dict[str, fl
         check=True,
     )
     sample, processor = json.loads(done.stdout)
-    return _with_processor(Sample(**sample), processor)
+    return with_processor(Sample(**sample), processor)
 
 
 def _tell(page: Page, number: int, found: dict[str, list[dict[str, float]]]) -> None:
     rates = {key: samples[-1]["requests_per_second"] for key, samples in found.items()}
     line = "  ".join(f"{key} {rate:.0f}" for key, rate in rates.items())
     print(f"{page.key} {number + 1}: {line} requests/s", flush=True)
-
-
-def _environment(database: str) -> dict[str, Any]:
-    versions = {}
-    for name in LIBRARIES:
-        try:
-            versions[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            versions[name] = None
-    return {
-        "python": platform.python_version(),
-        "implementation": platform.python_implementation(),
-        "system": platform.system(),
-        "machine": platform.machine(),
-        "processors": os.cpu_count(),
-        "database": database,
-        "libraries": versions,
-    }
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ class Contender:
     title: str
     # The module with the views.
     views: str
-    # "uvicorn", "gunicorn", or "none": the handler is called in a loop.
+    # A key of `servers.COMMANDS`, or "none": the handler is called in a loop.
     server: str
     # One that may be missing, or fail to start, is left out, and the reason reported.
     optional: bool = False
@@ -31,6 +31,8 @@ class Page:
     title: str
     path: str
     contenders: tuple[str, ...]
+    # A form, which is sent.
+    is_form: bool = False
 
 
 OURS = "ours"

@@ -1,4 +1,4 @@
-"""What the pages show: books and their authors."""
+"""What the pages show and take: books, their authors, and reviews."""
 
 from django.db import models
 
@@ -21,3 +21,12 @@ class Book(models.Model):
 
     def __str__(self) -> str:
         return self.title
+
+
+class Review(models.Model):
+    book = models.ForeignKey(Book, models.CASCADE, related_name="reviews")
+    name = models.CharField(max_length=100)
+    text = models.TextField()
+
+    def __str__(self) -> str:
+        return self.name

@@ -24,24 +24,35 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from benchmarks.contenders import BASELINE, CONTENDERS, OURS, PAGES
+from benchmarks.load import GET, Ask
 
 __all__ = ["ask"]
 
 
-async def ask(application: Callable[..., Awaitable[None]], url: str) -> int:
-    """Make one GET request of an ASGI application; return the status."""
+async def ask(
+    application: Callable[..., Awaitable[None]], url: str, what: Ask = GET
+) -> int:
+    """Make one request of an ASGI application; return the status."""
     place = urlsplit(url)
+    body = what.body.encode()
     scope = {
         "type": "http",
         "asgi": {"version": "3.0", "spec_version": "2.4"},
         "http_version": "1.1",
-        "method": "GET",
+        "method": what.method,
         "scheme": "http",
         "path": place.path,
         "raw_path": place.path.encode(),
         "query_string": place.query.encode(),
         "root_path": "",
-        "headers": [(b"host", b"127.0.0.1")],
+        "headers": [
+            (b"host", b"127.0.0.1"),
+            (b"content-length", str(len(body)).encode()),
+            *(
+                (name.lower().encode(), value.encode())
+                for name, value in what.headers.items()
+            ),
+        ],
         "server": ("127.0.0.1", 80),
         "client": ("127.0.0.1", 50000),
     }
@@ -54,7 +65,7 @@ async def ask(application: Callable[..., Awaitable[None]], url: str) -> int:
             # Nobody disconnects. Django cancels this when the response is sent.
             await asyncio.get_running_loop().create_future()
         asked = True
-        return {"type": "http.request", "body": b"", "more_body": False}
+        return {"type": "http.request", "body": body, "more_body": False}
 
     async def send(message: dict[str, Any]) -> None:
         nonlocal status

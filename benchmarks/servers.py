@@ -11,11 +11,21 @@ import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
 
-__all__ = ["Server", "ServerError", "pinned", "processors", "running"]
+__all__ = [
+    "COMMANDS",
+    "Server",
+    "ServerError",
+    "free_port",
+    "pinned",
+    "processors",
+    "running",
+]
 
+ROOT = Path(__file__).parents[1]
 START_SECONDS = 30
 STOP_SECONDS = 10
 
@@ -59,22 +69,57 @@ def pinned(wanted: set[int] | None) -> Iterator[None]:
         os.sched_setaffinity(0, before)
 
 
-def _command(server: str, port: int, threads: int) -> list[str]:
-    if server == "uvicorn":
-        return [
-            *(sys.executable, "-m", "uvicorn", "benchmarks.asgi:application"),
-            *("--host", "127.0.0.1", "--port", str(port)),
-            *("--lifespan", "off", "--no-access-log", "--log-level", "warning"),
-        ]
+def _uvicorn(application: str, *more: str) -> list[str]:
     return [
-        *(sys.executable, "-m", "gunicorn", "benchmarks.wsgi:application"),
-        *("--bind", f"127.0.0.1:{port}", "--workers", "1"),
-        *("--worker-class", "gthread", "--threads", str(threads)),
-        *("--log-level", "warning"),
+        *(sys.executable, "-m", "uvicorn", application),
+        *("--host", "127.0.0.1", "--port", "{port}"),
+        *("--no-access-log", "--log-level", "warning", "--backlog", "8192"),
+        *(more or ("--lifespan", "off")),
     ]
 
 
-def _free_port() -> int:
+def _granian(application: str, *interface: str) -> list[str]:
+    return [
+        *(sys.executable, "-m", "granian", application),
+        *("--host", "127.0.0.1", "--port", "{port}", "--workers", "1"),
+        *("--http", "1", "--no-ws", "--no-access-log", "--log-level", "warning"),
+        *("--interface", *interface),
+    ]
+
+
+_DJANGO = "benchmarks.asgi:application"
+_OURS = "benchmarks.serve.entry_point:application"
+
+COMMANDS = {
+    "uvicorn": _uvicorn(_DJANGO),
+    "gunicorn": [
+        *(sys.executable, "-m", "gunicorn", "benchmarks.wsgi:application"),
+        *("--bind", "127.0.0.1:{port}", "--workers", "1"),
+        *("--worker-class", "gthread", "--threads", "{threads}"),
+        *("--log-level", "warning"),
+    ],
+    "granian": _granian(_DJANGO, "asgi"),
+    "granian-wsgi": _granian(
+        "benchmarks.wsgi:application", "wsgi", "--blocking-threads", "{threads}"
+    ),
+    "uvicorn-ours": _uvicorn(_OURS, "--lifespan", "on"),
+    "granian-ours": _granian(_OURS, "asgi"),
+    "starlette": _uvicorn(
+        "benchmarks.serve.starlette_app:application", "--lifespan", "on"
+    ),
+    "bolt": [
+        *(sys.executable, "-m", "django", "runbolt", "--skip-checks", "--no-admin"),
+        *("--host", "127.0.0.1", "--port", "{port}", "--workers", "1"),
+    ],
+}
+
+
+def _python_path(environment: Mapping[str, str]) -> str:
+    return os.pathsep.join(filter(None, [str(ROOT), environment.get("PYTHONPATH")]))
+
+
+def free_port() -> int:
+    """Return a port of 127.0.0.1 that nobody listens at."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -84,32 +129,38 @@ def _free_port() -> int:
 def running(
     names: Mapping[str, Mapping[str, str]],
     *,
-    path: str,
+    path: str | Mapping[str, str],
     threads: int,
     processor: set[int] | None,
 ) -> Iterator[dict[str, Server]]:
     """
     Run the servers, and yield them by name.
 
-    `names`: "uvicorn" and "gunicorn", each with its environment. `path`: what has to be
-    answered before a server counts as started. Raise ServerError.
+    `names`: keys of COMMANDS, each with its environment; what follows a blank tells two
+    of the same kind apart. `path`: what a server has to
+    answer before it counts as started, for all of them or for each. Raise ServerError.
     """
     with ExitStack() as stack:
         servers = {}
         for name, environment in names.items():
-            port = _free_port()
+            port = free_port()
             url = f"http://127.0.0.1:{port}"
             log = stack.enter_context(tempfile.TemporaryFile("w+"))
             with pinned(processor):
                 process = subprocess.Popen(
-                    _command(name, port, threads),
-                    env={**environment},
+                    [
+                        part.format(port=port, threads=threads)
+                        for part in COMMANDS[name.partition(" ")[0]]
+                    ],
+                    # Not each of them looks for modules in the current folder.
+                    env={**environment, "PYTHONPATH": _python_path(environment)},
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,
                 )
             stack.callback(_stop, process)
-            if not _answers(process, url + path):
+            first = path if isinstance(path, str) else path[name]
+            if not _answers(process, url + first):
                 log.seek(0)
                 raise ServerError(f"{name} did not start: {log.read()[-4000:]}")
             servers[name] = Server(url, psutil.Process(process.pid))

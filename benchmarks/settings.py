@@ -1,11 +1,13 @@
 """The settings of all servers that are measured: `startproject`'s, not debugging.
 
 `python -m benchmarks` says by environment variables which database is meant, for how
-long its connections last, and whether `startproject`'s middleware is there.
+long its connections last, whether `startproject`'s middleware is there, and which other
+middleware comes after it.
 """
 
 import json
 import os
+from pathlib import Path
 
 SECRET_KEY = "for pages that anyone may see, on a server that only this machine reaches"
 ALLOWED_HOSTS = ["127.0.0.1", "testserver"]
@@ -56,3 +58,9 @@ if os.environ.get("BENCHMARK_MIDDLEWARE") == "none":
     # The admin asks for the middleware. What is left makes the view's share larger.
     MIDDLEWARE = []
     INSTALLED_APPS.remove("django.contrib.admin")
+MIDDLEWARE += json.loads(os.environ.get("BENCHMARK_MORE_MIDDLEWARE", "[]"))
+# For WhiteNoise, which looks for files there.
+STATIC_ROOT = Path(__file__).parent / "templates"
+if "BENCHMARK_BOLT" in os.environ:
+    INSTALLED_APPS.append("django_bolt")
+    BOLT_API = ["benchmarks.serve.bolt_app:api"]

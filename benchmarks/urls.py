@@ -5,6 +5,7 @@ from importlib import import_module
 from django.urls import URLPattern, URLResolver, include, path
 
 from benchmarks.contenders import BASELINE, CONTENDERS
+from benchmarks.views import probes
 
 __all__ = ["missing", "urlpatterns"]
 
@@ -14,12 +15,28 @@ urlpatterns: list[URLResolver] = []
 missing: dict[str, str] = {}
 
 
+# What `python -m benchmarks serve` and its like ask for, where a contender has it.
+MORE = {
+    "plain/": "plain",
+    "reviews/add/": "review_create",
+    "calls/": "calls",
+    "books/<int:pk>/price/": "book_price",
+    "books/<int:pk>/offer/": "book_offer",
+    "books/<int:pk>/offer-by-hook/": "book_offer_by_hook",
+}
+
+
 def _patterns(name: str) -> list[URLPattern]:
     views = import_module(f"benchmarks.views.{name}")
     return [
         path("books/", views.book_list),
         path("books/<int:pk>/", views.book_detail),
         path("rates/", views.book_rates),
+        *(
+            path(route, getattr(views, view))
+            for route, view in MORE.items()
+            if hasattr(views, view)
+        ),
     ]
 
 
@@ -35,3 +52,21 @@ for contender in sorted(CONTENDERS.values(), key=lambda one: one.key != BASELINE
         if not contender.optional:
             raise
         missing[contender.key] = f"{type(error).__name__}: {error}"
+
+urlpatterns.append(
+    path(
+        "probes/",
+        include(
+            [
+                path("inside/", probes.inside),
+                path("idle/", probes.idle),
+                path("slow-query/", probes.slow_query),
+                path("slow/", probes.slow),
+                path("wait/<int:pk>/", probes.wait),
+                path("large/", probes.large),
+                path("large-stream/", probes.large_stream),
+                path("upload/", probes.upload),
+            ]
+        ),
+    )
+)

@@ -18,12 +18,12 @@ from benchmarks.models import Book
 from benchmarks.upstream import aget_rate
 
 
-@sync_to_async
-def _list_context(request: HttpRequest) -> dict[str, Any]:
+def list_context(number: str) -> dict[str, Any]:
+    """Return what the template of the list needs, for one page of it."""
     books = Book.objects.select_related("author").order_by("-published", "pk")
     paginator = Paginator(books, 20)
     try:
-        page = paginator.page(int(request.GET.get("page", "1")))
+        page = paginator.page(int(number))
     except (ValueError, InvalidPage) as error:
         raise Http404(str(error)) from error
     # The rows are fetched here, while a thread is at hand.
@@ -37,23 +37,27 @@ def _list_context(request: HttpRequest) -> dict[str, Any]:
     }
 
 
-@sync_to_async
-def _detail_context(pk: int) -> dict[str, Any]:
+def detail_context(pk: int) -> dict[str, Any]:
+    """Return what the template of the detail page needs."""
     book = get_object_or_404(Book.objects.select_related("author"), pk=pk)
     return {"object": book, "book": book}
 
 
+_alist_context = sync_to_async(list_context)
+_adetail_context = sync_to_async(detail_context)
+
+
 async def book_list(request: HttpRequest) -> TemplateResponse:
-    context = await _list_context(request)
+    context = await _alist_context(request.GET.get("page", "1"))
     return TemplateResponse(request, "benchmarks/book_list.html", context)
 
 
 async def book_detail(request: HttpRequest, pk: int) -> TemplateResponse:
-    context = await _detail_context(pk)
+    context = await _adetail_context(pk)
     return TemplateResponse(request, "benchmarks/book_detail.html", context)
 
 
 async def book_rates(request: HttpRequest) -> TemplateResponse:
-    context = await _list_context(request)
+    context = await _alist_context(request.GET.get("page", "1"))
     context["rate"] = await aget_rate()
     return TemplateResponse(request, "benchmarks/book_list.html", context)

@@ -1,4 +1,4 @@
-"""Runs Django's own tests, each run in a process of its own: see swap.py."""
+"""Runs Django's own tests, each run in a process of its own."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from django.conf import settings
 __all__ = ["ON_SQLITE", "Runs"]
 
 SWAP = Path(__file__).with_name("swap.py")
+SWAP_HANDLER = Path(__file__).with_name("swap_handler.py")
 RUN_SECONDS = 300
+# Of ten times as many tests, which commit what they write.
+HANDLER_SECONDS = 1800
 
 ON_SQLITE = settings.DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3"
 
@@ -34,17 +37,32 @@ class Runs:
         return self.reports[key]
 
     def run(self, colour: str, client: str, labels: tuple[str, ...]) -> dict[str, Any]:
-        report = self.folder / f"{len(self.reports)}.json"
-        command = [sys.executable, "-I", str(SWAP)]
-        command += ["--tests", str(self.tests), "--report", str(report)]
-        command += ["--colour", colour, "--client", client]
+        arguments = ["--colour", colour, "--client", client]
         if not ON_SQLITE:
-            command += ["--databases", json.dumps(databases(), default=str)]
+            arguments += ["--databases", json.dumps(databases(), default=str)]
+        return self.report_of(SWAP, [*arguments, *labels], RUN_SECONDS)
+
+    def on_handler(self, handler: str, client: str, *labels: str) -> dict[str, Any]:
+        """Run the tests `labels` on an ASGI handler: see swap_handler.py."""
+        key = (handler, client, labels)
+        if key not in self.reports:
+            arguments = ["--handler", handler, "--client", client, *labels]
+            found = self.report_of(SWAP_HANDLER, arguments, HANDLER_SECONDS)
+            self.reports[key] = found
+        return self.reports[key]
+
+    def report_of(
+        self, script: Path, arguments: list[str], seconds: int
+    ) -> dict[str, Any]:
+        """Run a script that swaps something; return its report."""
+        report = self.folder / f"{len(self.reports)}.json"
+        command = [sys.executable, "-I", str(script)]
+        command += ["--tests", str(self.tests), "--report", str(report)]
         done = subprocess.run(
-            [*command, *labels],
+            [*command, *arguments],
             capture_output=True,
             text=True,
-            timeout=RUN_SECONDS,
+            timeout=seconds,
             check=False,
         )
         assert report.exists(), done.stdout + done.stderr

@@ -260,7 +260,7 @@ class undisturbed:
         request_started.disconnect(close_old_connections)
         request_finished.disconnect(close_old_connections)
 
-    def __exit__(self, *exc_info: Any) -> None:
+    def __exit__(self, *exc_info: object) -> None:
         from django.core.signals import request_finished, request_started
         from django.db import close_old_connections
 
@@ -287,8 +287,13 @@ class Loops:
         try:
             return self.local.runner.run(function(*args), context=context)
         finally:
-            # As async_to_sync() does it: a test reads the stream in its own thread.
-            sync._restore_context(context)
+            # As async_to_sync() does it: a test reads the stream in its own thread,
+            # in the language of the request. Of a context that is all it needs.
+            kept = contextvars.Context()
+            for variable, value in context.items():
+                if variable.name == "asgiref.local":
+                    kept.run(variable.set, value)
+            sync._restore_context(kept)
 
 
 def use_bare_loops(loops: Loops) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import functools
 import itertools
 import sys
 from contextlib import asynccontextmanager
@@ -82,10 +83,18 @@ class Client:
 
     def __init__(self, app):
         self.app = app
-        self.parted = asyncio.Event()
+        self.changed = asyncio.Event()
 
     def begin(
-        self, path, method="GET", body=b"", headers=(), *, reads=True, parts=None
+        self,
+        path,
+        method="GET",
+        body=b"",
+        headers=(),
+        *,
+        reads=True,
+        parts=None,
+        root="",
     ):
         """Have a request served in a task of its own, in an empty context."""
         path, _, query = path.partition("?")
@@ -95,10 +104,10 @@ class Client:
             "http_version": "1.1",
             "method": method,
             "scheme": "http",
-            "path": path,
-            "raw_path": path.encode(),
+            "path": root + path,
+            "raw_path": (root + path).encode(),
             "query_string": query.encode(),
-            "root_path": "",
+            "root_path": root,
             "headers": [(b"host", b"testserver"), *headers],
             "client": ("127.0.0.1", 1),
             "server": ("testserver", 80),
@@ -139,12 +148,16 @@ class Client:
     def statistics(self):
         return self.app.statistics()
 
+    async def until(self, **numbers):
+        """Wait until these statistics have these values."""
+        async with asyncio.timeout(PATIENCE):
+            while any(getattr(self.statistics, k) != v for k, v in numbers.items()):
+                await self.changed.wait()
+                self.changed.clear()
+
     async def idle(self):
         """Wait until no request has a worker."""
-        async with asyncio.timeout(PATIENCE):
-            while self.statistics.leased:
-                await self.parted.wait()
-                self.parted.clear()
+        await self.until(leased=0)
 
     async def lifespan(self, *kinds):
         """Send events of a server's life; return what comes back."""
@@ -173,20 +186,26 @@ async def serving(*views, middleware=(), urls=(), **options):
     module = sys.modules[__name__]
     paths = []
     for one in middleware:
-        if not isinstance(one, str):
+        if isinstance(one, str):
+            paths.append(one)
+        else:
             name = f"middleware_{next(_numbers)}"
             setattr(module, name, one)
-            one = f"{__name__}.{name}"
-        paths.append(one)
-    part = Pool.part
+            paths.append(f"{__name__}.{name}")
     with override_settings(ROOT_URLCONF=urlconf, MIDDLEWARE=paths):
         client = Client(get_asgi_application(**options))
 
-        def noticed(pool, worker, lease):
-            part(pool, worker, lease)
-            pool.loop.call_soon_threadsafe(client.parted.set)
+        def noticed(method):
+            @functools.wraps(method)
+            def call(pool, *args, **options):
+                try:
+                    return method(pool, *args, **options)
+                finally:
+                    pool.loop.call_soon_threadsafe(client.changed.set)
 
-        with mock.patch.object(Pool, "part", noticed):
+            return mock.patch.object(Pool, method.__name__, call)
+
+        with noticed(Pool.put), noticed(Pool.part):
             try:
                 yield client
             finally:

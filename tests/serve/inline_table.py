@@ -81,8 +81,8 @@ class Case:
     # On Django 5.2, if it differs.
     hops_52: int | None = None
     needs: tuple[str, ...] = ()
-    # Whether the languages were used before.
-    languages_loaded: bool = True
+    # Those that were used before.
+    languages: tuple[str, ...] = ("da", "de", "en", "en-us")
 
     @property
     def name(self) -> str:
@@ -111,10 +111,8 @@ class Case:
             await sync_to_async(block.__enter__)()
             try:
                 await Tag.objects.aget_or_create(name="red")
-                await sync_to_async(load_languages)()
-                with mock.patch.dict(
-                    trans_real._translations, clear=not self.languages_loaded
-                ):
+                used = await sync_to_async(translations)(self.languages)
+                with mock.patch.dict(trans_real._translations, used, clear=True):
                     yield await self.request_of_visitor()
             finally:
                 await sync_to_async(transaction.set_rollback)(True)
@@ -165,9 +163,8 @@ def clear_cache() -> None:
     caches["default"].clear()
 
 
-def load_languages() -> None:
-    for language in ("en-us", "en", "de", "da"):
-        trans_real.translation(language)
+def translations(languages: Iterable[str]) -> dict[str, Any]:
+    return {language: trans_real.translation(language) for language in languages}
 
 
 def get(path: str, **headers: str) -> Request:
@@ -262,6 +259,7 @@ def common_cases() -> Iterator[Case]:
     yield Case(LINKS, never, 0, get("/missing/"), told)
     bot = {"referer": "http://testserver/missing/"}
     yield Case(LINKS, never, 0, get("/missing/", **bot), told)
+    yield Case(LINKS, never, 0, get("/missing/", **elsewhere), {**told, "DEBUG": True})
     yield Case(LINKS, emailed, 1, get("/missing/", **elsewhere), told)
 
 
@@ -350,7 +348,10 @@ def locale_cases() -> Iterator[Case]:
         yield Case(LOCALE, known, 0, get(path, **GERMAN), PARTLY)
     yield Case(LOCALE, known, 0, greeting, PARTLY)
     for request, chosen in ((greeting, {}), (greeting, PARTLY)):
-        yield Case(LOCALE, new, 1, request, chosen, languages_loaded=False)
+        yield Case(LOCALE, new, 1, request, chosen, languages=())
+    # Without a prefix it is the default language that is used.
+    english = get("/greeting/", accept_language="en")
+    yield Case(LOCALE, new, 1, english, PARTLY, languages=("en",))
     prefix = "a 404, with `i18n_patterns()`"
     for path in ("/greeting/", "/greeting", "/tag/red/", "/tag/blue/"):
         yield Case(LOCALE, prefix, 1, get(path, **GERMAN), PREFIXED)

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import contextvars
+from dataclasses import replace
+from types import ModuleType
 from unittest import mock
 from urllib.parse import urlencode
 
 from asgiref.testing import ApplicationCommunicator
 from django.conf import settings
+from django.contrib.auth.models import User
 from django.core.cache import cache
-from django.test import override_settings
+from django.test import AsyncClient, override_settings
+from django.urls import path as route
 
 from django_async_cbv.asgi import get_asgi_application
 from django_async_cbv.serve.pool import Lease
-from tests.catalogue import make_rows
+from tests import hop_table
+from tests.catalogue import CATALOGUE, make_rows
 from tests.concurrency import ServedTestCase
 from tests.hops import count_hops
 from tests.models import Author
@@ -33,6 +36,8 @@ GOOD, BAD = {"name": "Jane", "slug": "jane"}, {"name": "Jane", "slug": "not a sl
 
 class Visit:
     """One request and what became of it: its hops in all, and its answer."""
+
+    cookies = ""
 
     def __init__(self, path, method="GET", data=None):
         self.path = path
@@ -52,7 +57,7 @@ class Visit:
             "query_string": b"",
             "headers": [
                 (b"host", b"testserver"),
-                (b"cookie", f"csrftoken={TOKEN}".encode()),
+                (b"cookie", f"csrftoken={TOKEN}; {self.cookies}".encode()),
                 (b"x-csrftoken", TOKEN.encode()),
                 (b"content-type", b"application/x-www-form-urlencoded"),
                 (b"content-length", str(len(self.body)).encode()),
@@ -70,7 +75,7 @@ class Visit:
             # The response is closed after its last byte.
             await visitor.wait(20)
         self.hops = hops.count + len(crossings)
-        # None has gone another way to a worker, and none elsewhere.
+        # Each was a job of the pool, and no job was anything else.
         self.jobs = app.pool.statistics().jobs - jobs
         self.status = start["status"]
         self.text = b"".join(part["body"] for part in parts).decode()
@@ -97,6 +102,15 @@ class TestHops(ServedTestCase):
         make_rows()
         cache.clear()
 
+    async def client_logs_in(self):
+        """Have all later visits come with the session of a user."""
+        client = AsyncClient()
+        await client.aforce_login(await User.objects.acreate_user("jane"))
+        cookie = client.cookies[settings.SESSION_COOKIE_NAME].OutputString()
+        patched = mock.patch.object(Visit, "cookies", cookie.partition(";")[0])
+        patched.start()
+        self.addCleanup(patched.stop)
+
     async def visits(self, *visits, middleware=STARTPROJECT, warm=True):
         """Make the visits, each after one more that no one counts."""
         with override_settings(MIDDLEWARE=middleware):
@@ -111,6 +125,7 @@ class TestHops(ServedTestCase):
         for visit in await self.visits(*visits, **named):
             with self.subTest(visit.method + visit.path):
                 self.assertEqual(visit.hops, hops)
+                self.assertEqual(visit.jobs, hops)
                 self.assertEqual(visit.status, status or 200)
 
     @staticmethod
@@ -139,7 +154,6 @@ class TestHops(ServedTestCase):
             Visit("/nowhere/", "POST", GOOD),
             Visit("/authors/nobody/"),
             Visit("/missing/"),
-            Visit("/awaited-missing/"),
             status=404,
         )
 
@@ -158,22 +172,52 @@ class TestHops(ServedTestCase):
     async def test_a_plain_async_view_costs_none(self):
         await self.assert_hops(0, Visit("/awaited/"))
 
-    async def test_async_override(self):
-        for path in (
-            "/context-awaited/",
-            "/queryset-awaited/",
-            "/object-awaited/ann/",
-            "/years-awaited/",
-            "/login-required/",
-            "/cached/",
-            "/exempt/",
-        ):
-            (v,) = await self.visits(Visit(path))
-            print(path, v.hops, v.jobs, v.status)
-        for path in ("/valid-awaited/", "/exempt/"):
-            (v,) = await self.visits(
-                Visit(
-                    path, "POST", GOOD if path[1] == "v" else {"name": "x", "slug": "x"}
-                )
-            )
-            print(path, v.hops, v.jobs, v.status)
+    async def test_an_async_override_costs_one_more_rendering_included(self):
+        await self.assert_hops(
+            2, Visit("/context-awaited/"), Visit("/object-awaited/ann/")
+        )
+        # Nothing comes before it that would need a worker.
+        await self.assert_hops(1, Visit("/queryset-awaited/"))
+
+    async def test_an_async_override_of_any_hook(self):
+        """At most one more than before it, whichever of a list or a detail it is."""
+        for entry, path in (("ListView", "/"), ("DetailView", "/ann/")):
+            entry = next(one for one in CATALOGUE if one.name == entry)
+            entry = replace(entry, attributes={"model": Author})
+            hooks = [name for name in entry.hooks() if not name.startswith("_")]
+            for name in [*hooks, "get"]:
+                view = hop_table.made(entry, method=hop_table.async_override(name))
+                urls = ModuleType("urls")
+                pattern = "" if path == "/" else "<slug:slug>/"
+                urls.urlpatterns = [route(pattern, view.as_view())]
+                with override_settings(ROOT_URLCONF=urls):
+                    (visit,) = await self.visits(Visit(path))
+                with self.subTest(view=entry.name, hook=name):
+                    self.assertEqual(visit.status, 200)
+                    self.assertIn(visit.hops, {1, 2})
+
+    async def test_an_async_override_with_sync_work_on_both_sides(self):
+        """What comes before it, its super(), and the page: one more than that."""
+        await self.assert_hops(3, Visit("/years-awaited/"))
+        # The CSRF check reads the body, the form is validated, and saved.
+        await self.assert_hops(3, Visit("/valid-awaited/", "POST", GOOD), status=302)
+
+    async def test_an_async_view_that_raises(self):
+        """Exception middleware, the page, and the log: each a hop of Django's."""
+        await self.assert_hops(3, Visit("/awaited-missing/"), status=404)
+
+    async def test_decorators_that_make_an_async_function(self):
+        """Django's decorators do so with views of this package: the async chain."""
+        # The session, in which nobody is.
+        await self.assert_hops(1, Visit("/login-required/"), status=302)
+        # The list and its page. The cache is asked on the event loop.
+        await self.assert_hops(2, Visit("/cached/"), warm=False)
+        # A page that is rendered already is rendered in a hop as well.
+        await self.assert_hops(1, Visit("/cached/"), warm=False)
+        # The form and the page; the CSRF check is left out.
+        await self.assert_hops(2, Visit("/exempt/"))
+        await self.assert_hops(2, Visit("/exempt/", "POST", BAD))
+        await self.assert_hops(1, Visit("/exempt/", "POST", GOOD), status=302)
+        await self.client_logs_in()
+        # The session, the user, the decorator's test of it, the list, and its page.
+        await self.assert_hops(5, Visit("/login-required/"))

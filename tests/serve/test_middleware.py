@@ -17,6 +17,7 @@ from unittest import mock
 import django
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
 from blockbuster import BlockingError
+from django.conf.urls.i18n import is_language_prefix_patterns_used
 from django.contrib.messages import storage
 from django.contrib.messages.storage.base import BaseStorage
 from django.contrib.sessions import backends
@@ -31,9 +32,10 @@ from django.middleware.csrf import CsrfViewMiddleware
 from django.middleware.locale import LocaleMiddleware
 from django.middleware.security import SecurityMiddleware
 from django.test import RequestFactory, SimpleTestCase, TestCase, override_settings
-from django.utils.decorators import sync_and_async_middleware
+from django.utils.decorators import async_only_middleware, sync_and_async_middleware
 from django.utils.deprecation import MiddlewareMixin
 from django.utils.module_loading import import_string
+from django.utils.translation import trans_real
 
 from django_async_cbv.serve import middleware as ours
 from django_async_cbv.serve.middleware import INLINE, Inline, swapped
@@ -221,6 +223,32 @@ class TestWhole(TestCase):
                 visit(handler, request), visit(handler, get("/greeting/"))
             )
         self.assertEqual((german.body, english.body), (b"Ja", b"Yes"))
+
+    async def test_a_language_that_nobody_asked_for_yet(self):
+        """Django looks for its catalogue on the disk: when the handler is made."""
+        case = Case("", "", 0, get("/greeting/", **GERMAN), EVERYTHING)
+        async with case.site() as request:
+            await sync_to_async(trans_real.reset_cache)(setting="LANGUAGES")
+            handler = await inline_table.made(InlineHandler)
+            self.assertEqual((await visit(handler, request)).body, b"Ja")
+
+    async def test_a_urlconf_is_not_imported_on_the_loop(self):
+        chain = [f"{__name__}.routed_elsewhere", inline_table.LOCALE]
+        case = Case("", "", 0, get("/greeting/"), {"MIDDLEWARE": chain})
+        is_language_prefix_patterns_used.cache_clear()
+        async with case.site() as request:
+            handler = await inline_table.made(InlineHandler)
+            for expected in (["process_request"], []):
+                with count_hops() as hops:
+                    self.assertEqual((await visit(handler, request)).status, 200)
+                self.assertEqual(
+                    [
+                        function.__name__
+                        for function in hops.functions
+                        if isinstance(getattr(function, "__self__", None), Inline)
+                    ],
+                    expected,
+                )
 
     async def test_the_email_is_sent(self):
         for case in CASES:
@@ -517,6 +545,15 @@ class Async:
 
     async def process_view(self, request, view, args, kwargs):
         note("Async", "process_view", view.__name__)
+
+
+@async_only_middleware
+def routed_elsewhere(get_response):
+    async def middleware(request):
+        request.urlconf = "tests.serve.urls_elsewhere"
+        return await get_response(request)
+
+    return middleware
 
 
 @sync_and_async_middleware

@@ -260,9 +260,12 @@ class _Worker(threading.Thread):
         if lease is None:
             return
         if this_thread.executor is lease:
+            is_in_use = self._is_in_use()
             if lease.is_abandoned:
-                for_each_connection(drop)
-            elif lease.why_held() or self._is_in_use():
+                if is_in_use:
+                    for_each_connection(drop)
+            elif is_in_use or lease.why_held():
+                self.since = time.monotonic()
                 return
             this_thread.executor = None
             self.cursors.forget()
@@ -464,18 +467,19 @@ class Pool:
 
     def next_for(self, worker: _Worker) -> Job | None:
         """Give a worker its next job; None, after some time: it may be told to part."""
-        with self.lock:
-            if worker.lease is not None:
-                if worker.lease.pending:
-                    return worker.lease.pending.popleft()
-                worker.since = time.monotonic()
-        worker.wake.get()
+        job = self._pending(worker)
+        if job is None:
+            worker.wake.get()
+            job = self._pending(worker)
         if worker.since is not None:
             self._end_hold(worker)
+        return job
+
+    def _pending(self, worker: _Worker) -> Job | None:
         with self.lock:
-            if worker.lease is not None and worker.lease.pending:
-                return worker.lease.pending.popleft()
-        return None
+            if worker.lease is None or not worker.lease.pending:
+                return None
+            return worker.lease.pending.popleft()
 
     def part(self, worker: _Worker, lease: Lease) -> None:
         """Have a worker go on to whoever waits, if its lease has no job for it."""

@@ -1,0 +1,1 @@
+"""Servers and entry points against each other: `python -m benchmarks serve --help`."""

@@ -1,0 +1,227 @@
+"""What the handler does of its own where Django's does nothing, or something else."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import inspect
+import logging
+import textwrap
+import threading
+
+from asgiref.sync import sync_to_async
+from django.conf import settings
+from django.contrib.auth.middleware import RemoteUserMiddleware
+from django.core.handlers import base, exception
+from django.core.signals import request_finished
+from django.http import Http404, HttpResponse
+from django.test import SimpleTestCase
+from django.urls import path
+
+from django_async_cbv.serve import handler as module
+from tests.serve.driving import PATIENCE, PoolTestCase, happened, serving
+
+
+def thread():
+    return threading.current_thread().name
+
+
+def in_worker(name):
+    return name.startswith("django-async-cbv-")
+
+
+def without_insensitive_threads(function):
+    """The statements of a function, but for `thread_sensitive=False`."""
+    tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            node.keywords = [
+                one for one in node.keywords if one.arg != "thread_sensitive"
+            ]
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            node.returns = None
+            for argument in node.args.args:
+                argument.annotation = None
+            if ast.get_docstring(node) is not None:
+                del node.body[0]
+    return tree.body[0].body
+
+
+class TestCopies(SimpleTestCase):
+    """Code that is Django's, but for the thread that it is run in."""
+
+    def assert_same(self, ours, djangos):
+        self.assertEqual([*map(ast.dump, ours)], [*map(ast.dump, djangos)])
+
+    def test_get_response_async(self):
+        self.assert_same(
+            without_insensitive_threads(module.Handler.get_response_async),
+            without_insensitive_threads(base.BaseHandler.get_response_async),
+        )
+
+    def test_convert_exception_to_response(self):
+        ours = without_insensitive_threads(module._answering_exceptions)
+        djangos = without_insensitive_threads(exception.convert_exception_to_response)
+        choice = djangos[0]
+        self.assertIsInstance(choice, ast.If)
+        made, returned = choice.body
+        # It may be imported with the module, or by name.
+        made.decorator_list = ours[1].decorator_list
+        self.assert_same(ours[1:], [made, returned])
+
+
+class TestThreads(PoolTestCase):
+    """All sync work of a request is done in workers, whatever Django does with it."""
+
+    async def test_error_pages_are_made_and_logged_in_the_worker(self):
+        made, logged = [], []
+
+        def page(request, exception=None):
+            made.append(thread())
+            return HttpResponse("missing", status=404)
+
+        async def missing(request):
+            raise Http404
+
+        class Recorder(logging.Handler):
+            def emit(self, record):
+                logged.append(thread())
+
+        logger, recorder = logging.getLogger("django.request"), Recorder()
+        self.addCleanup(logger.removeHandler, recorder)
+        async with serving(missing) as client:
+            # Django's setup(), which the application calls, takes handlers off.
+            logger.addHandler(recorder)
+            settings.ROOT_URLCONF.handler404 = staticmethod(page)
+            answers = [
+                await client.get("/missing/"),
+                await client.get("/unknown/"),
+            ]
+
+        self.assertEqual([one.text for one in answers], ["missing"] * 2)
+        self.assertEqual((len(made), len(logged)), (2, 2))
+        self.assertTrue(all(map(in_worker, [*made, *logged])), (made, logged))
+
+
+class TestEnd(PoolTestCase):
+    async def test_a_body_is_closed_after_the_job_that_reads_it(self):
+        begun, may_read, outcome = threading.Event(), threading.Event(), []
+
+        @sync_to_async
+        def reading(request):
+            begun.set()
+            if not may_read.wait(PATIENCE):
+                raise AssertionError
+            try:
+                outcome.append(request.body)
+            except BaseException as error:
+                outcome.append(error)
+            return HttpResponse()
+
+        for parts in ([b"whole"], [b"who", b"le"]):
+            with self.subTest(parts=len(parts)):
+                begun.clear()
+                may_read.clear()
+                outcome.clear()
+                async with serving(urls=[path("reading/", reading)]) as client:
+                    request = client.begin("/reading/", "POST", parts=parts)
+                    await happened(begun)
+                    request.gone.set()
+                    # Until the handler has heard of it, and has got as far as it can.
+                    for _ in range(50):
+                        await asyncio.sleep(0)
+                    may_read.set()
+                    await request.answer()
+                self.assertEqual(outcome, [b"whole"])
+                self.assertEqual(request.sent, [])
+
+    async def test_a_response_is_closed_in_the_worker_that_the_request_had(self):
+        """Also when that was another request's meanwhile; others are idle."""
+        threads, closed = {}, {}
+        begun, may_end = threading.Event(), threading.Event()
+
+        def first(request):
+            threads["first"] = thread()
+            return HttpResponse()
+
+        def second(request):
+            threads["second"] = thread()
+            begun.set()
+            if not may_end.wait(PATIENCE):
+                raise AssertionError
+            closed["while the second ran"] = [*closed]
+            return HttpResponse()
+
+        def finished(**named):
+            closed[len(closed)] = thread()
+
+        request_finished.connect(finished)
+        self.addCleanup(request_finished.disconnect, finished)
+        async with serving(first, second, workers=2) as client:
+            slow = client.begin("/first/", reads=False)
+            await slow.begun()
+            other = client.begin("/second/")
+            await happened(begun)
+            self.assertEqual(threads["first"], threads["second"])
+            slow.reads.set()
+            for _ in range(50):
+                await asyncio.sleep(0)
+            may_end.set()
+            await slow.answer()
+            await other.answer()
+
+        self.assertEqual(closed.pop("while the second ran"), [])
+        self.assertEqual({*closed.values()}, {threads["first"]})
+
+    async def test_cancelled_before_it_comes_back(self):
+        """Nothing is left to wait for the worker then."""
+        begun, may_end = threading.Event(), threading.Event()
+
+        def first(request):
+            return HttpResponse()
+
+        def second(request):
+            begun.set()
+            if not may_end.wait(PATIENCE):
+                raise AssertionError
+            return HttpResponse(thread())
+
+        def finished(**named):
+            pass
+
+        request_finished.connect(finished)
+        self.addCleanup(request_finished.disconnect, finished)
+        async with serving(first, second, workers=1) as client:
+            slow = client.begin("/first/", reads=False)
+            await slow.begun()
+            other = client.begin("/second/")
+            await happened(begun)
+            slow.reads.set()
+            for _ in range(50):
+                await asyncio.sleep(0)
+            slow.task.cancel()
+            with self.assertRaises(asyncio.CancelledError):
+                await slow.task
+            may_end.set()
+            await other.answer()
+            self.assertEqual((await client.get("/first/")).status, 200)
+
+
+class TestChoice(PoolTestCase):
+    async def test_middleware_with_a_hook_that_is_async_has_no_sync_mode(self):
+        seen = []
+
+        class Async(RemoteUserMiddleware):
+            async def aprocess_request(self, request):
+                seen.append(request.path)
+
+        def view(request):
+            return HttpResponse(thread())
+
+        sessions = "django.contrib.sessions.middleware.SessionMiddleware"
+        users = "django.contrib.auth.middleware.AuthenticationMiddleware"
+        async with serving(view, middleware=[sessions, users, Async]) as client:
+            answer = await client.get("/view/")
+
+        self.assertEqual(seen, ["/view/"])
+        self.assertTrue(in_worker(answer.text))
