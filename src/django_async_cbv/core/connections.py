@@ -21,6 +21,7 @@ __all__ = [
     "Cursors",
     "drop",
     "for_each_connection",
+    "foreign_engines",
     "has_foreign_engine",
     "is_in_transaction",
     "is_read",
@@ -126,13 +127,19 @@ def is_in_transaction(connection: Any) -> bool:
         return False
 
 
+def foreign_engines() -> dict[str, str]:
+    """The ENGINE of each database that may keep for a session what nobody knows of."""
+    known = getattr(settings, "ASYNC_CBV_STATELESS_ENGINES", ())
+    return {
+        alias: options["ENGINE"]
+        for alias, options in connections.settings.items()
+        if not options["ENGINE"].startswith(_ENGINES) and options["ENGINE"] not in known
+    }
+
+
 def has_foreign_engine() -> bool:
     """Whether a database may keep for a session what nobody here knows of."""
-    known = getattr(settings, "ASYNC_CBV_STATELESS_ENGINES", ())
-    return any(
-        not options["ENGINE"].startswith(_ENGINES) and options["ENGINE"] not in known
-        for options in connections.settings.values()
-    )
+    return bool(foreign_engines())
 
 
 def is_read(fn: Any, args: tuple[Any, ...]) -> bool:
