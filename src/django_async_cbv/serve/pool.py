@@ -113,7 +113,9 @@ class Lease(RequestExecutor):
             SyncToAsync.thread_sensitive_context.reset(self.token)
         self.token = self.task = None
         for task in [*self.others]:
-            task.add_done_callback(self._look_at_others)
+            # One that is over may be of a loop that is closed.
+            if not task.done():
+                task.add_done_callback(self._look_at_others)
         self._look_at_others()
 
     def another(self) -> Lease | None:
