@@ -31,7 +31,8 @@ from django.db.transaction import TransactionManagementError
 from django.dispatch import receiver
 
 from .async_backend import AsyncTransaction, has_async_connection
-from .core.threads import run_apart, run_sync
+from .core.executors import RequestExecutor, request_executor
+from .core.threads import OWN, run_apart, run_sync
 from .core.transactions import WRAPPERS, Block, WorkerBlock, blocks, forget
 
 __all__ = ["Atomic", "aatomic", "agather"]
@@ -234,7 +235,9 @@ async def agather(
     worker and on connections of its own, from a pool of `limit` threads that
     all callers with the same limit share; more wait for their turn. After each
     the connections are kept or closed by CONN_MAX_AGE. One hop each, and one to
-    look for an open transaction.
+    look for an open transaction. Served by django_async_cbv.asgi, a query takes an
+    idle worker of the server's; where there is none, the request's own, on its own
+    connection.
 
     The first error is raised, and with `return_exceptions` errors stand among
     the results, as with asyncio.gather(). After an error, and when cancelled,
@@ -275,14 +278,19 @@ async def agather(
             )
         return await run_sync(_one_by_one, jobs, return_exceptions)
     refused: list[ImproperlyConfigured] = []
-    key = limit, prepare is not None
-    if key not in _pools:
-        _pools[key] = ThreadPoolExecutor(limit, thread_name_prefix="agather")
+    if (leased := request_executor()) is not None:
+        run = functools.partial(_on_idle_worker, leased, asyncio.Semaphore(limit))
+    else:
+        key = limit, prepare is not None
+        if key not in _pools:
+            _pools[key] = ThreadPoolExecutor(limit, thread_name_prefix="agather")
+        run = functools.partial(_apart, _pools[key])
     tasks = [
         asyncio.ensure_future(
-            run_apart(
-                _pools[key],
+            run(
+                job,
                 functools.partial(_on_own_connections, job, prepare, states, refused),
+                prepare is not None,
             )
         )
         for job in jobs
@@ -298,6 +306,45 @@ async def agather(
             task.cancel()
         # Those that had an error have been heard of, or follow the first one.
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _apart(
+    pool: ThreadPoolExecutor, _job: Callable[[], Any], work: Callable[[], Any], _: bool
+) -> Any:
+    return await run_apart(pool, work)
+
+
+async def _on_idle_worker(
+    leased: RequestExecutor,
+    limit: asyncio.Semaphore,
+    job: Callable[[], Any],
+    work: Callable[[], Any],
+    is_prepared: bool,
+) -> Any:
+    """
+    Run a query in a worker of the server's pool that has nothing to do.
+
+    Else in the request's own: to wait for another, with one in hand, is what requests
+    could do for ever.
+    """
+    async with limit:
+        other = leased.another()
+        if other is None:
+            return await run_sync(_result_of, job)
+        try:
+            return await other.cross(
+                functools.partial(_then_close, work) if is_prepared else work
+            )
+        finally:
+            other.leave()
+
+
+def _then_close(work: Callable[[], Any]) -> Any:
+    """Run work on connections that no other request may find prepared."""
+    try:
+        return work()
+    finally:
+        connections.close_all()
 
 
 def _job(query: Any) -> Callable[[], Any]:
@@ -369,6 +416,9 @@ def _states(ask: bool) -> dict[str, _State] | None:
     if any(connection.in_atomic_block for connection in opened):
         return None
     return {one.alias: _state_of(one) for one in opened} if ask else {}
+
+
+OWN.add(_states)
 
 
 def _state_of(connection: BaseDatabaseWrapper) -> _State:

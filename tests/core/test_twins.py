@@ -265,3 +265,9 @@ class TestPlan:
         for name in views.__all__:
             for value in vars(getattr(views, name)).values():
                 assert not isinstance(mark_of(value), Bridge | Override)
+
+    def test_each_twin_is_annotated_with_what_a_caller_gets(self):
+        for twin in TWINS.values():
+            returns = str(twin.wrapper.__annotations__["return"])
+            for one in ("Answer", "Calls", "Generator"):
+                assert one not in returns, twin.function

@@ -1140,24 +1140,23 @@ class TestRelease(RequestTestCase):
         async def stream():
             for _ in range(2):
                 await sync_to_async(touch)()
-                held.append(self.leased)
+                held.append(leased_executor().worker is not None)
                 yield b"part"
             await parts.wait()
 
         async def view(request):
             await sync_to_async(touch)()
-            held.append(self.leased)
+            held.append(leased_executor().worker is not None)
             return StreamingHttpResponse(stream())
 
         async with serving(view, here, workers=1) as client:
-            self.client_of_request = client
             request = client.begin("/view/")
             await request.begun()
             # It is idle, and others are served.
             self.assertEqual((await client.get("/here/")).status, 200)
             parts.set()
             self.assertEqual((await request.answer()).text, "partpart")
-            self.assertEqual(held, [1, 0, 0])
+            self.assertEqual(held, [True, False, False])
 
     async def test_idle_streams_behind_hybrid_middleware_keep_nobody_waiting(self):
         from asgiref.sync import iscoroutinefunction

@@ -63,6 +63,14 @@ class RequestExecutor(Executor):
         """
         raise NotImplementedError
 
+    def another(self) -> RequestExecutor | None:
+        """An executor with a worker of its own, if one is idle; to be left."""
+        raise NotImplementedError
+
+    def leave(self) -> None:
+        """Have the worker go: what it was taken for is over."""
+        raise NotImplementedError
+
     def hold(self, count: int = 1) -> None:
         """Keep the worker until as much is taken back by a negative count."""
         raise NotImplementedError

@@ -17,7 +17,7 @@ from collections.abc import (
     Coroutine,
 )
 from concurrent.futures import ThreadPoolExecutor
-from types import CoroutineType
+from types import CoroutineType, FunctionType
 from typing import Any, ParamSpec, TypeVar
 
 from asgiref.sync import (
@@ -76,8 +76,9 @@ class Worker(threading.local):
 
 worker = Worker()
 
-# Classes whose methods run no code of a project's in a worker, or tell its executor.
-OWN: set[type] = set()
+# Functions, and classes with methods, that run no code of a project's in a worker, or
+# tell its executor.
+OWN: set[Any] = set()
 
 
 async def run_sync(
@@ -129,7 +130,9 @@ def _is_own(func: Any) -> bool:
     """Whether a function runs no code of a project's, or says so when it does."""
     while isinstance(func, functools.partial):
         func = func.func
-    return type(getattr(func, "__self__", None)) in OWN
+    return type(getattr(func, "__self__", None)) in OWN or (
+        type(func) is FunctionType and func in OWN
+    )
 
 
 def _refuse_to_wait_for_itself(func: Any) -> None:

@@ -233,9 +233,10 @@ def _for_callers(function: Any) -> dict[str, Any]:
     """The annotations of a body's function: what a caller gets, not how it is run."""
     annotations = dict(function.__annotations__)
     returns = str(annotations.get("return"))
+    names = inspect.unwrap(function).__globals__
     if returns.startswith("Calls["):
         annotations["return"] = returns.removeprefix("Calls[").removesuffix("]")
-    elif get_origin(alias := function.__globals__.get(returns)) is Generator:
+    elif get_origin(alias := names.get(returns)) is Generator:
         *_, annotations["return"] = get_args(alias)
     return annotations
 

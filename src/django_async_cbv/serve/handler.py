@@ -8,7 +8,7 @@ import sys
 import threading
 import weakref
 from collections.abc import Callable, Coroutine
-from contextlib import closing
+from contextlib import closing, nullcontext
 from contextvars import ContextVar
 from io import BytesIO
 from types import TracebackType
@@ -77,8 +77,8 @@ class _SyncChain(_Choice):
     def make_view_atomic(self, view: Any) -> Any:
         """Have a view of this package called as the sync view that it is here."""
         # Of an agent's proxy Django makes a sync function, by async_to_sync().
-        if both_colours(view) is view:
-            view = view.as_sync() or view
+        if (found := both_colours(view)) is not None and found is view:
+            view = found.as_sync() or view
         return super().make_view_atomic(view)
 
 
@@ -89,6 +89,10 @@ class Handler(_Choice, asgi.ASGIHandler):
     Other requests go through Django's async chain, with middleware that stays on the
     event loop where it does no I/O. See get_asgi_application() for the options.
     """
+
+    # As BaseHandler.load_middleware() makes them.
+    _middleware_chain: Any
+    _template_response_middleware: Any
 
     def __init__(
         self,
@@ -119,13 +123,13 @@ class Handler(_Choice, asgi.ASGIHandler):
         """Load Django's own middleware as what stays on the event loop."""
         with _loading:
             # No hook of Django's gives what it makes the chain of.
-            base.import_string = _import_swapped
-            base.convert_exception_to_response = _answering_exceptions
+            _base.import_string = _import_swapped
+            _base.convert_exception_to_response = _answering_exceptions
             try:
                 super().load_middleware(is_async)
             finally:
-                base.import_string = import_string
-                base.convert_exception_to_response = convert_exception_to_response
+                _base.import_string = import_string
+                _base.convert_exception_to_response = convert_exception_to_response
 
     @property
     def pool(self) -> Pool:
@@ -158,7 +162,9 @@ class Handler(_Choice, asgi.ASGIHandler):
             await super().__call__(scope, receive, send)
         elif _has_a_thread():
             # The caller's thread does the work, in a test's transaction for example.
-            async with ThreadSensitiveContext():
+            # A task that inherits nothing finds it where it has no context of its own.
+            inherits = getattr(AsyncToSync.executors, "current", None) is not None
+            async with ThreadSensitiveContext() if inherits else nullcontext():
                 await self.handle(scope, receive, send)
         elif asyncio.current_task() is None or _serves.get():
             await asyncio.ensure_future(self._serve(scope, receive, send))
@@ -235,7 +241,7 @@ class Handler(_Choice, asgi.ASGIHandler):
                     translation.get_language_from_path(request.path_info)
                     or settings.LANGUAGE_CODE
                 )
-                if language not in trans_real._translations:
+                if language not in _catalogues._translations:
                     # To load its catalogue is work for a worker.
                     return chain
                 with translation.override(language):
@@ -252,7 +258,7 @@ class Handler(_Choice, asgi.ASGIHandler):
 
     async def run_get_response(self, request: HttpRequest) -> Any:
         """Answer by the async chain."""
-        response = await super().run_get_response(request)
+        response: Any = await super().run_get_response(request)
         response._handler_class = self._sender
         return response
 
@@ -272,7 +278,7 @@ class Handler(_Choice, asgi.ASGIHandler):
         return response
 
     async def _get_response_async(self, request: HttpRequest) -> Any:
-        response = await super()._get_response_async(request)
+        response = await super()._get_response_async(request)  # type: ignore[misc]
         # See _driven().
         vars(response).pop("render", None)
         return response
@@ -295,15 +301,17 @@ class Handler(_Choice, asgi.ASGIHandler):
 async def _begun(coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
     """A task of a coroutine that has run to its first wait already."""
     loop = asyncio.get_running_loop()
-    if sys.version_info >= (3, 12):
-        return asyncio.Task(coroutine, loop=loop, eager_start=True)
-    # Until Python 3.11 goes.
-    task = loop.create_task(coroutine)
-    await asyncio.sleep(0)
-    return task
+    if sys.version_info < (3, 12):  # Until Python 3.11 goes.
+        task = loop.create_task(coroutine)
+        await asyncio.sleep(0)
+        return task
+    return asyncio.Task(coroutine, loop=loop, eager_start=True)
 
 
 _loading = threading.Lock()
+# To type checkers it does not show what it imports.
+_base: Any = base
+_catalogues: Any = trans_real
 
 
 def _import_swapped(path: str) -> Any:
@@ -461,7 +469,8 @@ class _Exchange:
             self.lease.has_begun = True
         self._begin()
         set_script_prefix(asgi.get_script_prefix(self.scope))
-        self.response = response = chain.get_response(request)
+        response: Any = chain.get_response(request)
+        self.response = response
         response._handler_class = self.sender
         if isinstance(response, FileResponse):
             response.block_size = self.handler.chunk_size
@@ -492,7 +501,7 @@ class _Exchange:
         else:
             await self._cross(response.close, back=True)
 
-    async def refuse(self, response: HttpResponse) -> None:
+    async def refuse(self, response: Any) -> None:
         """Answer what is no request."""
         if self.started.sync:
             await self._cross(self._begin)

@@ -118,6 +118,14 @@ class Lease(RequestExecutor):
             task.add_done_callback(self._look_at_others)
         self._look_at_others()
 
+    def another(self) -> Lease | None:
+        """A lease of an idle worker for the same request; None if there is none."""
+        other = Lease(self.pool)
+        other.name = self.name
+        other.has_begun = other.has_ended = True
+        with self.pool.lock:
+            return other if self.pool.find_worker(other) else None
+
     def _note_task(self) -> None:
         task = asyncio.current_task()
         if task is not None and task is not self.task and task not in self.others:
@@ -374,7 +382,7 @@ class Pool:
                 lease.worker is None
                 and lease not in self.waiting
                 and not (back and self._go_back(lease))
-                and not self._find_worker(lease)
+                and not self.find_worker(lease)
             ):
                 self._wait(lease)
             self.jobs += 1
@@ -400,7 +408,8 @@ class Pool:
             worker.returning.append(lease)
         return True
 
-    def _find_worker(self, lease: Lease) -> bool:
+    def find_worker(self, lease: Lease) -> bool:
+        """Give a lease a worker that nobody has; called under the lock."""
         if self.idle:
             worker = self.idle.pop()
         elif len(self.workers) < self.size:

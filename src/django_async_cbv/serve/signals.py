@@ -27,7 +27,7 @@ class Receivers:
     def __init__(self, signal: Signal, sender: type, *, whole: bool) -> None:
         self._signal = signal
         self._sender = sender
-        found = signal._live_receivers(sender)  # type: ignore[attr-defined]
+        found = signal._live_receivers(sender)
         # Which of Django's own are connected: tests and projects disconnect some.
         self.own = frozenset(found[0]) & OWN
         self.sync: list[Callable[..., Any]] = [

@@ -12,7 +12,7 @@ from types import FrameType, FunctionType
 from typing import Any
 
 from asgiref.current_thread_executor import CurrentThreadExecutor
-from asgiref.sync import AsyncToSync, iscoroutinefunction, markcoroutinefunction
+from asgiref.sync import AsyncToSync, iscoroutinefunction
 from django.core.handlers.base import BaseHandler
 from django.db import connections, transaction
 from django.http import HttpRequest, HttpResponseBase
@@ -24,7 +24,7 @@ from .. import db as _db  # noqa: F401
 from ..core.colours import BothColours
 from ..core.flow import BaseAnswer, Calls, Flow, call, respond
 from ..core.hooks import ANAMES, is_of_a_framework, names_read, pristine
-from ..core.marks import mark_of
+from ..core.marks import COROUTINE_MARKS, mark_of
 from ..core.plan import Plan
 from ..core.problems import refuse_attributes
 from ..core.threads import loop_is_running, run_to_the_end
@@ -47,10 +47,6 @@ _MAKE_VIEW_ATOMIC = pristine(BaseHandler.make_view_atomic).__code__
 _MIDDLEWARE = MiddlewareMixin.__init__.__code__
 # Where functions ask on behalf of others: inspect's, and on Python 3.11 asyncio's.
 _BETWEEN = {inspect.__file__, functools.__file__, asyncio.coroutines.__file__}
-
-# What marks a function as a coroutine function: inspect's mark, or on Python 3.11
-# asgiref's.
-_MARKS: dict[str, Any] = dict(vars(markcoroutinefunction(lambda: None)))
 
 
 class _Mark:
@@ -165,7 +161,7 @@ class ViewFunction(BothColours):
         attributes.update(
             {
                 name: vars(dispatch)[name]
-                for name in vars(dispatch).keys() - _MARKS.keys() - {"_twin"}
+                for name in vars(dispatch).keys() - COROUTINE_MARKS.keys() - {"_twin"}
             }
         )
         self._opt_outs = _OptOuts(getattr(dispatch, "_non_atomic_requests", ()))
@@ -276,7 +272,7 @@ class ViewFunction(BothColours):
         return f"<view {self._cls.__module__}.{self._cls.__qualname__}>"
 
 
-for _name, _value in _MARKS.items():
+for _name, _value in COROUTINE_MARKS.items():
     setattr(ViewFunction, _name, _Mark(_value))
 
 
