@@ -45,8 +45,8 @@ from pathlib import Path
 from typing import Any
 
 # What is shared with the other runs: behind all of what is tested.
-HERE = Path(__file__).resolve().parent
-sys.path += [str(HERE.parent / "swapping"), str(HERE)]
+sys.path.append(str(Path(__file__).resolve().parent))
+sys.path.append(str(Path(__file__).resolve().parent.parent / "swapping"))
 
 from recorded import Record, listen_for_noise, result_class
 from swap import as_scope
@@ -229,7 +229,7 @@ def route_clients(run: Any) -> None:
 
     def answer(self, environ):
         body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
-        with undisturbed():
+        with Undisturbed():
             request, response = run(serve, self, as_scope(environ), body)
             if not response.streaming and not response.closed:
                 response.close()
@@ -238,7 +238,7 @@ def route_clients(run: Any) -> None:
 
     async def aanswer(self, scope):
         body = scope.pop("_body_file", None)
-        with undisturbed():
+        with Undisturbed():
             request, response = await serve(self, scope, body.read() if body else b"")
             if not response.streaming and not response.closed:
                 await asyncio.to_thread(response.close)
@@ -250,7 +250,7 @@ def route_clients(run: Any) -> None:
     client.AsyncClientHandler.__call__ = aanswer
 
 
-class undisturbed:
+class Undisturbed:
     """As Django's test clients do: the test's connections are left open."""
 
     def __enter__(self) -> None:

@@ -81,6 +81,9 @@ class Request:
 class Client:
     """A client of an ASGI application, or all of its clients."""
 
+    # Of each request's task: empty, as with a server.
+    context = contextvars.Context
+
     def __init__(self, app):
         self.app = app
         self.changed = asyncio.Event()
@@ -96,7 +99,7 @@ class Client:
         parts=None,
         root="",
     ):
-        """Have a request served in a task of its own, in an empty context."""
+        """Have a request served in a task of its own."""
         path, _, query = path.partition("?")
         scope = {
             "type": "http",
@@ -131,7 +134,7 @@ class Client:
             await self.app(scope, receive, request.send)
 
         loop = asyncio.get_running_loop()
-        task = loop.create_task(serve(), context=contextvars.Context())
+        task = loop.create_task(serve(), context=self.context())
         request = Request(task, gone)
         if reads:
             request.reads.set()

@@ -181,9 +181,9 @@ class TestHops(ServedTestCase):
 
     async def test_an_async_override_of_any_hook(self):
         """At most one more than before it, whichever of a list or a detail it is."""
-        for entry, path in (("ListView", "/"), ("DetailView", "/ann/")):
-            entry = next(one for one in CATALOGUE if one.name == entry)
-            entry = replace(entry, attributes={"model": Author})
+        for cls, path in (("ListView", "/"), ("DetailView", "/ann/")):
+            found = next(one for one in CATALOGUE if one.name == cls)
+            entry = replace(found, attributes={"model": Author})
             hooks = [name for name in entry.hooks() if not name.startswith("_")]
             for name in [*hooks, "get"]:
                 view = hop_table.made(entry, method=hop_table.async_override(name))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 from unittest import mock
 
 import pytest
@@ -387,7 +388,12 @@ class TestSignals(PoolTestCase):
 
 
 class TestInTestCase(TestCase):
-    """With a client of ASGI, all work is done in the transaction of the test."""
+    """
+    With a client of ASGI, all work is done in the transaction of the test.
+
+    If the client lets a request inherit the test's context. Of a task without it
+    nobody could tell what it belongs to, and Django gives it a thread of its own.
+    """
 
     def setUp(self):
         Tag.objects.create(name="of the test")
@@ -402,6 +408,7 @@ class TestInTestCase(TestCase):
             return HttpResponse(str(Tag.objects.count()))
 
         async with serving(view, aview) as client:
+            client.context = contextvars.copy_context
             self.assertEqual((await client.get("/view/")).text, "2")
             self.assertEqual((await client.get("/aview/")).text, "3")
             self.assertEqual(client.statistics.workers, 0)
@@ -426,6 +433,7 @@ class TestInTestCase(TestCase):
         )
         with override_settings(ROOT_URLCONF=urls, MIDDLEWARE=[]):
             client = Client(get_asgi_application())
+            client.context = contextvars.copy_context
             for where, text in (("/view/", "2"), ("/list/", "2")):
                 answer = async_to_sync(client.get)(where)
                 self.assertEqual(answer.text, text)

@@ -8,7 +8,7 @@ import sys
 import threading
 import weakref
 from collections.abc import Callable, Coroutine
-from contextlib import closing, nullcontext
+from contextlib import closing
 from contextvars import ContextVar
 from io import BytesIO
 from types import TracebackType
@@ -162,9 +162,8 @@ class Handler(_Choice, asgi.ASGIHandler):
             await super().__call__(scope, receive, send)
         elif _has_a_thread():
             # The caller's thread does the work, in a test's transaction for example.
-            # A task that inherits nothing finds it where it has no context of its own.
-            inherits = getattr(AsyncToSync.executors, "current", None) is not None
-            async with ThreadSensitiveContext() if inherits else nullcontext():
+            # A task that inherits nothing gets a thread of its own there, as in Django.
+            async with ThreadSensitiveContext():
                 await self.handle(scope, receive, send)
         elif asyncio.current_task() is None or _serves.get():
             await asyncio.ensure_future(self._serve(scope, receive, send))
