@@ -935,7 +935,6 @@ class TestRelease(RequestTestCase):
             (lambda: Tag.objects.filter(name="e").adelete(), nothing),
             (lambda: Tag(name="f").asave(), nothing),
             (Article.objects.acount, nothing),
-            (lambda: objects(Book.objects.select_related()), nothing),
             (lambda: objects(Book.objects.select_related("author")), listening),
             (lambda: objects(Book.objects.prefetch_related("author")), nothing),
             (lambda: objects(Tag.objects.all()), listening),
