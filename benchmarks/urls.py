@@ -22,6 +22,7 @@ MORE = {
     "calls/": "calls",
     "books/<int:pk>/price/": "book_price",
     "books/<int:pk>/offer/": "book_offer",
+    "books/<int:pk>/offer-related/": "book_offer_related",
     "books/<int:pk>/offer-by-hook/": "book_offer_by_hook",
 }
 

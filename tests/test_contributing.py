@@ -49,6 +49,29 @@ def djangos(text: str) -> set[str]:
     return set(re.findall(r"(?:^|[^\d.])(\d\.\d)\b(?!\.)", text))
 
 
+def expanded(name: str) -> Iterator[str]:
+    """The environments of an entry of env_list: py{312,314}-django61 is two."""
+    braces = re.search(r"\{([^}]*)\}", name)
+    if braces is None:
+        yield name
+        return
+    for one in braces[1].split(","):
+        yield from expanded(name[: braces.start()] + one + name[braces.end() :])
+
+
+def lines_for(environment: str, commands: str) -> list[str]:
+    """The commands whose factors (`py312, py314:`) an environment has."""
+    factors = set(environment.split("-"))
+    found = []
+    for line in commands.split("\n"):
+        condition, _, command = line.partition(": ")
+        if any(
+            factors.issuperset(one.strip().split("-")) for one in condition.split(",")
+        ):
+            found.append(command)
+    return found
+
+
 class TestVersions:
     """Each place that names the versions of Django names the same."""
 
@@ -72,6 +95,22 @@ class TestVersions:
         }
         assert listed == supported
 
+    def test_each_environment_of_tox_has_commands(self, supported):
+        tox = ConfigParser(interpolation=None)
+        tox.read(ROOT / "tox.ini", encoding="utf-8")
+        entries = tox["tox"]["env_list"].split()
+        names = {name for entry in entries for name in expanded(entry)}
+        # .ci/summary.py asks these for both databases.
+        both = {f"py313-django{one.replace('.', '')}" for one in supported}
+        assert both <= names
+        for name in names:
+            if "-django" not in name:
+                continue
+            found = lines_for(name, tox["testenv"]["commands"])
+            for database in ("sqlite", "postgres") if name in both else ("sqlite",):
+                report = f"reports/{{env_name}}-{database}.xml"
+                assert any(report in line for line in found), (name, database)
+
     def test_ci_asks_for_each(self, supported):
         summary = runpy.run_path(str(ROOT / ".ci" / "summary.py"), run_name="summary")
         assert summary["DJANGOS"] == supported
@@ -87,6 +126,8 @@ class TestVersions:
         tox = ConfigParser(interpolation=None)
         tox.read(ROOT / "tox.ini", encoding="utf-8")
         newest = max(supported, key=lambda one: [*map(int, one.split("."))])
-        for name in ("ecosystem", "suites", "agents"):
+        for name in ("ecosystem", "suites", "agents", "bench-serve"):
             deps = tox[f"testenv:{name}"]["deps"]
             assert f"django>={newest}," in deps, name
+        conf = (ROOT / "docs" / "conf.py").read_text(encoding="utf-8")
+        assert f"docs.djangoproject.com/en/{newest}/" in conf

@@ -73,6 +73,7 @@ ORDER = [
     "asgi",
     "checks.views",
     "checks.urlconf",
+    "checks.asgi",
     "checks",
     "apps",
 ]

@@ -43,7 +43,8 @@ class Kind:
 KINDS = {
     "nothing": Kind("a query by an async function, nothing else"),
     "view": Kind("an AsyncDetailView with an async hook", "books/321/offer/"),
-    "hook": Kind("the same with a sync hook too", "books/321/offer-by-hook/"),
+    "related": Kind("the same with select_related()", "books/321/offer-related/"),
+    "hook": Kind("the same with a sync hook", "books/321/offer-by-hook/"),
     "hybrid": Kind(
         "a middleware on MiddlewareMixin",
         middleware="benchmarks.serve.middleware.HybridMiddleware",

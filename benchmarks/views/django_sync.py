@@ -50,7 +50,7 @@ def book_price(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 class BookOffer(DetailView):
-    queryset = BOOKS
+    model = Book
     template_name = "benchmarks/book_detail.html"
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:

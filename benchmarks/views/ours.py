@@ -51,13 +51,19 @@ async def book_price(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 class BookOffer(AsyncDetailView[Book]):
-    queryset = BOOKS
+    model = Book
     template_name = "benchmarks/book_detail.html"
 
     async def aget_context_data(self, **kwargs: Any) -> dict[str, Any]:
         context = await super().aget_context_data(**kwargs)
         context["rate"] = await acall()
         return context
+
+
+class BookOfferRelated(BookOffer):
+    """The same, with a queryset that makes objects of two models."""
+
+    queryset = BOOKS
 
 
 class BookOfferByHook(BookOffer):
@@ -72,4 +78,5 @@ book_detail = BookDetail.as_view()
 book_rates = BookRates.as_view()
 review_create = ReviewCreate.as_view()
 book_offer = BookOffer.as_view()
+book_offer_related = BookOfferRelated.as_view()
 book_offer_by_hook = BookOfferByHook.as_view()

@@ -24,13 +24,26 @@ def get_asgi_application(
     sync_chain: bool = True,
 ) -> Handler:
     """
-    Give the project's ASGI application, in the place of Django's function.
+    Return the ASGI application of the project, in place of Django's function.
 
-    `workers`: how many threads there are at most, each with connections of its own.
-    `queue`: how many requests may wait for one; more are answered with status 503.
-    `queue_timeout`: seconds that a request waits before it is answered with 503.
-    `release`: when a request that waits for something else gives its worker back.
-    `sync_chain`: whether requests whose view awaits nothing run in one worker, whole.
+    A request whose view awaits nothing runs in one worker thread, in one hop. Other
+    requests go through Django's async handler.
+
+    Args:
+        - `workers`: How many worker threads a process has at most. Each thread has
+          its own database connections.
+        - `queue`: How many requests may wait for a worker thread. Further requests
+          get status 503.
+        - `queue_timeout`: After how many seconds in the queue a request gets status
+          503.
+        - `release`: When a request gives its worker thread back while it awaits.
+          "between": if only code of Django has run there. "request": at its end.
+          "always": whatever has run there.
+        - `sync_chain`: Whether a request whose view awaits nothing runs in one hop.
+          If so, each middleware has two instances.
+
+    Returns:
+        The application, whose `statistics()` tells what the worker threads do.
     """
     django.setup(set_prefix=False)
     # Not before: middleware of contrib apps is imported with it.

@@ -344,7 +344,10 @@ def _then_close(work: Callable[[], Any]) -> Any:
     try:
         return work()
     finally:
-        connections.close_all()
+        for connection in connections.all(initialized_only=True):
+            connection.close()
+            # With the execute_wrappers that it has been given.
+            del connections[connection.alias]
 
 
 def _job(query: Any) -> Callable[[], Any]:

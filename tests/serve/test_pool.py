@@ -898,6 +898,7 @@ class TestRelease(RequestTestCase):
             Tag.objects.aaggregate,
             Tag.objects.all().aexplain,
             objects,
+            Book.objects.select_related("author").afirst,
         ):
             with self.subTest(act=act):
                 self.assertFalse(await self.held_after(act))
@@ -913,11 +914,13 @@ class TestRelease(RequestTestCase):
 
         @contextlib.contextmanager
         def listening():
-            post_init.connect(hears, sender=Tag)
+            for model in (Tag, Author):
+                post_init.connect(hears, sender=model)
             try:
                 yield
             finally:
-                post_init.disconnect(hears, sender=Tag)
+                for model in (Tag, Author):
+                    post_init.disconnect(hears, sender=model)
 
         async def objects(rows):
             return [one async for one in rows]
@@ -932,7 +935,7 @@ class TestRelease(RequestTestCase):
             (lambda: Tag.objects.filter(name="e").adelete(), nothing),
             (lambda: Tag(name="f").asave(), nothing),
             (Article.objects.acount, nothing),
-            (lambda: objects(Book.objects.select_related("author")), nothing),
+            (lambda: objects(Book.objects.select_related("author")), listening),
             (lambda: objects(Book.objects.prefetch_related("author")), nothing),
             (lambda: objects(Tag.objects.all()), listening),
             (

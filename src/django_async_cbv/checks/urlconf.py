@@ -32,7 +32,7 @@ from ..core.twins import TwinMixin
 from ..views import AsyncView
 from .views import skipped_validation, uncalled_checks, unguarded, unvalidated
 
-__all__ = ["check_imported_views", "check_views", "imported_views"]
+__all__ = ["check_imported_views", "check_views", "imported_views", "messages"]
 
 
 @checks.register(checks.Tags.urls)
@@ -59,22 +59,22 @@ def check_views(
         wrong = [*(problems(cls) if is_ours else ()), *_access_problems(cls)]
         doubtful = [*(waiting_overrides(cls) if is_ours else ())]
         doubtful += uncalled_methods(cls)
-        found += _messages(checks.Error, cls, wrong)
-        found += _messages(checks.Warning, cls, doubtful)
-    found += _messages(checks.Warning, None, unvalidated_by_admin())
+        found += messages(checks.Error, cls, wrong)
+        found += messages(checks.Warning, cls, doubtful)
+    found += messages(checks.Warning, None, unvalidated_by_admin())
     skipped = [(one.view_class, each) for one in callbacks for each in unvalidated(one)]
     # The same class may be routed twice.
     for cls, problem in dict.fromkeys(skipped):
-        found += _messages(checks.Error, cls, [problem])
+        found += messages(checks.Error, cls, [problem])
     for callback in callbacks:
         if (refused := not_atomic(callback)) is not None:
-            found += _messages(checks.Error, callback, [refused])
+            found += messages(checks.Error, callback, [refused])
     if getattr(settings, "ROOT_URLCONF", None):
-        found += _messages(checks.Error, None, called_by_sync_code())
+        found += messages(checks.Error, None, called_by_sync_code())
     if any(issubclass(cls, TwinMixin) for cls in _view_classes(callbacks)):
-        found += _messages(checks.Warning, None, newer_hooks())
+        found += messages(checks.Warning, None, newer_hooks())
     if any(map(iscoroutinefunction, callbacks)):
-        found += _messages(checks.Warning, None, sync_middleware())
+        found += messages(checks.Warning, None, sync_middleware())
     return found
 
 
@@ -109,7 +109,7 @@ def check_imported_views(
             # A base that a subclass completes.
             if problem.id not in mended
         )
-        found += _messages(checks.Error, cls, unmended)
+        found += messages(checks.Error, cls, unmended)
     return found
 
 
@@ -141,9 +141,12 @@ def _access_problems(cls: type) -> list[Problem]:
     return [*(uncalled_checks(cls) if issubclass(cls, AsyncView) else unguarded(cls))]
 
 
-def _messages(
-    kind: type[checks.Error | checks.Warning], what: Any, found: Iterable[Problem]
+def messages(
+    kind: type[checks.Error | checks.Warning | checks.Info],
+    what: Any,
+    found: Iterable[Problem],
 ) -> list[checks.CheckMessage]:
+    """What Django reports of these problems."""
     return [
         kind(f"{one.message} ({places}).", hint=one.hint, obj=what, id=one.id)
         for one in found

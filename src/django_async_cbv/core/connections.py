@@ -12,7 +12,7 @@ from typing import Any
 
 from asgiref.sync import SyncToAsync
 from django.conf import settings
-from django.db import connections
+from django.db import connections, reset_queries
 from django.db.models import QuerySet
 
 from .foreign import reads_plainly
@@ -21,6 +21,7 @@ __all__ = [
     "Cursors",
     "drop",
     "for_each_connection",
+    "foreign_engines",
     "has_foreign_engine",
     "is_in_transaction",
     "is_read",
@@ -42,7 +43,7 @@ _TRANSACTION = frozenset({1, 2, 3})
 
 
 class Cursors:
-    """The cursors that queries have used, noted as an execute_wrapper."""
+    """The cursors that queries of one request have used, as an execute_wrapper."""
 
     def __init__(self) -> None:
         # While somebody has them.
@@ -55,13 +56,26 @@ class Cursors:
         self._known.add(context["cursor"])
         return execute(sql, params, many, context)
 
-    def are_open(self) -> bool:
-        """Whether something may be read from one of them yet."""
-        return any(map(_is_open, self._known))
+    def begin(self) -> None:
+        """Make the connections of this thread a request's, and watch them."""
+        reset_queries()
+        for_each_connection(lambda one: one.close_if_unusable_or_obsolete())
+        for connection in connections.all():
+            connection.execute_wrappers.insert(0, self)
 
-    def forget(self) -> None:
-        """Forget the cursors of a request that has ended."""
+    def end(self) -> None:
+        """Make them nobody's."""
         self._known.clear()
+        for connection in connections.all(initialized_only=True):
+            if self in connection.execute_wrappers:
+                connection.execute_wrappers.remove(self)
+        for_each_connection(lambda one: one.close_if_unusable_or_obsolete())
+
+    def is_in_use(self) -> bool:
+        """Whether one of the connections has to stay the request's."""
+        return any(map(_is_open, self._known)) or any(
+            map(is_in_transaction, connections.all())
+        )
 
 
 def _is_open(cursor: Any) -> bool:
@@ -113,13 +127,19 @@ def is_in_transaction(connection: Any) -> bool:
         return False
 
 
+def foreign_engines() -> dict[str, str]:
+    """The ENGINE of each database that may keep for a session what nobody knows of."""
+    known = getattr(settings, "ASYNC_CBV_STATELESS_ENGINES", ())
+    return {
+        alias: options["ENGINE"]
+        for alias, options in connections.settings.items()
+        if not options["ENGINE"].startswith(_ENGINES) and options["ENGINE"] not in known
+    }
+
+
 def has_foreign_engine() -> bool:
     """Whether a database may keep for a session what nobody here knows of."""
-    known = getattr(settings, "ASYNC_CBV_STATELESS_ENGINES", ())
-    return any(
-        not options["ENGINE"].startswith(_ENGINES) and options["ENGINE"] not in known
-        for options in connections.settings.values()
-    )
+    return bool(foreign_engines())
 
 
 def is_read(fn: Any, args: tuple[Any, ...]) -> bool:

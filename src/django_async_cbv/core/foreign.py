@@ -18,11 +18,20 @@ def reads_plainly(rows: Any) -> bool:
     return not (
         # Each of these may have a project's code run in between.
         router.routers or rows._prefetch_related_lookups
-    ) and (rows._iterable_class is not ModelIterable or _makes_plainly(rows))
+    ) and (
+        rows._iterable_class is not ModelIterable
+        or _are_plain(rows.model, rows.query.select_related)
+    )
 
 
-def _makes_plainly(rows: Any) -> bool:
-    return not rows.query.select_related and _is_plain(rows.model)
+def _are_plain(model: Any, related: Any) -> bool:
+    """As _is_plain(), of a model and of those that select_related() takes along."""
+    if related is True or not _is_plain(model):
+        return False
+    return all(
+        _are_plain(model._meta.get_field(name).related_model, more or False)
+        for name, more in (related or {}).items()
+    )
 
 
 def _is_plain(model: Any) -> bool:

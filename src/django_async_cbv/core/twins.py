@@ -462,7 +462,7 @@ def _passing_on(
 
         @functools.wraps(function)
         def inherited(self: Any, /, *args: Any, **kwargs: Any) -> Any:
-            # By a name, so that it is known for a tail call (see tail.py).
+            # By a name, so that it is known for a tail call (see tailcalls.py).
             method = getattr(super(cls, self), name)
             return method(*args, **kwargs)
 

@@ -18,14 +18,12 @@ from queue import SimpleQueue
 from typing import Any, Literal, TypeAlias
 
 from asgiref.sync import SyncToAsync, ThreadSensitiveContext
-from django.db import connections, reset_queries
 
 from ..core.connections import (
     Cursors,
     drop,
     for_each_connection,
     has_foreign_engine,
-    is_in_transaction,
     is_read,
 )
 from ..core.crossing import Crossing, Job
@@ -115,7 +113,9 @@ class Lease(RequestExecutor):
             SyncToAsync.thread_sensitive_context.reset(self.token)
         self.token = self.task = None
         for task in [*self.others]:
-            task.add_done_callback(self._look_at_others)
+            # One that is over may be of a loop that is closed.
+            if not task.done():
+                task.add_done_callback(self._look_at_others)
         self._look_at_others()
 
     def another(self) -> Lease | None:
@@ -257,10 +257,7 @@ class _Worker(threading.Thread):
         this_thread.executor = lease
         # What outlives its wait must not come to a wait of another request.
         this_thread.desk = Desk()
-        reset_queries()
-        for_each_connection(lambda one: one.close_if_unusable_or_obsolete())
-        for connection in connections.all():
-            connection.execute_wrappers.insert(0, self.cursors)
+        self.cursors.begin()
 
     def _part(self) -> None:
         """Go to whoever waits, if nothing of the request is left behind by that."""
@@ -268,7 +265,7 @@ class _Worker(threading.Thread):
         if lease is None:
             return
         if this_thread.executor is lease:
-            is_in_use = self._is_in_use()
+            is_in_use = self.cursors.is_in_use()
             if lease.is_abandoned:
                 if is_in_use:
                     for_each_connection(drop)
@@ -276,16 +273,8 @@ class _Worker(threading.Thread):
                 self.since = time.monotonic()
                 return
             this_thread.executor = None
-            self.cursors.forget()
-            for connection in connections.all(initialized_only=True):
-                if self.cursors in connection.execute_wrappers:
-                    connection.execute_wrappers.remove(self.cursors)
-            for_each_connection(lambda one: one.close_if_unusable_or_obsolete())
+            self.cursors.end()
         self.pool.part(self, lease)
-
-    def _is_in_use(self) -> bool:
-        """Whether a connection of this thread has to stay the request's."""
-        return self.cursors.are_open() or any(map(is_in_transaction, connections.all()))
 
 
 @dataclass(frozen=True)
