@@ -124,7 +124,8 @@ def test_with_clients_through_asgi(
     of_django = run.on_handler("django", "asgi", *LABELS)
     report = run.on_handler(handler, "asgi", *LABELS)
 
-    record_property("conformance", f"{handler}, asgi: {count(report)}")
+    note = f"failed on Django's handler: {len(failed(of_django))}"
+    record_property("conformance", f"{handler}, asgi: {count(report)} ({note})")
     assert_as_good_as(report, of_django)
     assert_ours_was_used(report, sync_chain=handler == "ours")
     assert report["requests"]["sent by a client"] > 500
@@ -137,7 +138,8 @@ def test_in_the_pool(run: Runs, record_property: Callable[..., None]) -> None:
 
     requests = report["requests"]
     leases = requests.get("leases that took a worker", 0)
-    record_property("conformance", f"pool, asgi: {count(report)}, {leases} leases")
+    note = f"failed on Django's handler: {len(failed(of_django))}; {leases} leases"
+    record_property("conformance", f"pool, asgi: {count(report)} ({note})")
     assert_as_good_as(report, of_django)
     assert_ours_was_used(report)
     assert leases >= requests["answered by the sync chain"] > 300
