@@ -9,7 +9,7 @@ import threading
 import weakref
 from collections.abc import Callable, Coroutine
 from contextlib import closing
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
 from io import BytesIO
 from types import TracebackType
 from typing import Any
@@ -42,6 +42,7 @@ from django.utils.module_loading import import_string
 from django.utils.translation import trans_real
 
 from ..core.colours import awaits, both_colours
+from ..core.crossing import restore_context
 from ..core.executors import request_executor
 from .middleware import swapped
 from .pool import Lease, Overloaded, Pool, Release, Statistics
@@ -193,7 +194,6 @@ class Handler(_Choice, asgi.ASGIHandler):
         except RequestAborted:
             return
         with closing(body):
-            set_script_prefix(asgi.get_script_prefix(scope))
             exchange = _Exchange(self, self._sender, scope, send)
             request, refusal = self.create_request(scope, body)
             if request is None:
@@ -455,6 +455,7 @@ class _Exchange:
                 self.lease.has_ended = True
             await self._cross(functools.partial(self._answer, chain, request))
         else:
+            set_script_prefix(asgi.get_script_prefix(self.scope))
             if self.started.sync:
                 await self._cross(self._begin)
             self.response = await self.handler.run_get_response(request)
@@ -466,8 +467,15 @@ class _Exchange:
         """Serve the request whole, in a worker."""
         if isinstance(self.lease, Lease):
             self.lease.has_begun = True
-        self._begin()
+        context = copy_context()
+        context.run(self._respond, chain, request)
+        if not self.response.closed:
+            # What middleware has set is there for what streams, and for receivers.
+            restore_context(context)
+
+    def _respond(self, chain: _SyncChain, request: HttpRequest) -> None:
         set_script_prefix(asgi.get_script_prefix(self.scope))
+        self._begin()
         response: Any = chain.get_response(request)
         self.response = response
         response._handler_class = self.sender
@@ -502,6 +510,7 @@ class _Exchange:
 
     async def refuse(self, response: Any) -> None:
         """Answer what is no request."""
+        set_script_prefix(asgi.get_script_prefix(self.scope))
         if self.started.sync:
             await self._cross(self._begin)
         await self.started.asend(scope=self.scope)
