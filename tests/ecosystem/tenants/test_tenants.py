@@ -221,3 +221,37 @@ class TestAfterTheMiddleware(TenantsTestCase):
             }
         )
         self.assertEqual(wrong, dict.fromkeys(wrong, []))
+
+    async def test_tasks_and_receivers(self):
+        """What comes last finds no schema at all, or that of its own tenant."""
+        seen, tasks = [], set()
+
+        def look(number):
+            seen.append((number, connection.schema_name))
+
+        async def late(number):
+            await asyncio.sleep(0)
+            for _ in range(2):
+                await sync_to_async(look)(number)
+
+        async def async_view(request):
+            task = asyncio.create_task(late(request.tenant.number))
+            tasks.add(task)
+            return HttpResponse(str(request.tenant.number))
+
+        def sync_view(request):
+            response = HttpResponse(str(request.tenant.number))
+            number = request.tenant.number
+            response._resource_closers.append(lambda: look(number))
+            return response
+
+        wrong = await self.served({"async_view": async_view, "sync_view": sync_view})
+        await asyncio.gather(*tasks)
+        self.assertEqual(wrong, {"async_view": [], "sync_view": []})
+        self.assertEqual(len(seen), 3 * REQUESTS)
+        foreign = {
+            (number, name)
+            for number, name in seen
+            if name not in {"public", f"tenant{number % TENANTS}"}
+        }
+        self.assertEqual(foreign, set())
