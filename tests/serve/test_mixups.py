@@ -20,7 +20,6 @@ from django.utils import timezone, translation
 from django.utils.deprecation import MiddlewareMixin
 
 from django_async_cbv.asgi import release_worker
-from django_async_cbv.core.executors import leased_executor
 from django_async_cbv.sync import run_sync
 from django_async_cbv.views import AsyncListView, AsyncView
 from tests.app.models import Author, Tag
@@ -647,17 +646,14 @@ class TestEngine(PoolTestCase):
             self.assertEqual((await client.get("/usual/?number=2")).text, before)
 
     async def test_a_late_transaction_that_is_left_open(self):
-        tasks = []
+        tasks, go = [], asyncio.Event()
 
         def begin():
             connections["other"].set_autocommit(False)
 
         async def view(request):
-            executor = leased_executor()
-
             async def task():
-                while executor.worker is not None:
-                    await asyncio.sleep(0)
+                await go.wait()
                 await sync_to_async(begin)()
 
             tasks.append(asyncio.create_task(task()))
@@ -672,6 +668,8 @@ class TestEngine(PoolTestCase):
             before = (await client.get("/usual/?number=1")).text
             self.assertTrue(before.endswith("True"))
             await client.get("/view/?number=1")
+            await client.idle()
+            go.set()
             await asyncio.gather(*tasks)
             await client.idle()
             self.assertEqual((await client.get("/usual/?number=1")).text, before)

@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import json
 from unittest import mock
 
 from asgiref.sync import sync_to_async
-from django.core.handlers.asgi import ASGIHandler
 from django.db import connection, connections
 from django.http import HttpResponse, JsonResponse, StreamingHttpResponse
 from django.urls import path
-from django_tenants.middleware.main import TenantMainMiddleware
 
-from django_async_cbv.serve.middleware import swapped
 from django_async_cbv.views import AsyncListView, AsyncView
 from tests.concurrency import ServedTestCase
 from tests.ecosystem.crowd import REQUESTS, WORKERS, Crowd
 from tests.ecosystem.tenants.models import Domain, Tenant
 from tests.ecosystem.tenants.notes.models import Note
-from tests.serve.driving import Client, serving
+from tests.serve.driving import serving
 
 # More than there are workers.
 TENANTS = 6
@@ -220,7 +216,7 @@ class TestAfterTheMiddleware(TenantsTestCase):
                 )
             }
         )
-        self.assertEqual(wrong, dict.fromkeys(wrong, []))
+        self.assertEqual(wrong, {name: [] for name in wrong})
 
     async def test_tasks_and_receivers(self):
         """What comes last finds no schema at all, or that of its own tenant."""
