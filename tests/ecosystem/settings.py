@@ -13,6 +13,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "allauth",
     "allauth.account",
+    "corsheaders",
     "crispy_forms",
     "crispy_bootstrap5",
     "csp",
@@ -23,6 +24,7 @@ INSTALLED_APPS = [
     "extra_views",
     "guardian",
     "rules",
+    "waffle",
     "django_async_cbv",
     "tests.ecosystem",
 ]
@@ -52,3 +54,6 @@ MAILERS = {"default": {"BACKEND": "django.core.mail.backends.locmem.EmailBackend
 CRISPY_ALLOWED_TEMPLATE_PACKS = "bootstrap5"
 CRISPY_TEMPLATE_PACK = "bootstrap5"
 CONTENT_SECURITY_POLICY = {"DIRECTIVES": {"default-src": ["'self'"]}}
+
+CORS_ALLOWED_ORIGIN_REGEXES = [r"^https://site\d+\.example$"]
+CORS_ALLOW_CREDENTIALS = True

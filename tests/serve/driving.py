@@ -98,6 +98,7 @@ class Client:
         reads=True,
         parts=None,
         root="",
+        host="testserver",
     ):
         """Have a request served in a task of its own."""
         path, _, query = path.partition("?")
@@ -111,7 +112,7 @@ class Client:
             "raw_path": (root + path).encode(),
             "query_string": query.encode(),
             "root_path": root,
-            "headers": [(b"host", b"testserver"), *headers],
+            "headers": [(b"host", host.encode()), *headers],
             "client": ("127.0.0.1", 1),
             "server": ("testserver", 80),
         }
@@ -196,7 +197,9 @@ async def serving(*views, middleware=(), urls=(), **options):
             setattr(module, name, one)
             paths.append(f"{__name__}.{name}")
     with override_settings(ROOT_URLCONF=urlconf, MIDDLEWARE=paths):
-        client = Client(get_asgi_application(**options))
+        # Off the loop: some middleware reads files when it is made.
+        app = await asyncio.to_thread(get_asgi_application, **options)
+        client = Client(app)
 
         def noticed(method):
             @functools.wraps(method)

@@ -13,11 +13,13 @@ from unittest import mock
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
 from django.conf import settings
 from django.db import connection, connections
-from django.http import HttpResponse, JsonResponse
+from django.http import HttpResponse, JsonResponse, StreamingHttpResponse
 from django.test import override_settings
 from django.urls import get_script_prefix, get_urlconf, path, set_urlconf
 from django.utils import timezone, translation
+from django.utils.deprecation import MiddlewareMixin
 
+from django_async_cbv.asgi import release_worker
 from django_async_cbv.sync import run_sync
 from django_async_cbv.views import AsyncListView, AsyncView
 from tests.app.models import Author, Tag
@@ -402,3 +404,272 @@ class TestTenants(PoolTestCase):
                     gate.set()
                     self.assertEqual((await first.answer()).text, seen)
                     await second.answer()
+
+
+class TestStreams(PoolTestCase):
+    """A sync iterator runs in the thread of its request, to its end."""
+
+    async def check(self, tenant, **options):
+        def parts():
+            for _ in range(3):
+                # With a query, which has others go on meanwhile.
+                Tag.objects.count()
+                yield f"{tenant.get()} "
+
+        def sync_view(request):
+            tenant.set(int(request.GET["number"]))
+            return StreamingHttpResponse(parts())
+
+        async def async_view(request):
+            await sync_to_async(tenant.set)(int(request.GET["number"]))
+            return StreamingHttpResponse(parts())
+
+        class Dispatched(AsyncView):
+            def dispatch(self, request, *args, **kwargs):
+                tenant.set(int(request.GET["number"]))
+                return super().dispatch(request, *args, **kwargs)
+
+            async def get(self, request):
+                return StreamingHttpResponse(parts())
+
+        age = mock.patch.dict(connections.settings["default"], CONN_MAX_AGE=60)
+        for view in (sync_view, async_view, Dispatched.as_view()):
+            # Django warns that it consumes the iterator at once.
+            with self.subTest(view), age, mock.patch("warnings.warn") as warned:
+                urls = [path("", view)]
+                async with serving(urls=urls, workers=WORKERS, **options) as client:
+                    texts = await client.texts(*(f"/?number={n}" for n in range(50)))
+                    self.assertEqual(texts, [f"{n} " * 3 for n in range(50)])
+                    self.assertEqual(warned.call_count, 50)
+                    await client.idle()
+
+    async def test_of_a_thread(self):
+        await self.check(InThread())
+        await self.check(InThread(), release="request")
+
+    async def test_of_a_session(self):
+        await self.check(InSession())
+        await self.check(InDriver(), release="request")
+
+    async def test_an_iterator_that_fails(self):
+        """Where it fails, the status was sent, as under Django's handler."""
+
+        def parts():
+            yield "part"
+            raise Failed
+
+        def sync_view(request):
+            return StreamingHttpResponse(parts())
+
+        async def async_view(request):
+            await sync_to_async(touch)()
+            return StreamingHttpResponse(parts())
+
+        async with serving(sync_view, async_view, workers=1) as client:
+            for where in ("/sync_view/", "/async_view/"):
+                with self.subTest(where), mock.patch("warnings.warn"):
+                    request = client.begin(where)
+                    with self.assertRaises(Failed):
+                        await request.answer()
+                    self.assertEqual((request.status, request.body), (200, b""))
+                    await client.idle()
+
+    async def test_a_client_that_reads_slowly_keeps_no_worker(self):
+        def sync_view(request):
+            return StreamingHttpResponse(iter(["late"]))
+
+        async def async_view(request):
+            await sync_to_async(touch)()
+            return StreamingHttpResponse(iter(["late"]))
+
+        with mock.patch.dict(connections.settings["other"], ENGINE="tests.tenants"):
+            async with serving(sync_view, async_view, workers=1) as client:
+                for where in ("/sync_view/", "/async_view/"):
+                    with self.subTest(where), mock.patch("warnings.warn"):
+                        request = client.begin(where, reads=False)
+                        await request.begun()
+                        await client.idle()
+                        request.reads.set()
+                        self.assertEqual((await request.answer()).text, "late")
+
+
+def touch():
+    pass
+
+
+def tenant_of_engine():
+    return connections["other"].tenant
+
+
+class TenantMiddleware(MiddlewareMixin):
+    def process_request(self, request):
+        connections["other"].set_tenant(request.GET["number"])
+
+
+class TestEngine(PoolTestCase):
+    """An ENGINE keeps the tenant of a request on its connection."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.enterClassContext(
+            mock.patch.dict(
+                connections.settings["other"], ENGINE="tests.tenants", CONN_MAX_AGE=60
+            )
+        )
+
+    def serving(self, *views, **options):
+        return serving(*views, middleware=[TenantMiddleware], **options)
+
+    async def parts(self):
+        for _ in range(3):
+            yield f"{await sync_to_async(tenant_of_engine)()} "
+            await asyncio.sleep(0)
+
+    async def test_a_stream_has_its_own_tenant(self):
+        async def async_view(request):
+            return StreamingHttpResponse(self.parts())
+
+        def sync_view(request):
+            return StreamingHttpResponse(self.parts())
+
+        for release in ("between", "request"):
+            async with self.serving(
+                async_view, sync_view, workers=WORKERS, release=release
+            ) as client:
+                for name in ("async_view", "sync_view"):
+                    with self.subTest(name, release=release):
+                        paths = [f"/{name}/?number={n}" for n in range(50)]
+                        texts = await client.texts(*paths)
+                        self.assertEqual(texts, [f"{n} " * 3 for n in range(50)])
+                        await client.idle()
+
+    async def test_a_stream_that_gives_its_worker_back(self):
+        go = asyncio.Event()
+
+        async def gives():
+            yield "part"
+            async with release_worker():
+                await go.wait()
+
+        async def keeps():
+            yield "part"
+            await go.wait()
+
+        async def giving(request):
+            return StreamingHttpResponse(gives())
+
+        async def keeping(request):
+            return StreamingHttpResponse(keeps())
+
+        def sync_view(request):
+            return HttpResponse()
+
+        for name, release in (("giving", "between"), ("keeping", "always")):
+            go.clear()
+            async with self.serving(
+                giving, keeping, sync_view, workers=1, release=release
+            ) as client:
+                request = client.begin(f"/{name}/?number=1")
+                await request.begun()
+                await client.get("/sync_view/?number=2")
+                go.set()
+                await request.answer()
+        go.clear()
+        async with self.serving(keeping, workers=1) as client:
+            request = client.begin("/keeping/?number=1")
+            await request.begun()
+            await client.until(leased=1)
+            go.set()
+            await request.answer()
+            await client.idle()
+
+    async def test_a_client_that_leaves_its_stream(self):
+        async def endless():
+            while True:
+                yield str(await sync_to_async(tenant_of_engine)())
+
+        async def view(request):
+            return StreamingHttpResponse(endless())
+
+        async with self.serving(view, workers=1) as client:
+            for _ in range(3):
+                request = client.begin("/view/?number=1")
+                await request.begun()
+                request.gone.set()
+                await request.answer()
+                await client.idle()
+
+    async def test_what_comes_late_finds_no_tenant(self):
+        """Tasks that go on, and closers: their worker may have served others."""
+        late, tasks, go = [], [], asyncio.Event()
+
+        def look():
+            other = connections["other"]
+            other.ensure_connection()
+            late.append((other.tenant, other))
+
+        async def task():
+            await go.wait()
+            await sync_to_async(look)()
+
+        async def async_view(request):
+            tasks.append(asyncio.create_task(task()))
+            response = HttpResponse()
+            response._resource_closers.append(look)
+            return response
+
+        def sync_view(request):
+            response = HttpResponse()
+            response._resource_closers.append(look)
+            return response
+
+        def usual(request):
+            connections["other"].ensure_connection()
+            return HttpResponse(str(id(connections["other"].connection)))
+
+        async with self.serving(async_view, sync_view, usual, workers=1) as client:
+            before = (await client.get("/usual/?number=3")).text
+            await client.get("/async_view/?number=1")
+            await client.get("/sync_view/?number=1")
+            self.assertEqual((await client.get("/usual/?number=2")).text, before)
+            go.set()
+            await asyncio.gather(*tasks)
+            await client.idle()
+            self.assertEqual(len(late), 3)
+            # The worker may have been there yet, with what the request has set.
+            self.assertLessEqual({tenant for tenant, _ in late[:2]}, {None, "1"})
+            self.assertIsNone(late[2][0])
+            closed = {one.connection for tenant, one in late if tenant is None}
+            self.assertEqual(closed, {None})
+            # The connection of the worker is there again, and lasts.
+            self.assertEqual((await client.get("/usual/?number=2")).text, before)
+
+    async def test_a_late_transaction_that_is_left_open(self):
+        tasks, go = [], asyncio.Event()
+
+        def begin():
+            connections["other"].set_autocommit(False)
+
+        async def view(request):
+            async def task():
+                await go.wait()
+                await sync_to_async(begin)()
+
+            tasks.append(asyncio.create_task(task()))
+            return HttpResponse()
+
+        def usual(request):
+            other = connections["other"]
+            other.ensure_connection()
+            return HttpResponse(f"{id(other.connection)} {other.get_autocommit()}")
+
+        async with self.serving(view, usual, workers=1) as client:
+            before = (await client.get("/usual/?number=1")).text
+            self.assertTrue(before.endswith("True"))
+            await client.get("/view/?number=1")
+            await client.idle()
+            go.set()
+            await asyncio.gather(*tasks)
+            await client.idle()
+            self.assertEqual((await client.get("/usual/?number=1")).text, before)

@@ -48,6 +48,8 @@ class Cursors:
     def __init__(self) -> None:
         # While somebody has them.
         self._known: weakref.WeakSet[Any] = weakref.WeakSet()
+        # Connections in whose place there are new ones, by their aliases.
+        self._aside: dict[str, Any] = {}
 
     def __call__(
         self, execute: Any, sql: Any, params: Any, many: bool, context: Any
@@ -56,8 +58,16 @@ class Cursors:
         self._known.add(context["cursor"])
         return execute(sql, params, many, context)
 
-    def begin(self) -> None:
-        """Make the connections of this thread a request's, and watch them."""
+    def begin(self, *, anew: bool = False) -> None:
+        """
+        Make the connections of this thread a request's, and watch them.
+
+        `anew`: new ones, where an ENGINE may have kept what another request has set.
+        """
+        if anew:
+            for alias in foreign_engines():
+                self._aside[alias] = connections[alias]
+                del connections[alias]
         reset_queries()
         for_each_connection(lambda one: one.close_if_unusable_or_obsolete())
         for connection in connections.all():
@@ -69,6 +79,10 @@ class Cursors:
         for connection in connections.all(initialized_only=True):
             if self in connection.execute_wrappers:
                 connection.execute_wrappers.remove(self)
+        if self._aside:
+            for_each_connection(lambda one: one.alias in self._aside and one.close())
+            for alias in [*self._aside]:
+                connections[alias] = self._aside.pop(alias)
         for_each_connection(lambda one: one.close_if_unusable_or_obsolete())
 
     def is_in_use(self) -> bool:

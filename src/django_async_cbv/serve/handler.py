@@ -421,6 +421,31 @@ class _Client:
         raise self._error
 
 
+def _is_sync_stream(response: Any) -> bool:
+    return response.streaming and not getattr(response, "is_async", True)
+
+
+def _read(response: Any) -> None:
+    """
+    Read a sync iterator in the thread of the request, whose tenant it may query.
+
+    Django reads it at once too, but after the response has begun.
+    """
+    parts: list[Any] = []
+    error: Exception | None = None
+    try:
+        parts += response._iterator
+    except Exception as raised:  # noqa: BLE001 - as soon as Django reads it
+        error = raised
+
+    def again() -> Any:
+        if error is not None:
+            raise error
+        yield from parts
+
+    response._iterator = again()
+
+
 class _Exchange:
     """One request and its response, from the first signal to the last."""
 
@@ -451,17 +476,23 @@ class _Exchange:
         self.request = request
         chain = self.handler.choose(request)
         if chain is not None:
-            if isinstance(self.lease, Lease):
-                self.lease.has_ended = True
             await self._cross(functools.partial(self._answer, chain, request))
         else:
             set_script_prefix(asgi.get_script_prefix(self.scope))
             if self.started.sync:
                 await self._cross(self._begin)
             self.response = await self.handler.run_get_response(request)
-            if isinstance(self.lease, Lease):
-                self.lease.end()
+            if getattr(self.lease, "worker", None) and _is_sync_stream(self.response):
+                await self._cross(functools.partial(_read, self.response))
+        if isinstance(self.lease, Lease) and not self._is_bound():
+            self.lease.end()
         await self.handler.send_response(self.response, self.send)
+
+    def _is_bound(self) -> bool:
+        """Whether a stream is to find what an ENGINE keeps for the request."""
+        pool, response = getattr(self.lease, "pool", None), self.response
+        is_read = not response.streaming or _is_sync_stream(response)
+        return not is_read and bool(pool and pool.keeps_sessions)
 
     def _answer(self, chain: _SyncChain, request: HttpRequest) -> None:
         """Serve the request whole, in a worker."""
@@ -481,6 +512,10 @@ class _Exchange:
         response._handler_class = self.sender
         if isinstance(response, FileResponse):
             response.block_size = self.handler.chunk_size
+        if isinstance(self.lease, Lease):
+            if _is_sync_stream(response):
+                _read(response)
+            self.lease.has_ended = not self._is_bound()
         if not response.streaming and self._ends_here():
             response.close()
 

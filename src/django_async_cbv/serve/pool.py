@@ -84,6 +84,8 @@ class Lease(RequestExecutor):
         self.has_begun = False
         # Its response has left the last middleware.
         self.has_ended = False
+        # It is for queries beside those of the request, which prepare themselves.
+        self.is_beside = False
         # Nobody is left who could end what is open.
         self.is_abandoned = False
         # The task of the request, until that ends, and others that have used it.
@@ -122,7 +124,7 @@ class Lease(RequestExecutor):
         """A lease of an idle worker for the same request; None if there is none."""
         other = Lease(self.pool)
         other.name = self.name
-        other.has_begun = other.has_ended = True
+        other.has_begun = other.has_ended = other.is_beside = True
         with self.pool.lock:
             return other if self.pool.find_worker(other) else None
 
@@ -180,6 +182,11 @@ class Lease(RequestExecutor):
         with self.pool.lock:
             self.releases += count
         self.pool.look(self)
+
+    @property
+    def is_late(self) -> bool:
+        """Whether what an ENGINE kept for the request is gone with its worker."""
+        return self.has_ended and not self.is_beside and self.pool.keeps_sessions
 
     def end(self) -> None:
         """Have the worker go back as soon as it may: the response is complete."""
@@ -257,7 +264,7 @@ class _Worker(threading.Thread):
         this_thread.executor = lease
         # What outlives its wait must not come to a wait of another request.
         this_thread.desk = Desk()
-        self.cursors.begin()
+        self.cursors.begin(anew=lease.is_late)
 
     def _part(self) -> None:
         """Go to whoever waits, if nothing of the request is left behind by that."""
@@ -345,6 +352,11 @@ class Pool:
         self._done: deque[Crossing] = deque()
         self._is_woken = False
         _pools.add(self)
+
+    @property
+    def keeps_sessions(self) -> bool:
+        """Whether an ENGINE may keep something of a request on its connection."""
+        return self.has_foreign_engine and self.release != "always"
 
     @property
     def is_here(self) -> bool:
