@@ -172,8 +172,8 @@ class TestCalls(MiddlewareTestCase):
             calls.clear()
             with mock.patch("warnings.warn"):
                 answer = await self.begin(client, where, 1, method, **headers).answer()
-            headers = sorted(answer.sent[0]["headers"])
-            given.append((where, method, answer.status, headers, answer.text, [*calls]))
+            sent = sorted(answer.sent[0]["headers"])
+            given.append((where, method, answer.status, sent, answer.text, [*calls]))
         return given
 
     async def check(self, middleware, added, **options):
@@ -331,9 +331,7 @@ class TestMixups(MiddlewareTestCase):
         user = self.users[number % USERS]
         current = user if CRUM in added else None
         found = json.loads(answer.text)
-        return bool(found) and all(
-            one == [user, current, True, flag] for one in found
-        )
+        return bool(found) and all(one == [user, current, True, flag] for one in found)
 
     async def test_each_alone(self):
         for one in PLACES:
