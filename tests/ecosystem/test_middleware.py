@@ -166,10 +166,10 @@ class TestCalls(MiddlewareTestCase):
     async def visited(self, client, calls):
         """Give each answer, and what was called for it."""
         given = []
-        for where, method, headers in REQUESTED:
+        for where, method, sent in REQUESTED:
             calls.clear()
             with mock.patch("warnings.warn"):
-                answer = await self.begin(client, where, 1, method, **headers).answer()
+                answer = await self.begin(client, where, 1, method, **sent).answer()
             headers = sorted(answer.sent[0]["headers"])
             given.append((where, method, answer.status, headers, answer.text, [*calls]))
         return given
