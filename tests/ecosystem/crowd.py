@@ -47,10 +47,28 @@ class Crowd:
 
         async def one(number):
             async with free:
-                answer = await begin(number).answer()
-            self.left -= 1
-            if self.left < 2:
-                self._go()
-            return answer
+                request = begin(number)
+                await sent(request)
+                self.left -= 1
+                if self.left < 2:
+                    self._go()
+                # It may wait yet for the worker that it had, which another has.
+                return await request.answer()
 
         return await asyncio.gather(*map(one, range(count)))
+
+
+async def sent(request):
+    """Wait for the last byte."""
+    async with asyncio.timeout(PATIENCE):
+        while not request.task.done():
+            if request.sent and not is_more(request.sent[-1]):
+                return
+            request.news.clear()
+            news = asyncio.ensure_future(request.news.wait())
+            await asyncio.wait({news, request.task}, return_when="FIRST_COMPLETED")
+            news.cancel()
+
+
+def is_more(message):
+    return message["type"] != "http.response.body" or message.get("more_body", False)

@@ -7,16 +7,21 @@ import json
 from unittest import mock
 
 from asgiref.sync import sync_to_async
+from django.conf import settings
+from django.core.handlers.asgi import ASGIHandler
 from django.db import connection, connections
 from django.http import HttpResponse, JsonResponse, StreamingHttpResponse
 from django.urls import path
+from django.utils.module_loading import import_string
 
+from django_async_cbv.serve.middleware import swapped
 from django_async_cbv.views import AsyncListView, AsyncView
 from tests.concurrency import ServedTestCase
+from tests.ecosystem.calls import noting, without_places
 from tests.ecosystem.crowd import REQUESTS, WORKERS, Crowd
 from tests.ecosystem.tenants.models import Domain, Tenant
 from tests.ecosystem.tenants.notes.models import Note
-from tests.serve.driving import serving
+from tests.serve.driving import Client, serving
 
 # More than there are workers.
 TENANTS = 6
@@ -39,6 +44,11 @@ def make_tenants():
 def schema():
     """Which number the tenant has that the connection is of."""
     return int(connection.schema_name.removeprefix("tenant") or -1)
+
+
+def host(number):
+    """Where a tenant is, or would be: there are as many as TENANTS."""
+    return f"tenant{number}.example"
 
 
 def numbers():
@@ -124,36 +134,81 @@ def views(crowd):
 class TestTenants(TenantsTestCase):
     """On the sync chain, and on the async chain with awaits between queries."""
 
-    async def check(self, **options):
+    async def wrong(self, name, **options):
+        """Have the view answer all requests; return what they have seen of others."""
         crowd = Crowd()
-        found = dict(views(crowd))
-        urls = [path(f"{name}/", view) for name, view in found.items()]
-        for name in found:
+        urls = [path("", dict(views(crowd))[name])]
+        async with serving(
+            urls=urls, middleware=MIDDLEWARE, workers=WORKERS, **options
+        ) as client:
+            answers = await crowd.visit(
+                REQUESTS,
+                lambda number: client.begin("/", host=host(number % TENANTS)),
+            )
+            await client.idle()
+            self.assertEqual(client.statistics.workers, WORKERS)
+        return [
+            (number % TENANTS, answer.text)
+            for number, answer in enumerate(answers)
+            if answer.status != 200
+            or set(json.loads(answer.text)) != {number % TENANTS}
+        ]
+
+    async def check(self, **options):
+        for name in dict(views(Crowd())):
             with self.subTest(name):
-                async with serving(
-                    urls=urls, middleware=MIDDLEWARE, workers=WORKERS, **options
-                ) as client:
-                    answers = await crowd.visit(
-                        REQUESTS,
-                        lambda number, name=name, client=client: client.begin(
-                            f"/{name}/", host=f"tenant{number % TENANTS}.example"
-                        ),
-                    )
-                    wrong = [
-                        (number % TENANTS, answer.text)
-                        for number, answer in enumerate(answers)
-                        if answer.status != 200
-                        or set(json.loads(answer.text)) != {number % TENANTS}
-                    ]
-                    self.assertEqual(wrong, [])
-                    await client.idle()
-                    self.assertEqual(client.statistics.workers, WORKERS)
+                self.assertEqual(await self.wrong(name, **options), [])
 
     async def test_by_default(self):
         await self.check()
 
     async def test_held_for_the_whole_request(self):
         await self.check(release="request")
+
+    async def test_they_would_be_seen(self):
+        """Given back whatever ran, a worker has the schema of the other request."""
+        self.assertTrue(await self.wrong("AsyncHandler", release="always"))
+
+
+class TestCalls(TenantsTestCase):
+    """The middleware is called as under Django's own handler, and stays what it is."""
+
+    async def visited(self, client, calls):
+        given = []
+        for where in ("sync_view", "AsyncHandler", "OneHook", "failing", "nowhere"):
+            for number in (1, TENANTS, 2):
+                calls.clear()
+                answer = await client.get(f"/{where}/", host=host(number))
+                given.append((where, number, answer.status, answer.text, [*calls]))
+        return given
+
+    async def test_the_same_calls_in_the_same_order(self):
+        def failing(request):
+            raise ValueError(numbers())
+
+        urls = [path(f"{name}/", view) for name, view in views(Crowd())]
+        urls.append(path("failing/", failing))
+        chain = settings.MIDDLEWARE
+        with noting(MIDDLEWARE) as calls:
+            async with serving(urls=urls, middleware=chain, workers=WORKERS) as client:
+                ours = await self.visited(client, calls)
+                await client.idle()
+                django = Client(await asyncio.to_thread(ASGIHandler))
+                # Of each request there, no other would find a lasting connection.
+                with mock.patch.dict(connections.settings["default"], CONN_MAX_AGE=0):
+                    djangos = await self.visited(django, calls)
+        for given, expected in zip(ours, djangos, strict=True):
+            with self.subTest(given[:2]):
+                self.assertTrue(given[-1])
+                if given[0] in {"AsyncHandler", "OneHook"}:
+                    self.assertEqual(given, expected)
+                else:
+                    self.assertEqual(given[:-1], expected[:-1])
+                    self.assertEqual(*map(without_places, (given[-1], expected[-1])))
+
+    def test_it_is_not_swapped(self):
+        cls = import_string(*MIDDLEWARE)
+        self.assertIs(swapped(cls), cls)
 
 
 class TestAfterTheMiddleware(TenantsTestCase):
@@ -171,7 +226,7 @@ class TestAfterTheMiddleware(TenantsTestCase):
                     answers = await Crowd().visit(
                         REQUESTS,
                         lambda number, name=name, client=client: client.begin(
-                            f"/{name}/", host=f"tenant{number % TENANTS}.example"
+                            f"/{name}/", host=host(number % TENANTS)
                         ),
                     )
                 wrong[name] = [
