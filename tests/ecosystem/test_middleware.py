@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import tempfile
+from importlib.metadata import version
 from pathlib import Path
 from unittest import mock
 
@@ -36,6 +37,12 @@ WAFFLE = "waffle.middleware.WaffleMiddleware"
 WHITENOISE = "whitenoise.middleware.WhiteNoiseMiddleware"
 # Each at the place that its documentation asks for.
 PLACES = {WHITENOISE: 1, CORS: 2, WAFFLE: len(USUAL), CRUM: len(USUAL)}
+
+PACKAGES = (
+    *("django-cors-headers", "django-crum", "django-tenants", "django-waffle"),
+    "whitenoise",
+)
+PAGE = Path(__file__).parents[2] / "docs" / "ecosystem.md"
 
 USERS = 6
 
@@ -210,6 +217,11 @@ class TestCalls(MiddlewareTestCase):
         await self.check(WHOLE, [*PLACES])
         await self.check(WHOLE, [*PLACES], sync_chain=False)
         await self.check(WHOLE, [*PLACES], release="request")
+
+    def test_the_docs_name_these_versions(self):
+        page = PAGE.read_text(encoding="utf-8")
+        for package in PACKAGES:
+            self.assertIn(f"| {package} | {version(package)} |", page)
 
     def test_none_is_swapped(self):
         for one in PLACES:
