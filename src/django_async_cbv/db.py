@@ -278,23 +278,21 @@ async def agather(
             )
         return await run_sync(_one_by_one, jobs, return_exceptions)
     refused: list[ImproperlyConfigured] = []
-    if (leased := request_executor()) is not None:
-        run = functools.partial(_on_idle_worker, leased, asyncio.Semaphore(limit))
-    else:
-        key = limit, prepare is not None
-        if key not in _pools:
-            _pools[key] = ThreadPoolExecutor(limit, thread_name_prefix="agather")
-        run = functools.partial(_apart, _pools[key])
-    tasks = [
-        asyncio.ensure_future(
-            run(
-                job,
-                functools.partial(_on_own_connections, job, prepare, states, refused),
-                prepare is not None,
-            )
-        )
-        for job in jobs
-    ]
+    leased = request_executor()
+    free = asyncio.Semaphore(limit)
+    key = limit, prepare is not None
+    if leased is None and key not in _pools:
+        _pools[key] = ThreadPoolExecutor(limit, thread_name_prefix="agather")
+
+    def begin(job: Callable[[], Any]) -> Coroutine[Any, Any, Any]:
+        work = functools.partial(_on_own_connections, job, prepare, states, refused)
+        if leased is None:
+            return run_apart(_pools[key], work)
+        if prepare is not None:
+            work = functools.partial(_then_close, work)
+        return _on_idle_worker(leased, free, job, work)
+
+    tasks = [asyncio.ensure_future(begin(job)) for job in jobs]
     try:
         results = await asyncio.gather(*tasks, return_exceptions=return_exceptions)
         if refused:
@@ -308,18 +306,11 @@ async def agather(
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _apart(
-    pool: ThreadPoolExecutor, _job: Callable[[], Any], work: Callable[[], Any], _: bool
-) -> Any:
-    return await run_apart(pool, work)
-
-
 async def _on_idle_worker(
     leased: RequestExecutor,
-    limit: asyncio.Semaphore,
+    free: asyncio.Semaphore,
     job: Callable[[], Any],
     work: Callable[[], Any],
-    is_prepared: bool,
 ) -> Any:
     """
     Run a query in a worker of the server's pool that has nothing to do.
@@ -327,14 +318,12 @@ async def _on_idle_worker(
     Else in the request's own: to wait for another, with one in hand, is what requests
     could do for ever.
     """
-    async with limit:
+    async with free:
         other = leased.another()
         if other is None:
             return await run_sync(_result_of, job)
         try:
-            return await other.cross(
-                functools.partial(_then_close, work) if is_prepared else work
-            )
+            return await other.cross(work)
         finally:
             other.leave()
 

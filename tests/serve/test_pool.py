@@ -18,6 +18,7 @@ from asgiref.local import Local
 from asgiref.sync import async_to_sync, sync_to_async
 from django.core.signals import got_request_exception
 from django.db import connection, connections, transaction
+from django.db.models import FilteredRelation, Q
 from django.db.models.signals import post_init
 from django.http import HttpResponse, StreamingHttpResponse
 from django.test import SimpleTestCase, override_settings
@@ -868,6 +869,11 @@ class Rows:
         self.rows.close()
 
 
+def _with_filtered_relation():
+    relation = FilteredRelation("author", condition=Q(author__name="A"))
+    return Book.objects.annotate(known=relation).select_related("known")
+
+
 class TestRelease(RequestTestCase):
     """Whether a worker is given back between two jobs of a request."""
 
@@ -936,6 +942,7 @@ class TestRelease(RequestTestCase):
             (lambda: Tag(name="f").asave(), nothing),
             (Article.objects.acount, nothing),
             (lambda: objects(Book.objects.select_related("author")), listening),
+            (lambda: objects(_with_filtered_relation()), nothing),
             (lambda: objects(Book.objects.prefetch_related("author")), nothing),
             (lambda: objects(Tag.objects.all()), listening),
             (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+import threading
 from unittest import mock
 
 import pytest
@@ -27,7 +28,7 @@ from django_async_cbv.asgi import get_asgi_application
 from django_async_cbv.sync import run_sync
 from django_async_cbv.views import AsyncCreateView, AsyncListView, AsyncView
 from tests.app.models import Author, Tag
-from tests.serve.driving import Client, PoolTestCase, serving
+from tests.serve.driving import PATIENCE, Client, PoolTestCase, happened, serving
 
 
 class Failed(Exception):
@@ -216,6 +217,30 @@ class TestErrors(PoolTestCase):
                 answer = await client.get("/nowhere/")
                 self.assertEqual(answer.status, 404)
                 self.assertIn("Using the URLconf", answer.text)
+
+
+class TestRefusals(PoolTestCase):
+    """What Django answers before there is a request."""
+
+    async def test_what_is_no_request_is_answered_when_no_worker_is_free(self):
+        begun, may_end = threading.Event(), threading.Event()
+
+        def held(request):
+            begun.set()
+            may_end.wait(PATIENCE)
+            return HttpResponse()
+
+        async with serving(held, workers=1, queue=0) as client:
+            first = client.begin("/held/")
+            await happened(begun)
+            with mock.patch.object(
+                client.app, "create_request", return_value=(None, HttpResponse("no"))
+            ):
+                other = client.begin("/held/")
+                await other.begun()
+                may_end.set()
+                self.assertEqual((await other.answer()).text, "no")
+            await first.answer()
 
 
 class TestBodies(PoolTestCase):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.core.exceptions import FieldDoesNotExist
 from django.core.paginator import Paginator
 from django.db import router
 from django.db.models import Manager, Model, QuerySet
@@ -26,12 +27,16 @@ def reads_plainly(rows: Any) -> bool:
 
 def _are_plain(model: Any, related: Any) -> bool:
     """As _is_plain(), of a model and of those that select_related() takes along."""
-    if related is True or not _is_plain(model):
+    # None: of what is no relation to a certain model, which Django refuses by itself.
+    if related is True or model is None or not _is_plain(model):
         return False
-    return all(
-        _are_plain(model._meta.get_field(name).related_model, more or False)
-        for name, more in (related or {}).items()
-    )
+    try:
+        return all(
+            _are_plain(model._meta.get_field(name).related_model, more or False)
+            for name, more in (related or {}).items()
+        )
+    except FieldDoesNotExist:  # a FilteredRelation, or a name that is wrong
+        return False
 
 
 def _is_plain(model: Any) -> bool:

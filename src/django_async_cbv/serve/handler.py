@@ -276,12 +276,6 @@ class Handler(_Choice, asgi.ASGIHandler):
             )
         return response
 
-    async def _get_response_async(self, request: HttpRequest) -> Any:
-        response = await super()._get_response_async(request)  # type: ignore[misc]
-        # See _driven().
-        vars(response).pop("render", None)
-        return response
-
     def make_view_atomic(self, view: Any) -> Any:
         """Have a view of this package render its response in its last hop."""
         if isinstance(lease := request_executor(), Lease):
@@ -289,12 +283,11 @@ class Handler(_Choice, asgi.ASGIHandler):
             lease.name = getattr(view, "__qualname__", None) or repr(view)
         made: Any = super().make_view_atomic(view)
         # An agent's proxy, or a decorator, is to see the response before.
-        if made is view and both_colours(view) is view and not self._renders_later():
+        # Middleware for template responses comes before the rendering.
+        is_bare = made is view and both_colours(view) is view
+        if is_bare and not self._template_response_middleware:
             return functools.partial(_driven, view)
         return made
-
-    def _renders_later(self) -> bool:
-        return bool(self._template_response_middleware)
 
 
 async def _begun(coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -355,23 +348,22 @@ def _has_a_thread() -> bool:
 
 async def _driven(view: Any, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
     """Await a view of this package, and render its response where that ends."""
-    rendered: list[Any] = []
 
     def render(response: Any) -> Any:
-        if callable(getattr(response, "render", None)):
-            try:
-                result, error = response.render(), None
-            except Exception as raised:  # noqa: BLE001 - for Django's handler
-                result, error = response, raised
+        try:
+            result, error = response.render(), None
+        except Exception as raised:  # noqa: BLE001 - for Django's handler
+            result, error = response, raised
 
-            async def given() -> Any:
-                if error is not None:
-                    raise error
-                return result
+        async def given() -> Any:
+            # For that one call.
+            del response.render
+            if error is not None:
+                raise error
+            return result
 
-            # What Django's handler finds awaits nothing, and costs no hop.
-            response.render = given
-            rendered.append(response)
+        # What Django's handler finds awaits nothing, and costs no hop.
+        response.render = given
         return response
 
     return await view.answer(request, args, kwargs, render)
@@ -544,7 +536,9 @@ class _Exchange:
             await self._cross(response.close, back=True)
 
     async def refuse(self, response: Any) -> None:
-        """Answer what is no request."""
+        """Answer what is no request; this waits for a worker, and is not refused."""
+        if isinstance(self.lease, Lease):
+            self.lease.has_begun = True
         set_script_prefix(asgi.get_script_prefix(self.scope))
         if self.started.sync:
             await self._cross(self._begin)

@@ -28,8 +28,6 @@ class Receivers:
         self._signal = signal
         self._sender = sender
         found = signal._live_receivers(sender)
-        # Which of Django's own are connected: tests and projects disconnect some.
-        self.own = frozenset(found[0]) & OWN
         self.sync: list[Callable[..., Any]] = [
             one for one in found[0] if whole or one not in OWN
         ]
