@@ -11,7 +11,11 @@ from typing import Protocol, Self
 
 from .base import Message, Reset, Slow
 
-__all__ = ["Fanout", "Mailbox", "Office", "Subscriber"]
+__all__ = ["TURNS", "Fanout", "Mailbox", "Office", "Subscriber"]
+
+# How many turns of the event loop subscribers get between two messages of a burst: a
+# view and its response are two tasks, and each takes its turn.
+TURNS = 4
 
 
 class Mailbox:
@@ -42,7 +46,7 @@ class Mailbox:
         # What the history gave, and the id that the rest of the history comes after.
         self.past: deque[Message] = deque()
         self.history: str | None = None
-        self.queue: deque[Message] = deque()
+        self.queue: deque[tuple[int, Message]] = deque()
         self.is_reset = False
         self.is_dropped = False
         self.is_over = False
@@ -60,16 +64,22 @@ class Mailbox:
                 return
             self.queue.popleft()
             self.skipped += 1
-        self.queue.append(message)
+        self.queue.append((position, message))
         self.wake()
 
-    def reset(self) -> None:
-        """Say that messages are missing. What came before them is of no use now."""
-        self.queue.clear()
+    def forget(self) -> None:
+        """Say that the history is missing: what is queued came after it."""
         self.past.clear()
         self.history = None
         self.is_reset = True
         self.wake()
+
+    def reset(self) -> None:
+        """Say that messages are missing. What is queued is of no use after that."""
+        self.queue.clear()
+        # The positions may begin anew.
+        self.floor = 0
+        self.forget()
 
     def close(self) -> None:
         """End the subscription, also for who waits for a message."""
@@ -91,8 +101,12 @@ class Mailbox:
             return Reset()
         if self.past:
             return self.past.popleft()
-        if self.queue and self.history is None:
-            return self.queue.popleft()
+        if self.history is None:
+            while self.queue:
+                position, message = self.queue.popleft()
+                # The history may have gone further than when it was queued.
+                if position > self.floor:
+                    return message
         return None
 
     async def wait(self) -> None:

@@ -11,7 +11,7 @@ from itertools import islice
 from typing import Any
 
 from .base import Message, Slow, check_name, check_topics, dump, load
-from .fanout import Fanout, Mailbox, Subscriber
+from .fanout import TURNS, Fanout, Mailbox, Subscriber
 
 __all__ = ["LocalChannel"]
 
@@ -80,7 +80,7 @@ class _Log:
         self._lock = threading.Lock()
         self._count = 0
         self._history: deque[Message] = deque(maxlen=length)
-        self._fanouts: dict[asyncio.AbstractEventLoop, Fanout] = {}
+        self._pumps: dict[asyncio.AbstractEventLoop, _Pump] = {}
 
     def append(self, topic: str, data: Any, event: str | None) -> str:
         with self._lock:
@@ -88,24 +88,26 @@ class _Log:
             message = Message(f"{self._epoch}-{position}", topic, data, event)
             self._count = position
             self._history.append(message)
-            for loop, fanout in [*self._fanouts.items()]:
+            for loop, pump in [*self._pumps.items()]:
                 try:
                     # Under the lock, so that each loop gets them in order.
-                    loop.call_soon_threadsafe(fanout.put, position, message)
+                    loop.call_soon_threadsafe(pump.feed, position, message)
                 except RuntimeError:
                     # Closed, and its subscribers with it.
-                    del self._fanouts[loop]
+                    del self._pumps[loop]
         return message.id
 
     async def join(self, mailbox: Mailbox, since: str | None) -> None:
         loop = asyncio.get_running_loop()
         with self._lock:
-            self._fanouts.setdefault(loop, Fanout()).add(mailbox)
+            if loop not in self._pumps:
+                self._pumps[loop] = _Pump(loop)
+            self._pumps[loop].fanout.add(mailbox)
             mailbox.floor = self._count
             if since is not None:
                 missed = self._after(since)
                 if missed is None:
-                    mailbox.reset()
+                    mailbox.forget()
                 else:
                     mailbox.past.extend(
                         one for one in missed if one.topic in mailbox.topics
@@ -130,7 +132,37 @@ class _Log:
     def abandon(self, mailbox: Mailbox) -> None:
         loop = asyncio.get_running_loop()
         with self._lock:
-            if (fanout := self._fanouts.get(loop)) is not None:
-                fanout.remove(mailbox)
-                if not fanout:
-                    del self._fanouts[loop]
+            if (pump := self._pumps.get(loop)) is not None:
+                pump.fanout.remove(mailbox)
+                if not pump.fanout:
+                    del self._pumps[loop]
+
+
+class _Pump:
+    """
+    Puts messages into mailboxes one by one, on their event loop.
+
+    Between two of them the subscribers get some turns of the loop. Else a burst would
+    fill the mailboxes of those who are quick.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.fanout = Fanout()
+        self._loop = loop
+        self._waiting: deque[tuple[int, Message]] = deque()
+        self._turns = 0
+
+    def feed(self, position: int, message: Message) -> None:
+        self._waiting.append((position, message))
+        if not self._turns:
+            self._turns = 1
+            self._turn()
+
+    def _turn(self) -> None:
+        self._turns -= 1
+        if not self._turns:
+            self.fanout.put(*self._waiting.popleft())
+            if not self._waiting:
+                return
+            self._turns = TURNS
+        self._loop.call_soon(self._turn)
