@@ -70,11 +70,12 @@ async def in_threads(*functions):
 
 
 class Contract:
-    """Mixed into a TestCase that makes channels."""
+    """
+    Mixed into a TestCase that has two methods more.
 
-    def channel(self, **options):
-        """A channel that has no messages yet."""
-        raise NotImplementedError
+    `channel(**options)` makes one that has no messages yet, `shorten(channel)` takes
+    all but the newest few from its history.
+    """
 
     def publish(self, channel, *arguments, **named):
         """Publish from a thread that is nobody's worker, and tidy up after it."""
@@ -82,10 +83,6 @@ class Contract:
 
     async def apublish(self, channel, *arguments, **named):
         return await sync_to_async(self.publish)(channel, *arguments, **named)
-
-    def shorten(self, channel):
-        """Let the history lose its oldest messages, but for two."""
-        raise NotImplementedError
 
     def is_idle(self, channel):
         """Whether nothing is left of any subscriber."""

@@ -58,12 +58,9 @@ class TestRedisChannel(Contract, RedisTestCase):
     async def check_connections(self, channel, number):
         def count():
             listed = self.redis.client_list()
-            return sum("name=reader" in f"name={one['name']}" for one in listed)
+            return sum(one["name"] == "channel-reader" for one in listed)
 
         assert await sync_to_async(count)() == number
-
-    def run_with_names(self):
-        """Nothing."""
 
     async def test_what_is_too_old_is_trimmed(self):
         # Of a thousandth of a second; whole nodes of a hundred entries are trimmed.

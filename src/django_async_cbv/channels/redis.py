@@ -6,6 +6,7 @@ import os
 import re
 import secrets
 from datetime import timedelta
+from importlib.util import find_spec
 from typing import Any
 
 import redis
@@ -20,6 +21,13 @@ __all__ = ["RedisChannel"]
 
 # Seconds that a read waits for messages, and that an answer may take.
 WAIT, TIMEOUT = 5, 5
+
+# For each connection redis-py would look in files, on the event loop, for its version.
+ANONYMOUS: dict[str, Any] = (
+    {"driver_info": None}
+    if find_spec("redis.driver_info")
+    else {"lib_name": None, "lib_version": None}
+)
 
 # Each entry names the one before it, so that a reader sees what is missing. The time
 # is the server's own, as that in the ids.
@@ -78,6 +86,7 @@ class RedisChannel:
         self._buffer = buffer
         self._slow = slow
         self._options = {
+            **ANONYMOUS,
             "protocol": 2,
             "socket_timeout": WAIT + TIMEOUT,
             "socket_connect_timeout": TIMEOUT,
@@ -148,6 +157,7 @@ class _Log:
     @classmethod
     async def connect(cls, url: str, key: str, options: dict[str, Any]) -> _Log:
         retry = aioredis.retry.Retry(redis.backoff.NoBackoff(), 0)
+        options = {"client_name": "channel-reader", **options}
         client = aioredis.Redis.from_url(
             url, single_connection_client=True, retry=retry, **options
         )
