@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import itertools
 import unittest
 from datetime import timedelta
@@ -16,7 +15,7 @@ from django.test import SimpleTestCase
 from django_async_cbv.channels import Reset
 from django_async_cbv.channels.redis import RedisChannel
 from tests.brokers import RedisUnavailable, own_redis
-from tests.channels.contract import Contract, take
+from tests.channels.contract import Contract, take, until
 
 pytestmark = pytest.mark.server
 
@@ -55,6 +54,11 @@ class TestRedisChannel(Contract, RedisTestCase):
     def shorten(self, channel):
         self.redis.xtrim(channel._key, maxlen=2, approximate=False)
 
+    def kill_readers(self):
+        for one in self.redis.client_list():
+            if one["name"] == "channel-reader":
+                self.redis.client_kill(one["addr"])
+
     async def check_connections(self, channel, number):
         def count():
             listed = self.redis.client_list()
@@ -77,7 +81,7 @@ class TestRedisChannel(Contract, RedisTestCase):
 
     async def test_a_flushed_redis_gives_a_reset(self):
         channel = self.channel()
-        for flushed in range(2):
+        for _ in range(2):
             async with channel.subscribe("a") as messages:
                 since = await self.apublish(channel, "a", 1)
                 await take(messages, 1)
@@ -97,36 +101,27 @@ class TestRedisChannel(Contract, RedisTestCase):
             await self.on_redis("xadd", channel._key, entry, id="7-0")
             async with channel.subscribe("a", since="7-0-aaaaaaaa") as messages:
                 restored = {**entry, "r": "bbbbbbbb", "d": "2"}
-                async with self.connection_lost(channel):
+
+                async def restore():
                     await self.on_redis("delete", channel._key)
-                    await self.on_redis("xadd", channel._key, restored, id=after)
+                    await self.on_redis("xadd", channel._key, restored, id=after)  # noqa: B023
+
+                await self.lose_connections(channel, restore)
                 assert (await take(messages, 1)) == [Reset()], after
             async with channel.subscribe("a", since="7-0-aaaaaaaa") as messages:
                 assert (await take(messages, 1)) == [Reset()], after
 
-    @contextlib.asynccontextmanager
-    async def connection_lost(self, channel):
-        """Have the readers lose their connections meanwhile."""
-        [reader] = channel._readers._readers.values()
-        with self.assertLogs("django_async_cbv.channels"):
-            yield
-            listed = await self.on_redis("client_list")
-            for one in listed:
-                if one["name"] == "channel-reader":
-                    with contextlib.suppress(redis.ResponseError):
-                        await self.on_redis("client_kill", one["addr"])
-            async with asyncio.timeout(30):
-                while not reader._outage._parts:
-                    await asyncio.sleep(0)
-
     async def test_a_reader_that_is_behind_the_history_gives_a_reset(self):
         channel = self.channel()
+
+        async def meanwhile():
+            await self.publish_all(channel, "a", range(5))
+            await sync_to_async(self.shorten)(channel)
+
         async with channel.subscribe("a") as messages:
             await self.publish_all(channel, "a", range(3))
             await take(messages, 3)
-            async with self.connection_lost(channel):
-                await self.publish_all(channel, "a", range(5))
-                await sync_to_async(self.shorten)(channel)
+            await self.lose_connections(channel, meanwhile)
             reset, *rest = await take(messages, 3)
             assert reset == Reset()
             # All that there still is.
@@ -161,7 +156,7 @@ class TestOutage(RedisTestCase):
             channel.subscribe("a") as one,
             channel.subscribe("a", since=first) as other,
         ):
-            for outage in range(2):
+            for _ in range(2):
                 published = [await channel.apublish("a", n) for n in range(3)]
                 with self.assertLogs("django_async_cbv.channels", "INFO") as logs:
                     await sync_to_async(self.broker.stop)()
@@ -188,9 +183,7 @@ class TestOutage(RedisTestCase):
         with self.assertLogs("django_async_cbv.channels", "INFO") as logs:
             messages = channel.subscribe("a")
             entering = asyncio.create_task(messages.__aenter__())
-            async with asyncio.timeout(30):
-                while not logs.output:
-                    await asyncio.sleep(0)
+            await until(lambda: logs.output)
             await sync_to_async(self.broker.start)()
             await entering
         given = await channel.apublish("a", 1)
@@ -204,9 +197,7 @@ class TestOutage(RedisTestCase):
         try:
             with self.assertLogs("django_async_cbv.channels", "INFO") as logs:
                 entering = asyncio.create_task(channel.subscribe("a").__aenter__())
-                async with asyncio.timeout(30):
-                    while not logs.output:
-                        await asyncio.sleep(0)
+                await until(lambda: logs.output)
                 entering.cancel()
                 await asyncio.wait({entering})
             assert not channel._readers._readers

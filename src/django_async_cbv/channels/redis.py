@@ -219,7 +219,9 @@ class _Log:
 def cursor_of(entry_id: bytes, fields: dict[bytes, bytes]) -> Cursor:
     """Return where in the stream an entry is: ids in the order of their numbers."""
     milliseconds, _, number = entry_id.partition(b"-")
-    unique = entry_id + b"-" + fields.get(b"r", b"")
+    # As the script names it, which looks at that place alone.
+    token = fields[b"r"] if [*fields][1:2] == [b"r"] else b""
+    unique = entry_id + b"-" + token
     return Cursor((int(milliseconds) << 64) + int(number), unique.decode())
 
 
