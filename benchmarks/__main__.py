@@ -8,6 +8,10 @@ tolerance. See README.md beside this file.
     python -m benchmarks {serve,limit,upstream,release,idle,soak} --help
 
 Each of these measures the entry point for ASGI servers against other servers.
+
+    python -m benchmarks channels --help
+
+This one measures the fan-out of messages to thousands of subscribers.
 """
 
 import argparse
@@ -44,6 +48,10 @@ def main() -> int:
         command = importlib.import_module(f"benchmarks.serve.{sys.argv[1]}")
         status: int = command.main(sys.argv[2:])
         return status
+    if sys.argv[1:2] == ["channels"]:
+        from benchmarks import channels
+
+        return channels.main(sys.argv[2:])
     options = _options()
     with database(url=options.database_url, postgres=options.postgres) as settings:
         environment = process_environment(

@@ -20,6 +20,7 @@ from django.test import SimpleTestCase
 
 from django_async_cbv.channels import Reset
 from django_async_cbv.channels.postgres import PostgresChannel
+from django_async_cbv.channels.postgres import channel as channel_module
 from django_async_cbv.db import aatomic
 from tests.brokers import own_postgres
 from tests.channels.contract import Contract, take
@@ -64,6 +65,14 @@ class PostgresTestCase(SimpleTestCase):
         connections[ALIAS].close()
         del connections[ALIAS]
 
+    def setUp(self):
+        super().setUp()
+        # Only where a test asks for it.
+        self.trim_one_in(10**12)
+
+    def trim_one_in(self, number):
+        self.enterContext(mock.patch.object(channel_module, "TRIM_ONE_IN", number))
+
     def channel(self, *, length=10_000, **options):
         return PostgresChannel(
             name=next(names), using=ALIAS, max_length=length, **options
@@ -72,6 +81,13 @@ class PostgresTestCase(SimpleTestCase):
     def publish(self, channel, *arguments, **named):
         try:
             return channel.publish(*arguments, **named)
+        finally:
+            if threading.current_thread() is not threading.main_thread():
+                connections[ALIAS].close()
+
+    def publish_many(self, channel, topic, data, **named):
+        try:
+            return [channel.publish(topic, one, **named) for one in data]
         finally:
             if threading.current_thread() is not threading.main_thread():
                 connections[ALIAS].close()
@@ -90,6 +106,7 @@ class PostgresTestCase(SimpleTestCase):
 
 class TestPostgresChannel(Contract, PostgresTestCase):
     publish = PostgresTestCase.publish
+    publish_many = PostgresTestCase.publish_many
 
     def shorten(self, channel):
         channel._max_length = 2
@@ -287,8 +304,8 @@ class TestPostgresChannel(Contract, PostgresTestCase):
 
     async def test_publishing_trims_now_and_then(self):
         channel = self.channel(length=1)
-        with mock.patch("random.random", return_value=0):
-            await self.publish_all(channel, "a", range(3))
+        self.trim_one_in(1)
+        await self.publish_all(channel, "a", range(3))
         assert await self.aquery(
             f"SELECT data FROM {TABLE} WHERE channel = %s", channel._name
         ) == [("2",)]
