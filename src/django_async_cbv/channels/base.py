@@ -107,7 +107,7 @@ class Channel(Protocol):
         Return the messages of these topics as an async iterator.
 
         Args:
-            *topics: One or more topics.
+            topics: One or more topics.
             since: The id of the last message that the subscriber has. What came after
                 it is yielded first. If the channel does not know the id, or not any
                 more, the first thing that is yielded is a `Reset`.

@@ -187,7 +187,7 @@ class Subscriber:
     The messages of some topics, as an async iterator.
 
     Use it as an async context manager. The subscription then is in force when the
-    block begins, and is gone when it ends:
+    block begins, and is gone when it ends::
 
         async with channel.subscribe("prices") as messages:
             async for message in messages:

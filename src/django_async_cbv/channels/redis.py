@@ -65,7 +65,7 @@ class RedisChannel:
         buffer: How many messages may wait for one subscriber.
         slow: What happens if more of them wait. With `"drop"` the subscription ends,
             and the client resumes. With `"skip"` it loses the oldest messages.
-        **options: More options for the connections, as `redis.Redis` takes them.
+        options: More options for the connections, as `redis.Redis` takes them.
     """
 
     def __init__(
