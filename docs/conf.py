@@ -20,7 +20,13 @@ author = "The django-async-cbv contributors"
 copyright = f"2026, {author}"
 release = version = installed_version(project)
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.intersphinx"]
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.intersphinx",
+    # The sections of docstrings: Args, Raises.
+    "sphinx.ext.napoleon",
+]
 # Parts of other pages.
 exclude_patterns = [
     "_build",

@@ -57,7 +57,7 @@ class TestRedisChannel(Contract, RedisTestCase):
     def kill_readers(self):
         for one in self.redis.client_list():
             if one["name"] == "channel-reader":
-                self.redis.client_kill(one["addr"])
+                self.redis.client_kill_filter(_id=one["id"])
 
     async def check_connections(self, channel, number):
         def count():
