@@ -20,13 +20,7 @@ author = "The django-async-cbv contributors"
 copyright = f"2026, {author}"
 release = version = installed_version(project)
 
-extensions = [
-    "myst_parser",
-    "sphinx.ext.autodoc",
-    "sphinx.ext.intersphinx",
-    # The sections of docstrings: Args, Raises.
-    "sphinx.ext.napoleon",
-]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.intersphinx"]
 # Parts of other pages.
 exclude_patterns = [
     "_build",
