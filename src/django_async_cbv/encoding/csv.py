@@ -57,7 +57,7 @@ def encode_csv(
         converted = [[cell(value) for value in row] for row in rows]
     else:
         converted = zip(
-            *(_column(column, cell, escape_formulas, tzinfo) for column in columns),
+            *(_column(column, cell, escape_formulas) for column in columns),
             strict=True,
         )
         if not columns:
@@ -73,10 +73,7 @@ def refuse_dialect(dialect: Dialect) -> None:
 
 
 def _column(
-    column: Sequence[Any],
-    cell: Callable[[Any], Any],
-    escape_formulas: bool,
-    tzinfo: datetime.tzinfo | None,
+    column: Sequence[Any], cell: Callable[[Any], Any], escape_formulas: bool
 ) -> Sequence[Any]:
     kinds = {*map(type, column)}
     if kinds <= _NUMBERS:
