@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 
-from asgiref.sync import ThreadSensitiveContext, async_to_sync
+from asgiref.sync import ThreadSensitiveContext
 from django.core.exceptions import FieldError
 from django.db import connection
 from django.db.models import Count, Exists, F, OuterRef, Value, Window
@@ -20,6 +21,7 @@ from django_async_cbv.core.reading import (
     convert_in_sync_code,
     reader_of,
 )
+from django_async_cbv.sync import run_sync
 from tests.app.models import Author, Entry, Tag
 from tests.hops import count_hops
 
@@ -41,6 +43,11 @@ def fill():
             author=author if number % 2 else None,
         )
         entry.tags.set(tags if number % 2 else tags[:1])
+
+
+async def depth_of_transaction():
+    """How many blocks are open on the request's connection."""
+    return await run_sync(lambda: len(connection.savepoint_ids))
 
 
 def rows_of(reader):
@@ -344,15 +351,15 @@ class TestHops(TestCase):
     async def test_left_early(self):
         """What was begun is ended in its thread, and before aclose() is over."""
         for options in ({}, {"snapshot": True}):
-            depth = len(connection.savepoint_ids)
+            depth = await depth_of_transaction()
             reader = reader_of(Entry.objects.order_by("pk"), 2, **options)
             parts = convert_in_hops(reader, list)
             assert len(await anext(parts)) == 2
-            assert len(connection.savepoint_ids) == depth + reader.keeps_open
+            assert await depth_of_transaction() == depth + reader.keeps_open
             with count_hops() as hops:
                 await parts.aclose()
             assert hops.count == reader.keeps_open
-            assert len(connection.savepoint_ids) == depth
+            assert await depth_of_transaction() == depth
 
     async def test_an_error_ends_the_transaction(self):
         def fail(rows):
@@ -360,16 +367,16 @@ class TestHops(TestCase):
 
         for source in (Entry.objects.order_by("pk"), Entry.objects.order_by("weight")):
             for size in (2, 100):
-                depth = len(connection.savepoint_ids)
+                depth = await depth_of_transaction()
                 with self.assertRaises(LookupError), count_hops() as hops:
                     async for _ in convert_in_hops(reader_of(source, size), fail):
                         pass
                 assert hops.count == 1
-                assert len(connection.savepoint_ids) == depth
+                assert await depth_of_transaction() == depth
 
     async def test_cancelled_in_a_batch(self):
         for options in ({}, {"snapshot": True}):
-            depth = len(connection.savepoint_ids)
+            depth = await depth_of_transaction()
             begun, may_end = threading.Event(), threading.Event()
 
             def slowly(rows, begun=begun, may_end=may_end):
@@ -383,7 +390,7 @@ class TestHops(TestCase):
             may_end.set()
             await asyncio.wait({task})
             assert task.cancelled()
-            assert len(connection.savepoint_ids) == depth
+            assert await depth_of_transaction() == depth
 
     async def test_a_generator_is_closed(self):
         closed = []
@@ -460,16 +467,29 @@ class TestTransaction(TransactionTestCase):
         assert (True,) not in found
 
     def test_a_request_whose_thread_is_gone(self):
-        """A reader that nobody ends touches no other thread's connection."""
+        """A reader that nobody has ended is not ended in another thread."""
+        ended = []
 
-        async def left():
-            parts = convert_in_hops(
-                reader_of(Entry.objects.order_by("weight"), 2), list
-            )
-            async with ThreadSensitiveContext():
+        class Endless:
+            keeps_open = True
+            is_plain = False
+
+            def read(self):
+                return [1], True
+
+            def close(self, error=None):
+                ended.append(error)
+
+        async def left(is_gone):
+            parts = convert_in_hops(Endless(), list)
+            async with contextlib.AsyncExitStack() as stack:
+                await stack.enter_async_context(ThreadSensitiveContext())
                 await anext(parts)
-            await parts.aclose()
+                if is_gone:
+                    await stack.aclose()
+                await parts.aclose()
 
-        asyncio.run(left())
-        assert not connection.in_atomic_block
-        async_to_sync(Entry.objects.acount)()
+        asyncio.run(left(True))
+        assert not ended
+        asyncio.run(left(False))
+        assert len(ended) == 1

@@ -537,13 +537,15 @@ async def convert_apart(
     """Take `size` items of an async source at a time, and convert them in a hop."""
     iterator = source.__aiter__()
     rows: list[Any] = []
+    is_empty = True
     try:
         async for row in iterator:
             rows.append(row)
             if len(rows) == size:
                 yield await run_sync(convert, rows)
-                rows = []
-        yield await run_sync(convert, rows)
+                rows, is_empty = [], False
+        if rows or is_empty:
+            yield await run_sync(convert, rows)
     finally:
         if isinstance(iterator, AsyncGenerator):
             await iterator.aclose()
