@@ -22,11 +22,14 @@ MODULES = [
 ]
 # Imports point upwards in this list only.
 ORDER = [
+    "encoding",
+    "encoding.sse",
     "core",
     "core.foreign",
     "core.connections",
     "core.crossing",
     "core.executors",
+    "core.resting",
     "core.threads",
     "core.steps",
     "core.transactions",
@@ -59,6 +62,11 @@ ORDER = [
     "views.edit",
     "views.formsets",
     "views.dates",
+    "views._shutdown",
+    "views._limits",
+    "views._pump",
+    "views._stream_response",
+    "views.streaming",
     "views",
     "auth",
     "auth.mixins",
