@@ -70,6 +70,10 @@ class Cursors:
                 del connections[alias]
         reset_queries()
         for_each_connection(lambda one: one.close_if_unusable_or_obsolete())
+        self.watch()
+
+    def watch(self) -> None:
+        """Note the cursors of all queries in this thread from now on."""
         for connection in connections.all():
             connection.execute_wrappers.insert(0, self)
 
