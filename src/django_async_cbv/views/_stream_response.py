@@ -54,6 +54,11 @@ class _SyncParts:
     def __next__(self) -> bytes:
         return next(self._parts)
 
+    def close(self) -> None:
+        close = getattr(self._parts, "close", None)
+        if close is not None:
+            close()
+
 
 class StreamResponse(StreamingHttpResponse):
     """

@@ -75,7 +75,10 @@ class ExportView(AsyncMultipleObjectMixin[_M], AsyncStreamView):
     #: A server that stops waits for an export, as for each download.
     ends_with_server = False
 
+    # What reads the rows, or an async iterable.
     _source: Any = None
+    # Whether tuples of the lookups are read, and no code of the project's runs.
+    _is_plain = False
 
     async def aget_rows(self) -> Rows:
         """
@@ -130,17 +133,14 @@ class ExportView(AsyncMultipleObjectMixin[_M], AsyncStreamView):
             )
         if isinstance(source, AsyncIterable) and not is_queryset:
             return source
-        lookups = None
-        if isinstance(source, QuerySet) and not self._has_own_rows():
-            lookups = self._lookups()
+        self._is_plain = isinstance(source, QuerySet) and not self._has_own_rows()
+        lookups = self._lookups() if self._is_plain else None
         return reader_of(
             source, self.batch_size, lookups=lookups, snapshot=self.snapshot
         )
 
     def _has_own_rows(self) -> bool:
-        return (
-            "get_row" in vars(self) or type(self).get_row is not ExportView.get_row
-        )
+        return "get_row" in vars(self) or type(self).get_row is not ExportView.get_row
 
     def _lookups(self) -> list[str]:
         fields = self.fields or ()
@@ -165,7 +165,7 @@ class ExportView(AsyncMultipleObjectMixin[_M], AsyncStreamView):
         """Return what makes rows of the items that are read."""
         if self._has_own_rows():
             return lambda items: [self._whole(self.get_row(item)) for item in items]
-        if self._is_plain():
+        if self._is_plain:
             return lambda rows: rows
         lookups = self._lookups()
 
@@ -175,10 +175,6 @@ class ExportView(AsyncMultipleObjectMixin[_M], AsyncStreamView):
             return self.get_row(item)
 
         return lambda items: [row_of(item) for item in items]
-
-    def _is_plain(self) -> bool:
-        """Whether tuples of the lookups are read, and no code of the project's runs."""
-        return getattr(self._source, "reads_lookups", False)
 
     def _whole(self, row: Any) -> Any:
         """Return a row with a value for each field; raise for one that lacks some."""
@@ -199,7 +195,7 @@ class ExportView(AsyncMultipleObjectMixin[_M], AsyncStreamView):
         convert = self._converter()
         if isinstance(self._source, AsyncIterable):
             return convert_apart(self._source, self.batch_size, convert)
-        return convert_in_hops(self._source, convert, is_plain=self._is_plain())
+        return convert_in_hops(self._source, convert, is_plain=self._is_plain)
 
     def sync_stream(self) -> Iterable[bytes] | None:
         """Yield the same in sync code; None for an async iterable."""
@@ -212,10 +208,9 @@ class ExportView(AsyncMultipleObjectMixin[_M], AsyncStreamView):
             try:
                 yield from parts
             except Exception as error:
-                _logger.error(
+                _logger.exception(
                     "Stream failed: %s",
                     self.request.path,
-                    exc_info=error,
                     extra={"status_code": 500, "request": self.request},
                 )
                 last = self.failure_bytes(error)

@@ -207,7 +207,7 @@ class AsyncStreamView(_OpenView):
         if slot is None:
             return self._overloaded()
         try:
-            answer = await self.prepare()
+            answer = await self._prepare()
             if answer is not None:
                 slot.release()
                 return answer
@@ -220,7 +220,7 @@ class AsyncStreamView(_OpenView):
         self, request: HttpRequest, *args: Any, **kwargs: Any
     ) -> HttpResponseBase:
         """Answer with the headers of the stream, which is not begun."""
-        answer = await self.prepare()
+        answer = await self._prepare()
         return self._with_headers(StreamResponse(None)) if answer is None else answer
 
     async def post(
@@ -229,17 +229,31 @@ class AsyncStreamView(_OpenView):
         """Answer with the stream, if `http_method_names` has "post"."""
         return await self.get(request, *args, **kwargs)
 
+    async def _prepare(self) -> HttpResponseBase | None:
+        """As prepare(), with what a view of this package has to do beside it."""
+        return await self.prepare()
+
     def _stream_response(self, slot: Slot) -> HttpResponseBase:
         name = type(self).__name__
         parts: Iterator[bytes] | None = None
         if isinstance(self.request, WSGIRequest):
             items = self.sync_stream()
             if items is not None:
-                parts = map(self.encode, items)
+                parts = self._encoded(items)
             elif not _is_of_a_test(self.request):
                 raise wsgi_error(name)
         pump = Pump(self._terms(slot))
         return self._with_headers(StreamResponse(pump, parts, name=name))
+
+    def _encoded(self, items: Iterable[Any]) -> Iterator[bytes]:
+        # A generator, so that closing the response closes what it reads.
+        try:
+            for item in items:
+                yield self.encode(item)
+        finally:
+            close = getattr(items, "close", None)
+            if close is not None:
+                close()
 
     def _terms(self, slot: Slot) -> Terms:
         duration = self.max_duration
