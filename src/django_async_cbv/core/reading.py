@@ -8,6 +8,7 @@ from collections.abc import (
     AsyncGenerator,
     AsyncIterable,
     Callable,
+    Generator,
     Iterable,
     Iterator,
     Sequence,
@@ -239,12 +240,13 @@ def _part(part: Any) -> tuple[str | None, bool, bool | None]:
     """The name, the direction and, if it is told, the place of nulls, in an order."""
     if isinstance(part, str):
         return part.lstrip("-+"), part.startswith("-"), None
-    if isinstance(part, F):
-        return part.name, False, None
-    if isinstance(part, OrderBy) and isinstance(part.expression, F):
-        first = True if part.nulls_first else False if part.nulls_last else None
-        return part.expression.name, part.descending, first
-    return None, False, None
+    if not isinstance(part, OrderBy):
+        return getattr(part, "name", None) if isinstance(part, F) else None, False, None
+    if not isinstance(part.expression, F):
+        return None, False, None
+    column: Any = part.expression
+    first = True if part.nulls_first else False if part.nulls_last else None
+    return column.name, part.descending, first
 
 
 def _key(
@@ -440,7 +442,7 @@ class _ByCursor:
 
 def convert_in_sync_code(
     reader: Reader, convert: Callable[[Sequence[Any]], _T]
-) -> Iterator[_T]:
+) -> Generator[_T, None, None]:
     """Read to the end, and yield what `convert` makes of each batch."""
     error: BaseException | None = None
     try:

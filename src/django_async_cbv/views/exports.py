@@ -17,6 +17,7 @@ from collections.abc import (
     Sequence,
 )
 from contextlib import closing
+from datetime import tzinfo
 from typing import Any, TypeAlias
 
 from django.conf import settings
@@ -26,7 +27,7 @@ from django.db.models import QuerySet
 from django.db.models.constants import LOOKUP_SEP
 from django.db.models.query import RawQuerySet
 from django.http import HttpResponseBase
-from django.utils import timezone
+from django.utils import timezone, translation
 from django.utils.http import content_disposition_header
 
 from ..core.reading import (
@@ -77,6 +78,8 @@ class ExportView(AsyncMultipleObjectMixin[_M], AsyncStreamView):
 
     # What reads the rows, or an async iterable.
     _source: Any = None
+    _time_zone: tzinfo | None = None
+    _language: str | None = None
     # Whether tuples of the lookups are read, and no code of the project's runs.
     _is_plain = False
 
@@ -105,6 +108,11 @@ class ExportView(AsyncMultipleObjectMixin[_M], AsyncStreamView):
         answer = await super()._prepare()
         if answer is not None:
             return answer
+        # Of a middleware, which is left before the rows are read.
+        # Not by get_current_timezone(), which reads the default one from a file.
+        active: Any = timezone._active  # type: ignore[attr-defined]  # no stub
+        self._time_zone = getattr(active, "value", None)
+        self._language = translation.get_language()
         source: Any = self.aget_rows()
         if not hasattr(source, "__aiter__"):
             source = await source
@@ -153,11 +161,17 @@ class ExportView(AsyncMultipleObjectMixin[_M], AsyncStreamView):
     def _converter(self) -> Callable[[Sequence[Any]], bytes]:
         is_first = True
         rows_of = self._rows_of()
+        # None is for none at all, which override() takes as well.
+        language: Any = self._language
 
         def convert(rows: Sequence[Any]) -> bytes:
             nonlocal is_first
             was_first, is_first = is_first, False
-            return self.convert(rows_of(rows), is_first=was_first)
+            with (
+                timezone.override(self._time_zone),
+                translation.override(language),
+            ):
+                return self.convert(rows_of(rows), is_first=was_first)
 
         return convert
 
