@@ -70,7 +70,7 @@ class ExportView(AsyncMultipleObjectMixin[_M], AsyncStreamView):
     #: What the browser calls the file. None: the browser takes the URL.
     filename: str | None = None
     #: How many rows are read, encoded and sent at once.
-    batch_size: int = 1000
+    batch_size: int = 2000
     #: Whether all rows are of one moment, for which a transaction stays open.
     snapshot: bool = False
     #: A server that stops waits for an export, as for each download.
