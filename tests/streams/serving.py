@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -71,10 +72,16 @@ class Client:
             assert data, self.received
             self.received += data
 
-    def read_some(self) -> bytes:
-        data = self.sock.recv(65536)
-        self.received += data
-        return data
+    def read_compressed(self) -> str:
+        """Read some more, and return the text so far of a body in gzip."""
+        self.received += self.sock.recv(65536)
+        _, _, rest = self.received.partition(b"\r\n\r\n")
+        body = b""
+        while rest:
+            size, _, rest = rest.partition(b"\r\n")
+            body += rest[: int(size, 16)]
+            rest = rest[int(size, 16) + 2 :]
+        return zlib.decompressobj(31).decompress(body).decode()
 
     def read_to_the_end(self) -> bytes:
         """Read until the last chunk, or until the server closes."""
