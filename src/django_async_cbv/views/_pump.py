@@ -15,7 +15,7 @@ from django.core.exceptions import RequestAborted
 
 from ..core.resting import resting_executor
 from ..core.threads import run_to_the_end
-from ._shutdown import Leaver
+from ._shutdown import Leaver, cuts_off
 
 __all__ = ["Pump", "Terms"]
 
@@ -46,6 +46,8 @@ class Terms:
     goodbye: Callable[[], bytes] = bytes
     # Those of one that failed; None cuts the response off.
     failure: Callable[[BaseException], bytes | None] = lambda _: None
+    # Those where the server leaves a connection open that Django cuts off.
+    failure_note: bytes = b""
     request: Any = None
     name: str = "The stream"
     # Whether it leaves by itself when the server gets a signal.
@@ -129,6 +131,11 @@ class Pump(Leaver):
         self._ends_at: float | None = None
         self._rechecks_at: float | None = None
         self._beats_at: float | None = None
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether its generator runs no more, or was never begun."""
+        return self._task is None or self._task.done()
 
     # The side of the generator.
 
@@ -306,6 +313,8 @@ class Pump(Leaver):
         assert error is not None
         await self._log()
         last = self.terms.failure(error)
+        if last is None and not cuts_off():
+            last = self.terms.failure_note
         if last is None:
             # Django ends the response there, and the server cuts it off.
             raise RequestAborted from error

@@ -11,7 +11,7 @@ import threading
 import weakref
 from typing import Any
 
-__all__ = ["Leaver", "end_streams"]
+__all__ = ["Leaver", "cuts_off", "end_streams"]
 
 _SIGNALS = [
     number
@@ -128,3 +128,10 @@ def _watch_hypercorn(loop: asyncio.AbstractEventLoop) -> None:
             and "hypercorn" in code.co_filename
         ):
             task.add_done_callback(_end_server)
+
+
+def cuts_off() -> bool:
+    """Whether the server closes the connection of a response that is not complete."""
+    # Daphne leaves it open. It runs the loop by a reactor of Twisted's.
+    reactor: Any = sys.modules.get("twisted.internet.reactor")
+    return not ("daphne.server" in sys.modules and getattr(reactor, "running", False))

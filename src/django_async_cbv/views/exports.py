@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import re
-import sys
 import unicodedata
 from collections.abc import (
     AsyncIterable,
@@ -18,7 +17,7 @@ from collections.abc import (
 )
 from contextlib import closing
 from datetime import tzinfo
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured, RequestAborted
@@ -41,15 +40,19 @@ from ..core.threads import run_sync
 from ..encoding.csv import BOM, Dialect, encode_csv, refuse_dialect
 from ..encoding.ndjson import encode_ndjson
 from ._django import _M
+from ._shutdown import cuts_off
 from .list import AsyncMultipleObjectMixin
 from .streaming import AsyncStreamView
+
+if TYPE_CHECKING:
+    from django.utils.functional import _StrOrPromise
 
 __all__ = ["CSVView", "ExportView", "NDJSONView"]
 
 _logger = logging.getLogger("django.request")
 
 # A lookup, or a lookup and what to call it in the file.
-Field: TypeAlias = str | tuple[str, str]
+Field: TypeAlias = "str | tuple[str, _StrOrPromise]"
 Rows: TypeAlias = Iterable[Any] | AsyncIterable[Any]
 
 # Control characters, those that turn the direction of text, halves of characters.
@@ -104,10 +107,8 @@ class ExportView(AsyncMultipleObjectMixin[_M], AsyncStreamView):
         """Return a batch of rows as bytes."""
         raise NotImplementedError
 
-    async def _prepare(self) -> HttpResponseBase | None:
-        answer = await super()._prepare()
-        if answer is not None:
-            return answer
+    async def _before(self) -> None:
+        await super()._before()
         # Of a middleware, which is left before the rows are read.
         # Not by get_current_timezone(), which reads the default one from a file.
         active: Any = timezone._active  # type: ignore[attr-defined]  # no stub
@@ -121,7 +122,6 @@ class ExportView(AsyncMultipleObjectMixin[_M], AsyncStreamView):
             self._source = await run_sync(self._read_from, source)
         else:
             self._source = self._read_from(source)
-        return None
 
     def _read_from(self, source: Any) -> Any:
         """Return what reads the rows; raise for what cannot be exported."""
@@ -156,7 +156,7 @@ class ExportView(AsyncMultipleObjectMixin[_M], AsyncStreamView):
 
     def _names(self) -> list[str]:
         fields = self.fields or ()
-        return [field if isinstance(field, str) else field[1] for field in fields]
+        return [field if isinstance(field, str) else str(field[1]) for field in fields]
 
     def _converter(self) -> Callable[[Sequence[Any]], bytes]:
         is_first = True
@@ -341,6 +341,4 @@ def _hides_a_cut(request: Any) -> bool:
     if software.startswith("WSGIServer/"):
         # That of `runserver`, which says the end by closing the connection.
         return True
-    twisted: Any = sys.modules.get("twisted.internet")
-    # Daphne leaves the connection open. Its application runs in Twisted's reactor.
-    return "daphne.server" in sys.modules and bool(twisted.reactor.running)
+    return not cuts_off()

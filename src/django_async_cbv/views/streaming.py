@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import parse_qs, urlsplit
 
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import ImproperlyConfigured, PermissionDenied
 from django.core.handlers.wsgi import WSGIRequest
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 
+from ..channels import Channel, Message, Reset
 from ..core.resting import resting_executor
 from ..core.threads import run_sync
 from ..encoding.sse import HEARTBEAT, Event, encode_event, encode_fields, encode_retry
@@ -25,6 +26,7 @@ from .base import AsyncView
 
 __all__ = [
     "AsyncStreamView",
+    "ChannelView",
     "Event",
     "LongPollView",
     "Polled",
@@ -146,6 +148,9 @@ class AsyncStreamView(_OpenView):
     close_timeout: float = 5
     #: How often `may_continue()` is awaited, in seconds. None: never.
     recheck: float | None = None
+    #: What ends the response of a generator that failed, where the server is Daphne: it
+    #: leaves a connection open that others close.
+    failure_note: bytes = b"\nThis answer is not complete.\n"
     #: What a client gets that is one too many: "retry" is for server-sent events.
     overload: Literal["retry", "503"] = "503"
 
@@ -207,10 +212,11 @@ class AsyncStreamView(_OpenView):
         if slot is None:
             return self._overloaded()
         try:
-            answer = await self._prepare()
+            answer = await self.prepare()
             if answer is not None:
                 slot.release()
                 return answer
+            await self._before()
             return self._stream_response(slot)
         except BaseException:
             slot.release()
@@ -220,7 +226,7 @@ class AsyncStreamView(_OpenView):
         self, request: HttpRequest, *args: Any, **kwargs: Any
     ) -> HttpResponseBase:
         """Answer with the headers of the stream, which is not begun."""
-        answer = await self._prepare()
+        answer = await self.prepare()
         return self._with_headers(StreamResponse(None)) if answer is None else answer
 
     async def post(
@@ -229,9 +235,8 @@ class AsyncStreamView(_OpenView):
         """Answer with the stream, if `http_method_names` has "post"."""
         return await self.get(request, *args, **kwargs)
 
-    async def _prepare(self) -> HttpResponseBase | None:
-        """As prepare(), with what a view of this package has to do beside it."""
-        return await self.prepare()
+    async def _before(self) -> None:
+        """Do what a view of this package has to do before the headers leave."""
 
     def _stream_response(self, slot: Slot) -> HttpResponseBase:
         name = type(self).__name__
@@ -246,7 +251,7 @@ class AsyncStreamView(_OpenView):
         return self._with_headers(StreamResponse(pump, parts, name=name))
 
     def _encoded(self, items: Iterable[Any]) -> Iterator[bytes]:
-        # A generator, so that closing the response closes what it reads.
+        # A generator: to close the response closes what it reads.
         try:
             for item in items:
                 yield self.encode(item)
@@ -273,6 +278,7 @@ class AsyncStreamView(_OpenView):
             may_continue=self.may_continue,
             goodbye=self.last_bytes,
             failure=self.failure_bytes,
+            failure_note=self.failure_note,
             request=self.request,
             name=f"{type(self).__name__}.stream()",
             ends_with_server=self.ends_with_server,
@@ -331,7 +337,7 @@ class ServerSentEventsView(AsyncStreamView):
         return _last_event_id(self.request)
 
     def events(self) -> AsyncIterator[Any]:
-        """Yield an `Event`, text, or something that becomes JSON."""
+        """Yield an `Event`, text, a channel's `Message`, or what becomes JSON."""
         raise NotImplementedError(
             f"{type(self).__name__} has no events. Define `async def events(self)` "
             "with a `yield` in it."
@@ -342,7 +348,11 @@ class ServerSentEventsView(AsyncStreamView):
         return self.events()
 
     def encode(self, item: Any) -> bytes:
-        """Return an event as bytes."""
+        """Return an event as bytes; those of a message are made once a process."""
+        if isinstance(item, Message):
+            return item.encoded(_encode_message)
+        if isinstance(item, Reset):
+            return _RESET
         return encode_event(item)
 
     def first_bytes(self) -> bytes:
@@ -367,6 +377,67 @@ class ServerSentEventsView(AsyncStreamView):
         # EventSource gives up for good on any status but 200.
         body = encode_retry(_jittered(_AFTER_FAILURE))
         return self._with_headers(HttpResponse(body))
+
+
+def _encode_message(message: Message) -> bytes:
+    return encode_fields(message.data, id=message.id, event=message.event)
+
+
+# An event without data would not reach the page.
+_RESET = encode_fields({}, event="stream-reset")
+
+
+class ChannelView(ServerSentEventsView):
+    """
+    Answer with the messages of a channel, each as a server-sent event.
+
+    Set `channel` and `topics`. A browser that connects again gets what it missed. If
+    the channel does not know that any more, the browser gets the event `stream-reset`.
+    """
+
+    #: Where the messages come from.
+    channel: Channel | None = None
+    #: Which of them a client gets.
+    topics: Sequence[str] = ()
+
+    def get_topics(self) -> Sequence[str]:
+        """Return the topics, `topics` by default."""
+        return self.topics
+
+    async def aget_topics(self) -> Sequence[str]:
+        """
+        Return the topics.
+
+        Async variant of `get_topics()`.
+
+        Runs on:
+            The event loop. If you override `get_topics()`, in one hop.
+        """
+        get_topics = self.get_topics
+        if getattr(get_topics, "__func__", None) is ChannelView.get_topics:
+            return get_topics()
+        return await run_sync(get_topics)
+
+    async def _before(self) -> None:
+        if self.channel is None:
+            raise ImproperlyConfigured(
+                f"{type(self).__name__} has no channel, and sends nothing. Set it: "
+                "`channel = LocalChannel()`."
+            )
+        self._topics = tuple(await self.aget_topics())
+        if not self._topics:
+            raise ImproperlyConfigured(
+                f"{type(self).__name__} has no topics, and sends nothing. Set them, "
+                'for example `topics = ["news"]`.'
+            )
+
+    async def events(self) -> AsyncIterator[Any]:
+        """Yield the messages of the topics, from the last one that the client has."""
+        assert self.channel is not None
+        messages = self.channel.subscribe(*self._topics, since=self.last_event_id)
+        async with contextlib.aclosing(messages):
+            async for message in messages:
+                yield message
 
 
 def _last_event_id(request: HttpRequest) -> str | None:
