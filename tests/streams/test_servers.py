@@ -74,6 +74,21 @@ def test_a_response_that_is_cut(server):
     assert (b"not complete" in received) == (server.name == "daphne")
 
 
+def test_an_export_that_fails(server):
+    """The client sees that rows are missing: by a last row, or as it is cut off."""
+    hides = server.name == "daphne"
+    for path, last, is_complete in (
+        ("/half.csv", b"ERROR: The export failed" if hides else b"2", hides),
+        ("/half.ndjson", b'{"error":"The export failed', True),
+    ):
+        with server.get(path) as client:
+            start = time.monotonic()
+            received = client.read_to_the_end()
+            measured(server, f"failed {path}", time.monotonic() - start)
+        assert last in received
+        assert client.is_complete == is_complete
+
+
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_server_that_stops(name, number, tmp_path):

@@ -2,10 +2,12 @@
 
 import asyncio
 import os
+from typing import Any
 
 from django.http import HttpResponse
 from django.urls import path
 
+from django_async_cbv.views.exports import CSVView, NDJSONView
 from django_async_cbv.views.streaming import (
     AsyncStreamView,
     LongPollView,
@@ -66,6 +68,28 @@ class Cut(AsyncStreamView):
         raise ValueError("on purpose")
 
 
+def half():
+    """Rows of which one fails."""
+    for number in range(4):
+        if number == 3:
+            raise ValueError("on purpose")
+        yield [number]
+
+
+class HalfCSV(CSVView[Any]):
+    batch_size = 1
+
+    async def aget_rows(self):
+        return half()
+
+
+class HalfNDJSON(NDJSONView[Any]):
+    batch_size = 1
+
+    async def aget_rows(self):
+        return half()
+
+
 class Poll(LongPollView):
     async def poll(self, since):
         try:
@@ -87,5 +111,7 @@ urlpatterns = [
     path("flood/", Flood.as_view()),
     path("failing/", Failing.as_view()),
     path("cut/", Cut.as_view()),
+    path("half.csv", HalfCSV.as_view()),
+    path("half.ndjson", HalfNDJSON.as_view()),
     path("poll/", Poll.as_view()),
 ]
