@@ -384,8 +384,8 @@ class TestBefore(ExportTestCase):
                 await self.get(view, fields=None)
 
     async def test_a_lookup_that_is_none(self):
-        with self.assertRaisesMessage(FieldError, "Cannot resolve keyword 'titel'"):
-            await self.get(BookCSV, fields=["titel"])
+        with self.assertRaisesMessage(FieldError, "Cannot resolve keyword 'colour'"):
+            await self.get(BookCSV, fields=["colour"])
 
     async def test_a_dialect_that_is_none(self):
         with self.assertRaisesMessage(csv.Error, "unknown dialect"):
