@@ -73,7 +73,7 @@ def half():
     for number in range(4):
         if number == 3:
             raise ValueError("on purpose")
-        yield [number]
+        yield [f"row {number}"]
 
 
 class HalfCSV(CSVView[Any]):
