@@ -115,8 +115,10 @@ class _Log:
 
     def _after(self, since: str) -> list[Message] | None:
         """The messages after an id; None if some are gone, or the id is not ours."""
-        epoch, _, number = since.partition("-")
-        if epoch != self._epoch or len(number) > 20 or not number.isdecimal():
+        number = since.rpartition("-")[2]
+        if len(number) > 20 or not (number.isascii() and number.isdigit()):
+            return None
+        if since != f"{self._epoch}-{int(number)}":
             return None
         missed = self._count - int(number)
         if not 0 <= missed <= len(self._history):
@@ -155,14 +157,16 @@ class _Pump:
     def feed(self, position: int, message: Message) -> None:
         self._waiting.append((position, message))
         if not self._turns:
-            self._turns = 1
-            self._turn()
+            self._put()
+
+    def _put(self) -> None:
+        self.fanout.put(*self._waiting.popleft())
+        self._turns = TURNS
+        self._loop.call_soon(self._turn)
 
     def _turn(self) -> None:
         self._turns -= 1
-        if not self._turns:
-            self.fanout.put(*self._waiting.popleft())
-            if not self._waiting:
-                return
-            self._turns = TURNS
-        self._loop.call_soon(self._turn)
+        if self._turns:
+            self._loop.call_soon(self._turn)
+        elif self._waiting:
+            self._put()

@@ -17,7 +17,7 @@ from ..core.threads import await_to_the_end
 from .base import Message
 from .fanout import TURNS, Fanout, Mailbox
 
-__all__ = ["Batch", "Entry", "Log", "Past", "Readers"]
+__all__ = ["Batch", "Cursor", "Entry", "Log", "Past", "Readers"]
 
 _logger = logging.getLogger("django_async_cbv.channels")
 
@@ -27,6 +27,13 @@ LIMIT = 500
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0
 
 _inherited: list[object] = []
+
+
+class Cursor(NamedTuple):
+    """How far something was read: to this position, where this entry is."""
+
+    position: int
+    id: str
 
 
 class Entry(NamedTuple):
@@ -40,10 +47,9 @@ class Entry(NamedTuple):
 class Batch:
     """Some entries in their order; `gap` if others before them are gone."""
 
+    # How far it reaches: to the last entry, or further, to one that is no message.
+    cursor: Cursor
     entries: list[Entry] = field(default_factory=list)
-    # How far it reaches: the last entry's position, or further, where entries are
-    # no messages.
-    position: int = 0
     gap: bool = False
 
 
@@ -60,12 +66,12 @@ class Past:
 class Log(Protocol):
     """One connection to the log. Whatever it raises is taken for an outage."""
 
-    async def newest(self) -> int:
-        """Return the position of the newest entry."""
+    async def newest(self) -> Cursor:
+        """Return where the newest entry is."""
         ...
 
-    async def follow(self, position: int, limit: int) -> Batch:
-        """Return what comes after a position; wait some seconds for it at most."""
+    async def follow(self, cursor: Cursor, limit: int) -> Batch:
+        """Return what comes after an entry; wait some seconds for it at most."""
         ...
 
     async def after(
@@ -139,7 +145,7 @@ class _Reader:
     """
     One task and two connections: one follows the log, one reads the history.
 
-    What is at `position` or before it has been handed to all mailboxes. So for who
+    What is at the cursor or before it has been handed to all mailboxes. So for who
     joins, the log falls into two parts: the history up to there, and what comes. No
     message is in both.
     """
@@ -153,9 +159,9 @@ class _Reader:
         self._memory = memory
         # The newest messages: who was gone for a moment gets them from here.
         self._recent: OrderedDict[str, Entry] = OrderedDict()
-        self._position = 0
+        self._cursor = Cursor(0, "")
         self._is_over = False
-        self._knows_position = asyncio.Event()
+        self._knows_cursor = asyncio.Event()
         self._history: Log | None = None
         self._history_is_read = asyncio.Lock()
         # Not in the context of the request that happens to be the first.
@@ -176,8 +182,8 @@ class _Reader:
 
     async def join(self, mailbox: Mailbox, since: str | None) -> None:
         self.fanout.add(mailbox)
-        await self._knows_position.wait()
-        mailbox.floor = self._position
+        await self._knows_cursor.wait()
+        mailbox.floor = self._cursor.position
         if since is None:
             return
         if since in self._recent:
@@ -257,11 +263,11 @@ class _Reader:
                 log = None
                 try:
                     log = await self._connect()
-                    if not self._knows_position.is_set():
-                        self._position = await log.newest()
-                        self._knows_position.set()
+                    if not self._knows_cursor.is_set():
+                        self._cursor = await log.newest()
+                        self._knows_cursor.set()
                     while True:
-                        batch = await log.follow(self._position, LIMIT)
+                        batch = await log.follow(self._cursor, LIMIT)
                         self._outage.ends("reader")
                         pause = FIRST_PAUSE
                         await self._hand_on(batch)
@@ -282,18 +288,18 @@ class _Reader:
         if batch.gap:
             self._recent.clear()
             # The positions may begin anew, and somebody may join between two entries.
-            self._position = batch.entries[0].position - 1 if batch.entries else 0
+            self._cursor = Cursor(0, "")
             self.fanout.reset()
         for number, (position, message) in enumerate(batch.entries):
             if number:
                 for _ in range(TURNS):
                     await asyncio.sleep(0)
-            self._position = position
+            self._cursor = Cursor(position, message.id)
             self._recent[message.id] = Entry(position, message)
             if len(self._recent) > self._memory:
                 self._recent.popitem(last=False)
             self.fanout.put(position, message)
-        self._position = batch.position
+        self._cursor = batch.cursor
 
 
 class _Outage:

@@ -6,6 +6,7 @@ import os
 import re
 import secrets
 from datetime import timedelta
+from importlib.util import find_spec
 from typing import Any
 
 import redis
@@ -14,19 +15,29 @@ from redis import asyncio as aioredis
 from ..sync import run_sync
 from .base import Message, Slow, check_name, check_topics, dump, load
 from .fanout import Subscriber
-from .reader import Batch, Entry, Past, Readers
+from .reader import Batch, Cursor, Entry, Past, Readers
 
 __all__ = ["RedisChannel"]
 
 # Seconds that a read waits for messages, and that an answer may take.
 WAIT, TIMEOUT = 5, 5
 
+# For each connection redis-py would look in files, on the event loop, for its version.
+ANONYMOUS: dict[str, Any] = (
+    {"driver_info": None}
+    if find_spec("redis.driver_info")
+    else {"lib_name": None, "lib_version": None}
+)
+
 # Each entry names the one before it, so that a reader sees what is missing. The time
 # is the server's own, as that in the ids.
 PUBLISH = """
 local last = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)
 local before = ''
-if last[1] then before = last[1][1] end
+if last[1] then
+    local fields = last[1][2]
+    before = last[1][1] .. '-' .. (fields[3] == 'r' and fields[4] or '')
+end
 local id = redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[1], '*', 'p', before,
     'r', ARGV[3], 't', ARGV[4], 'd', ARGV[5], 'e', ARGV[6])
 if ARGV[2] ~= '' then
@@ -75,6 +86,7 @@ class RedisChannel:
         self._buffer = buffer
         self._slow = slow
         self._options = {
+            **ANONYMOUS,
             "protocol": 2,
             "socket_timeout": WAIT + TIMEOUT,
             "socket_connect_timeout": TIMEOUT,
@@ -145,6 +157,7 @@ class _Log:
     @classmethod
     async def connect(cls, url: str, key: str, options: dict[str, Any]) -> _Log:
         retry = aioredis.retry.Retry(redis.backoff.NoBackoff(), 0)
+        options = {"client_name": "channel-reader", **options}
         client = aioredis.Redis.from_url(
             url, single_connection_client=True, retry=retry, **options
         )
@@ -156,30 +169,29 @@ class _Log:
             raise
         return log
 
-    async def newest(self) -> int:
+    async def newest(self) -> Cursor:
         found = await self._client.xrevrange(self._key, count=1)
-        return position_of(found[0][0]) if found else 0
+        return cursor_of(*found[0]) if found else Cursor(0, "")
 
-    async def follow(self, position: int, limit: int) -> Batch:
+    async def follow(self, cursor: Cursor, limit: int) -> Batch:
         if not self._is_sure:
             newest = await self.newest()
-            if newest < position:
+            if newest.position <= cursor.position and newest != cursor:
                 # A Redis that is empty, or older: nothing that it has is new.
-                return Batch(position=newest, gap=True)
+                return Batch(newest, gap=True)
             self._is_sure = True
-        found = await self._client.xread(
-            {self._key: stream_id(position)}, count=limit, block=WAIT * 1000
-        )
+        stream = {self._key: stream_id(cursor.position)}
+        found = await self._client.xread(stream, count=limit, block=WAIT * 1000)
         if not found:
             self._is_sure = False
-            return Batch(position=position)
+            return Batch(cursor)
         raw = found[0][1]
         before = raw[0][1].get(b"p")
         return Batch(
+            cursor_of(*raw[-1]),
             [entry for one in raw if (entry := entry_of(*one)) is not None],
-            position_of(raw[-1][0]),
             # Nobody else's entry names the one before it.
-            before is not None and position_of(before) != position,
+            before is not None and before.decode() != cursor.id,
         )
 
     async def after(
@@ -204,10 +216,11 @@ class _Log:
         await self._client.aclose()
 
 
-def position_of(entry_id: bytes) -> int:
+def cursor_of(entry_id: bytes, fields: dict[bytes, bytes]) -> Cursor:
     """Return where in the stream an entry is: ids in the order of their numbers."""
     milliseconds, _, number = entry_id.partition(b"-")
-    return (int(milliseconds or 0) << 64) + int(number or 0)
+    unique = entry_id + b"-" + fields.get(b"r", b"")
+    return Cursor((int(milliseconds) << 64) + int(number), unique.decode())
 
 
 def stream_id(position: int) -> str:
@@ -217,13 +230,10 @@ def stream_id(position: int) -> str:
 
 def entry_of(entry_id: bytes, fields: dict[bytes, bytes]) -> Entry | None:
     """Return a message; None for an entry that no channel has written."""
+    cursor = cursor_of(entry_id, fields)
     try:
-        message = Message(
-            f"{entry_id.decode()}-{fields[b'r'].decode()}",
-            fields[b"t"].decode(),
-            load(fields[b"d"]),
-            fields[b"e"].decode() or None,
-        )
+        topic, data, event = (fields[name] for name in (b"t", b"d", b"e"))
+        message = Message(cursor.id, topic.decode(), load(data), event.decode() or None)
     except (KeyError, ValueError):
         return None
-    return Entry(position_of(entry_id), message)
+    return Entry(cursor.position, message)

@@ -23,6 +23,8 @@ class ChannelMessage(models.Model):
     position = models.BigIntegerField(null=True, editable=False)
 
     class Meta:
+        """By which the log is read."""
+
         indexes = [
             models.Index(fields=["channel", "position"], name="async_cbv_position"),
         ]

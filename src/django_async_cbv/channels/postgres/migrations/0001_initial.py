@@ -1,6 +1,7 @@
 """The table, and the trigger that numbers its rows in the order of their commits."""
 
 import uuid
+from typing import Any
 
 import django.db.models.functions.datetime
 from django.db import migrations, models
@@ -38,13 +39,13 @@ DROP SEQUENCE async_cbv_channels_position;
 class OnPostgres(migrations.RunSQL):
     """Do nothing in other databases, where the table stays empty."""
 
-    def database_forwards(self, app_label, schema_editor, from_state, to_state):
-        if schema_editor.connection.vendor == "postgresql":
-            super().database_forwards(app_label, schema_editor, from_state, to_state)
+    def database_forwards(self, *arguments: Any) -> None:
+        if arguments[1].connection.vendor == "postgresql":
+            super().database_forwards(*arguments)
 
-    def database_backwards(self, app_label, schema_editor, from_state, to_state):
-        if schema_editor.connection.vendor == "postgresql":
-            super().database_backwards(app_label, schema_editor, from_state, to_state)
+    def database_backwards(self, *arguments: Any) -> None:
+        if arguments[1].connection.vendor == "postgresql":
+            super().database_backwards(*arguments)
 
 
 class Migration(migrations.Migration):
