@@ -38,7 +38,9 @@ def test_the_tables_have_every_class():
 
 def test_the_reference_has_every_class():
     text = (DOCS / "reference.md").read_text()
-    named = re.findall(r"autoclass:: django_async_cbv\.views\.(\w+)$", text, re.MULTILINE)
+    named = re.findall(
+        r"autoclass:: django_async_cbv\.views\.(\w+)$", text, re.MULTILINE
+    )
     assert sorted(named) == sorted(views.__all__)
 
 

@@ -200,7 +200,9 @@ class TestPostgresChannel(Contract, PostgresTestCase):
                 try:
                     with transaction.atomic(ALIAS):
                         if chance.random() < 0.3:
-                            self.query("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+                            self.query(
+                                "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"
+                            )
                         for part in range(chance.randint(1, 3)):
                             ids.append(channel.publish("a", [number, turn, part]))
                         together.wait(30)
@@ -251,7 +253,9 @@ class TestPostgresChannel(Contract, PostgresTestCase):
 
     async def test_a_transaction_that_fails_at_its_commit(self):
         channel = self.channel()
-        await self.aquery("CREATE TABLE once (n integer UNIQUE DEFERRABLE INITIALLY DEFERRED)")
+        await self.aquery(
+            "CREATE TABLE once (n integer UNIQUE DEFERRABLE INITIALLY DEFERRED)"
+        )
 
         def fail():
             with self.assertRaises(IntegrityError), transaction.atomic(ALIAS):
@@ -331,7 +335,9 @@ class TestPostgresChannel(Contract, PostgresTestCase):
                     f"SELECT min(position) FROM {TABLE} WHERE channel = %s",
                     channel._name,
                 )
-                await self.aquery(f"DELETE FROM {TABLE} WHERE channel = %s", channel._name)
+                await self.aquery(
+                    f"DELETE FROM {TABLE} WHERE channel = %s", channel._name
+                )
                 await self.aquery(
                     "SELECT setval('async_cbv_channels_position', %s, false)", position
                 )
@@ -399,7 +405,9 @@ class TestPostgresChannel(Contract, PostgresTestCase):
             await self.aquery("DROP ROLE reader")
 
     def test_the_migration_goes_back(self):
-        call_command("migrate", "async_cbv_channels", "zero", database=ALIAS, verbosity=0)
+        call_command(
+            "migrate", "async_cbv_channels", "zero", database=ALIAS, verbosity=0
+        )
         call_command("migrate", "async_cbv_channels", database=ALIAS, verbosity=0)
         self.publish(self.channel(), "a", 1)
 
@@ -438,5 +446,7 @@ class TestOutage(PostgresTestCase):
                     found = [[m.id for m in await take(who, 6)] for who in (one, other)]
                     assert found == [published, published]
                 [line] = logs.output
-                assert line.startswith("WARNING:django_async_cbv.channels:A channel lost")
+                assert line.startswith(
+                    "WARNING:django_async_cbv.channels:A channel lost"
+                )
         assert not channel._readers._readers

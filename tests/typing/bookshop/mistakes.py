@@ -32,6 +32,12 @@ from django_async_cbv.views import (
     AsyncUpdateView,
     AsyncView,
 )
+from django_async_cbv.views.streaming import (
+    ChannelView,
+    Event,
+    LongPollView,
+    ServerSentEventsView,
+)
 from tests.typing.bookshop.forms import BookForm, ContactForm
 from tests.typing.bookshop.models import Author, Book
 from tests.typing.bookshop.views import CountedBookList
@@ -399,3 +405,27 @@ class UnawaitedFormset(AsyncModelFormSetView[Book]):
     async def aformset_valid(self, formset: Any) -> HttpResponse:
         # error -> mypy[return-value] pyright[reportReturnType]
         return super().aformset_valid(formset)
+
+
+# Streams.
+
+
+class CoroutineOfEvents(ServerSentEventsView):
+    # error -> mypy[override] pyright[reportIncompatibleMethodOverride]
+    async def events(self) -> list[str]:
+        return []
+
+
+class PollWithoutCursor(LongPollView):
+    # error -> mypy[override] pyright[reportIncompatibleMethodOverride]
+    async def poll(self, since: str | None) -> list[str]:
+        return []
+
+
+class NoChannel(ChannelView):
+    # error -> mypy[assignment] pyright[reportAssignmentType]
+    channel = "news"
+
+
+# error -> mypy[call-arg] pyright[reportCallIssue]
+Event("data", "name")
