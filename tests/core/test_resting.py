@@ -321,7 +321,7 @@ class ServedTests(ServedTestCase):
     async def until_idle(self, app):
         # A worker goes back after the job in which it ended.
         async with asyncio.timeout(SECONDS):
-            while app.statistics().leased:
+            while app.statistics().leased:  # noqa: ASYNC110
                 await asyncio.sleep(SOON)
 
 

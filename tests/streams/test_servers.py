@@ -92,6 +92,8 @@ def test_an_export_that_fails(server):
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_server_that_stops(name, number, tmp_path):
+    if name == "gunicorn-uvicorn" and number == signal.SIGINT:
+        pytest.skip("Gunicorn with Uvicorn workers does not stop then, with no stream.")
     with serving(name, tmp_path) as server, ExitStack() as stack:
         clients = [stack.enter_context(server.get("/idle/")) for _ in range(STREAMS)]
         for client in clients:
@@ -109,7 +111,8 @@ def test_a_server_that_stops(name, number, tmp_path):
             assert whole == STREAMS
 
 
-@pytest.mark.parametrize("name", NAMES)
+# Daphne has no back-pressure: nobody can tell who reads.
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "daphne"])
 def test_a_client_that_does_not_read(name, tmp_path):
     with serving(name, tmp_path, SEND_TIMEOUT="2") as server:
         before = server.memory()
@@ -119,8 +122,7 @@ def test_a_client_that_does_not_read(name, tmp_path):
             grown = server.memory() - before
             measured(server, "not read", seconds)
             print(f"{name}: grown by {grown / 1e6:.1f} MB")
-            if name != "daphne":
-                assert grown < 5e6
+            assert grown < 5e6
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -33,6 +33,12 @@ from django_async_cbv.views import (
     AsyncView,
 )
 from django_async_cbv.views.exports import CSVView, NDJSONView
+from django_async_cbv.views.streaming import (
+    ChannelView,
+    Event,
+    LongPollView,
+    ServerSentEventsView,
+)
 from tests.typing.bookshop.forms import BookForm, ContactForm
 from tests.typing.bookshop.models import Author, Book
 from tests.typing.bookshop.views import CountedBookList
@@ -425,3 +431,27 @@ class AsyncRow(NDJSONView[Book]):
     # error -> mypy[override] pyright[reportIncompatibleMethodOverride]
     async def get_row(self, obj: Book) -> list[Any]:
         return [1]
+
+
+# Streams.
+
+
+class CoroutineOfEvents(ServerSentEventsView):
+    # error -> mypy[override] pyright[reportIncompatibleMethodOverride]
+    async def events(self) -> list[str]:
+        return []
+
+
+class PollWithoutCursor(LongPollView):
+    # error -> mypy[override] pyright[reportIncompatibleMethodOverride]
+    async def poll(self, since: str | None) -> list[str]:
+        return []
+
+
+class NoChannel(ChannelView):
+    # error -> mypy[assignment] pyright[reportAssignmentType]
+    channel = "news"
+
+
+# error -> mypy[call-arg] pyright[reportCallIssue]
+Event("data", "name")
