@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from .facts import Class, Facts, Import, Reference, Span, ViewCall
-from .library import PLAIN, UNKNOWN, Found, Library
+from .library import Found, Library
 from .tables import (
     AUTH_URLS,
     EXTENSION,
@@ -181,6 +181,18 @@ class _Decider:
                 swaps[index] = some[0]
             else:
                 swaps[index] = some[0]
+        has_view = any(
+            _is_view_name(ours[1]) for ours in swaps.values()
+        )
+        reasons = [
+            reason
+            for reason in reasons
+            if not (
+                has_view
+                and reason[0] in ("unseen-base", "unknown-base")
+                and not _is_view_name(reason[2])
+            )
+        ]
         is_extended = any(reason[0] == "expression" for reason in reasons)
         if not swaps and not is_extended:
             for code, line, detail in reasons:
@@ -211,15 +223,19 @@ class _Decider:
         for one in found:
             if one[0] in self.library.project or self.library.is_our_class(one):
                 continue
-            if one == UNKNOWN:
-                is_import = any(kind == "import" for kind, _ in reference.bindings)
-                if reference.stars and not reference.bindings:
-                    return [("star-import", line, reference.text)]
-                code = "unseen-base" if is_import else "unknown-base"
+            is_view = self.library.is_view(one)
+            if is_view:
+                is_djangos = _is_djangos(facts, reference)
+                code = "no-variant" if is_djangos else "third-party-base"
                 return [(code, line, reference.text)]
-            if one != PLAIN and self.library.is_view(one) is not False:
-                of_django = _is_djangos(facts, reference)
-                code = "no-variant" if of_django else "third-party-base"
+            if is_view is False or _is_djangos(facts, reference):
+                continue
+            # What cannot be seen is a mixin by its name, or stands beside a view.
+            if reference.stars and not reference.bindings:
+                return [("star-import", line, reference.text)]
+            if not reference.text.endswith("Mixin"):
+                is_import = any(kind == "import" for kind, _ in reference.bindings)
+                code = "unseen-base" if is_import else "unknown-base"
                 return [(code, line, reference.text)]
         return []
 
@@ -572,6 +588,10 @@ class _Decider:
 
 def _imports_of(reference: Reference) -> tuple[int, ...]:
     return tuple(sorted(no for kind, no in reference.bindings if kind == "import"))
+
+
+def _is_view_name(name: str) -> bool:
+    return name.endswith("View")
 
 
 def _is_djangos(facts: Facts, reference: Reference) -> bool:

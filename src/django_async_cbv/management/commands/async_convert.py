@@ -26,6 +26,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Convert; exit with the code of the codemod, or of `check`."""
+        # It is no error, and so not red.
+        self.stderr.style_func = None
         code = run(argparse.Namespace(**options), self.stdout, self.stderr)
         if code == 0 and options["write"]:
             code = self._check()
