@@ -341,13 +341,21 @@ def _last_comma(
     )
     if isinstance(last, cst.Comma):
         end = last.whitespace_after
-        if has_comment and isinstance(end, cst.ParenthesizedWhitespace):
+        if not isinstance(end, cst.ParenthesizedWhitespace):
+            return own if has_comment else last
+        if has_comment:
             return own.with_changes(
                 whitespace_after=after.with_changes(
                     indent=end.indent, last_line=end.last_line
                 )
             )
-        return last if not has_comment else own
+        # The last one's comment goes with the last one.
+        bare = end.first_line.with_changes(
+            whitespace=cst.SimpleWhitespace(""), comment=None
+        )
+        return last.with_changes(
+            whitespace_after=end.with_changes(first_line=bare, empty_lines=())
+        )
     if not has_comment:
         return cst.MaybeSentinel.DEFAULT
     return own
