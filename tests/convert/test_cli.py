@@ -122,9 +122,7 @@ class TestBadInput:
         assert stopped.value.code == 2
 
     def test_no_libcst(self, project, capsys, monkeypatch):
-        monkeypatch.setattr(
-            "django_async_cbv.convert.cli.find_spec", lambda _: None
-        )
+        monkeypatch.setattr("django_async_cbv.convert.cli.find_spec", lambda _: None)
         assert main([]) == 2
         assert capsys.readouterr().err == (
             "The codemod needs LibCST: pip install 'django-async-cbv[convert]'.\n"
@@ -134,9 +132,7 @@ class TestBadInput:
         def denied(**_):
             raise PermissionError(13, "Permission denied", "app")
 
-        monkeypatch.setattr(
-            "django_async_cbv.convert.source.tempfile.mkstemp", denied
-        )
+        monkeypatch.setattr("django_async_cbv.convert.source.tempfile.mkstemp", denied)
         assert main(["--write"]) == 2
         assert capsys.readouterr().err == "app is not written: Permission denied.\n"
 
@@ -151,7 +147,10 @@ class TestWithoutSettings:
         )
         environment = {"PYTHONPATH": ":".join(sys.path), "PATH": "/usr/bin:/bin"}
         done = subprocess.run(
-            [sys.executable, "-c", code], env=environment, capture_output=True, text=True
+            [sys.executable, "-c", code],
+            env=environment,
+            capture_output=True,
+            text=True,
         )
         assert done.returncode == 0, done.stderr
 
@@ -175,11 +174,11 @@ class TestCommand:
         assert "System check identified no issues" in capfd.readouterr().err
 
         project.put("app/views.py", VIEW)
-        project.put("checked_urls.py", "urlpatterns = [1]\n")
+        project.put("checked_urls.py", "urlpatterns = []\ndef handler404(): ...\n")
         with pytest.raises(SystemExit) as stopped:
             call_command("async_convert", "app", "--write")
         assert stopped.value.code == 1
-        assert "urls.E004" in capfd.readouterr().err
+        assert "urls.E007" in capfd.readouterr().err
 
     def test_a_diff_changes_nothing(self, project, capsys):
         call_command("async_convert", "app")

@@ -790,8 +790,9 @@ class TestOtherModules:
             class Mixin(Extra, LoginRequiredMixin): ...
         """
         project = Project(tmp_path, {"views.py": text})
-        assert b"class Mixin(Extra, AsyncLoginRequiredMixin)" in (
-            project.converted()["views.py"]
+        assert (
+            b"class Mixin(Extra, AsyncLoginRequiredMixin)"
+            in (project.converted()["views.py"])
         )
 
 

@@ -88,7 +88,8 @@ def _run(options: argparse.Namespace, out: Any, err: Any) -> int:
         )
     # Only now, as they import LibCST.
     engine, report = (
-        import_module(f"django_async_cbv.convert.{name}") for name in ("engine", "report")
+        import_module(f"django_async_cbv.convert.{name}")
+        for name in ("engine", "report")
     )
     paths = [Path(path).absolute() for path in options.paths]
     result = engine.convert(
@@ -96,7 +97,9 @@ def _run(options: argparse.Namespace, out: Any, err: Any) -> int:
     )
     if options.write:
         if result.changes and not options.force:
-            _refuse_a_dirty_tree([change.source.path.parent for change in result.changes])
+            _refuse_a_dirty_tree(
+                [change.source.path.parent for change in result.changes]
+            )
         result.changes = engine.write(result.changes, result.findings.append)
     if options.report == "json":
         out.write(f"{report.as_json(result, written=options.write)}\n")

@@ -128,7 +128,9 @@ class _Decider:
         self._keep()
         return self.decisions, sorted(self.findings)
 
-    def say(self, facts: Facts, line: int, code: str, name: str, detail: str = "") -> None:
+    def say(
+        self, facts: Facts, line: int, code: str, name: str, detail: str = ""
+    ) -> None:
         if facts.path in self.chosen:
             self.findings.add(Finding(facts.path, line, code, name, detail))
 
@@ -181,9 +183,7 @@ class _Decider:
                 swaps[index] = some[0]
             else:
                 swaps[index] = some[0]
-        has_view = any(
-            _is_view_name(ours[1]) for ours in swaps.values()
-        )
+        has_view = any(_is_view_name(ours[1]) for ours in swaps.values())
         reasons = [
             reason
             for reason in reasons
@@ -202,9 +202,7 @@ class _Decider:
                 return
         candidate = _Candidate(facts, cls, swaps)
         self.candidates[facts.path, number] = candidate
-        if facts.path not in self.chosen:
-            candidate.is_quiet = True
-        elif not self.select(facts.path, cls.name):
+        if facts.path not in self.chosen or not self.select(facts.path, cls.name):
             candidate.is_quiet = True
         if facts.is_generated:
             candidate.block("generated")
@@ -474,7 +472,11 @@ class _Decider:
             is_view = self.library.is_view(user)
             if is_view and (candidate is None or candidate.is_blocked):
                 self.say(
-                    facts, cls.line, "shared-mixin", cls.name, self.library.cls(user).name
+                    facts,
+                    cls.line,
+                    "shared-mixin",
+                    cls.name,
+                    self.library.cls(user).name,
                 )
                 return
         self._rename(found)
@@ -485,7 +487,9 @@ class _Decider:
             for name, method in cls.methods.items()
             if method.is_async and name in hooks()
         ]
-        return renamed + [(span, name) for name, span, _ in cls.awaited if name in hooks()]
+        return renamed + [
+            (span, name) for name, span, _ in cls.awaited if name in hooks()
+        ]
 
     def _rename(self, found: Found) -> None:
         cls = self.library.cls(found)
@@ -505,7 +509,9 @@ class _Decider:
         for include in facts.includes:
             new = AUTH_URLS.get(include.module)
             targets = self._targets(facts, include.function)
-            is_include = any(one[0] == "django" and one[-1] == "include" for one in targets)
+            is_include = any(
+                one[0] == "django" and one[-1] == "include" for one in targets
+            )
             if new and is_include and self.select(facts.path, include.module):
                 if facts.is_generated:
                     self.say(facts, include.line, "generated", include.module)
@@ -541,7 +547,9 @@ class _Decider:
 
     def _finish_type_call(self, facts: Facts, line: int, text: str) -> None:
         for one in facts.imports:
-            if one.name == text and any(map(self.library.ours, self.library.target(one.target))):
+            if one.name == text and any(
+                map(self.library.ours, self.library.target(one.target))
+            ):
                 self.say(facts, line, "type-call", text)
 
     def _finish_extension(self, facts: Facts, decision: Decision) -> None:
@@ -573,7 +581,10 @@ class _Decider:
             ):
                 self.say(facts, note.line, note.code, note.name)
         if facts.validations:
-            if any(facts.statements[facts.imports[one].statement].is_certain for one in swapped):
+            if any(
+                facts.statements[facts.imports[one].statement].is_certain
+                for one in swapped
+            ):
                 decision.validations += [one[:2] for one in facts.validations]
             else:
                 for _, _, line in facts.validations:

@@ -11,7 +11,7 @@ import libcst as cst
 from .decide import Decision, Swap
 from .facts import Facts, Statement
 from .source import Edit, Source, Unchangeable, edited
-from .tables import EXTENSION, Ours
+from .tables import Ours
 
 __all__ = ["rewritten"]
 
@@ -57,7 +57,9 @@ class _Rewriter:
             name = self._name(_VALIDATE)
             argument = self.text[slice(*form)].decode()
             edits.append(
-                self._edit(call, self.text[slice(*call)].decode(), f"{name}({argument})")
+                self._edit(
+                    call, self.text[slice(*call)].decode(), f"{name}({argument})"
+                )
             )
         for place in places:
             edits.append(self._import_edit(place))
@@ -87,7 +89,9 @@ class _Rewriter:
                 others.subtract(swap.imports)
         # A base that stays, of a class that is not converted.
         swapped = {swap.span for swap in self.decision.swaps}
-        references = [base.reference for cls in self.facts.classes for base in cls.bases]
+        references = [
+            base.reference for cls in self.facts.classes for base in cls.bases
+        ]
         references += [view.reference for view in self.facts.views]
         for reference in references:
             if reference is not None and reference.span not in swapped:
@@ -301,7 +305,9 @@ class _Rewriter:
 
     def _separator(self, place: _Place) -> str:
         before = self._line_before(place)
-        after = re.split(rb"[\r\n]", self.text[place.statement.span[1] :], maxsplit=1)[0]
+        after = re.split(rb"[\r\n]", self.text[place.statement.span[1] :], maxsplit=1)[
+            0
+        ]
         is_alone = not before.strip() and not after.split(b"#")[0].strip()
         return f"{self.newline}{before.decode()}" if is_alone else "; "
 
@@ -312,7 +318,9 @@ def _newline_of(text: bytes) -> str:
 
 
 def _listed(names: list[_Name]) -> str:
-    return ", ".join(name if asname is None else f"{name} as {asname}" for name, asname in names)
+    return ", ".join(
+        name if asname is None else f"{name} as {asname}" for name, asname in names
+    )
 
 
 def _only(
@@ -337,7 +345,8 @@ def _last_comma(
         return own
     after = own.whitespace_after
     has_comment = isinstance(after, cst.ParenthesizedWhitespace) and (
-        after.first_line.comment is not None or any(one.comment for one in after.empty_lines)
+        after.first_line.comment is not None
+        or any(one.comment for one in after.empty_lines)
     )
     if isinstance(last, cst.Comma):
         end = last.whitespace_after

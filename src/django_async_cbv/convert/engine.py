@@ -104,14 +104,20 @@ def _change(result: Result, facts: Facts, decision: Decision) -> None:
     try:
         source = read(Path(facts.path))
         after = rewritten(source, facts, decision)
-        compile(after, facts.path, "exec", dont_inherit=True, flags=0x400)  # only its AST
+        compile(
+            after, facts.path, "exec", dont_inherit=True, flags=0x400
+        )  # only its AST
     except (Unchangeable, SyntaxError) as error:
-        result.findings.append(Finding(facts.path, 1, "unchangeable", detail=str(error)))
+        result.findings.append(
+            Finding(facts.path, 1, "unchangeable", detail=str(error))
+        )
     else:
         result.changes.append(Change(source, after, sorted(decision.converted)))
 
 
-def _chosen(paths: Sequence[Path], exclude: Sequence[str]) -> tuple[set[Path], set[Path]]:
+def _chosen(
+    paths: Sequence[Path], exclude: Sequence[str]
+) -> tuple[set[Path], set[Path]]:
     chosen: set[Path] = set()
     links: set[Path] = set()
     for path in paths:

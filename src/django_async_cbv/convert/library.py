@@ -13,7 +13,7 @@ from .names import facts_of, parts_of
 from .source import Unchangeable, read
 from .tables import EXTENSION, Ours, Target, django_folder, ours_for, ours_for_extension
 
-__all__ = ["Found", "Library", "PLAIN", "UNKNOWN"]
+__all__ = ["PLAIN", "UNKNOWN", "Found", "Library"]
 
 # A class, by its file and its number there. Or what is none that matters, or may be any.
 Found = tuple[str, int]
@@ -200,9 +200,7 @@ class Library:
             return self.extension[found[1]][-1].endswith("View")
         if self.is_django(found, "views/generic/base.py", "View"):
             return True
-        answers = [
-            self.is_view(one) for base in self.bases(found) for one in base
-        ]
+        answers = [self.is_view(one) for base in self.bases(found) for one in base]
         if any(answers):
             return True
         return None if None in answers else False
@@ -240,7 +238,9 @@ class Library:
         """Whether a class is one of this package."""
         return Path(found[0]).is_relative_to(Path(__file__).parents[1])
 
-    def functions(self, facts: Facts, reference: Reference) -> Iterator[tuple[Facts, str]]:
+    def functions(
+        self, facts: Facts, reference: Reference
+    ) -> Iterator[tuple[Facts, str]]:
         """The functions that a name may stand for, each with its file."""
         for kind, number in reference.bindings:
             if kind == "import":

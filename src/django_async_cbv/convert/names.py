@@ -218,7 +218,9 @@ class _Reader:
                 for length in range(1, len(path)):
                     target = (*one.target, *path[:length])
                     self.facts.attributes.add((target, path[length]))
-        found = self.reference(node) if is_theirs or self.inside.cls is not None else None
+        found = (
+            self.reference(node) if is_theirs or self.inside.cls is not None else None
+        )
         if found is not None and is_theirs:
             self.facts.extension.append(found)
         if found is not None and self.inside.cls is not None and not path:
@@ -439,9 +441,7 @@ class _Reader:
 
     on_AsyncFunctionDef = on_FunctionDef
 
-    def _method(
-        self, cls: Class, node: ast.FunctionDef | ast.AsyncFunctionDef
-    ) -> None:
+    def _method(self, cls: Class, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
         start = self.starts[node.lineno - 1] + node.col_offset
         is_async = isinstance(node, ast.AsyncFunctionDef)
         pattern = rb"(?:async[\s\\]+)?def[\s\\]+"
@@ -643,7 +643,9 @@ class _Reader:
             for keyword in [*node.args, *node.keywords]:
                 self.any(keyword)
             return
-        view = self._view(function) if isinstance(function, ast.Call | ast.Name) else None
+        view = (
+            self._view(function) if isinstance(function, ast.Call | ast.Name) else None
+        )
         if view is not None:
             view.called = view.called or node.lineno
         found = self.reference(function)
