@@ -39,8 +39,8 @@ class TestModes:
         assert err.splitlines() == [
             "app/views.py:4: W keeps Django's classes: a base is an expression. "
             "name the base, and convert again.",
-            "1 place in 1 file would be converted. Sort the imports with your own tool: "
-            "`ruff check --select I --fix`, or isort.",
+            "1 place in 1 file would be converted. Sort the imports with your own "
+            "tool: `ruff check --select I --fix`, or isort.",
         ]
         assert (project.folder / "app/views.py").read_text() == VIEW + LEFT
 

@@ -305,23 +305,22 @@ class _Decider:
             for found, candidate in self.candidates.items():
                 if candidate.is_blocked:
                     continue
-                reason = self._dependency(found, candidate)
+                reason = self._dependency(found)
                 if reason is not None:
                     candidate.block(reason[0], detail=reason[1])
                     is_settled = False
 
-    def _dependency(
-        self, found: Found, candidate: _Candidate
-    ) -> tuple[str, str] | None:
+    def _dependency(self, found: Found) -> tuple[str, str] | None:
         if self._is_theirs(found):
             related = [
                 *self._below(found, self.children),
                 *self._below(found, self.parents),
             ]
             for one in related:
-                if one in self.candidates and self.candidates[one].is_blocked:
-                    if self._is_theirs(one):
-                        return "family", self.library.cls(one).name
+                candidate = self.candidates.get(one)
+                is_blocked = candidate is not None and candidate.is_blocked
+                if is_blocked and self._is_theirs(one):
+                    return "family", self.library.cls(one).name
             return None
         for parent in self.parents[found]:
             if self._stays(parent):

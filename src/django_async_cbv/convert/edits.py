@@ -47,10 +47,11 @@ class _Rewriter:
         self.names: dict[Ours, str] = {}
 
     def rewritten(self) -> bytes:
-        edits: list[Edit] = []
         places = self._places()
-        for swap in self.decision.swaps:
-            edits.append(self._edit(swap.span, swap.text, self._name(swap.ours)))
+        edits = [
+            self._edit(swap.span, swap.text, self._name(swap.ours))
+            for swap in self.decision.swaps
+        ]
         for span, old, new in self.decision.texts:
             edits.append(self._text_edit(span, old, new))
         for call, form in self.decision.validations:
@@ -61,9 +62,8 @@ class _Rewriter:
                     call, self.text[slice(*call)].decode(), f"{name}({argument})"
                 )
             )
-        for place in places:
-            edits.append(self._import_edit(place))
-        return edited(self.source, edits)
+        imports = [self._import_edit(place) for place in places]
+        return edited(self.source, [*edits, *imports])
 
     def _edit(self, span: tuple[int, int], old: str, new: str) -> Edit:
         return Edit(*span, old.encode(), new.encode())
@@ -152,8 +152,8 @@ class _Rewriter:
         added: defaultdict[int, dict[Ours, set[int]]] = defaultdict(dict)
         for swap in self.decision.swaps:
             for number in self._numbers_for(swap):
-                statement = self.facts.imports[number].statement
-                added[statement].setdefault(swap.ours, set()).add(number)
+                place = self.facts.imports[number].statement
+                added[place].setdefault(swap.ours, set()).add(number)
         if self.decision.validations:
             certain = [one for one in added if self.facts.statements[one].is_certain]
             added[min(certain)].setdefault(_VALIDATE, set())

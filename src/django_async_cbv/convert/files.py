@@ -15,7 +15,7 @@ _ROOTS = (".git", ".hg", "manage.py", "pyproject.toml", "setup.py", "setup.cfg")
 _GIT_SECONDS = 60
 
 
-class BadInput(Exception):
+class BadInput(Exception):  # noqa: N818 - reads as what it is
     """What the user has to change before anything can be done; says so in a line."""
 
 
@@ -76,7 +76,7 @@ def changed_in_git(folders: Iterable[Path]) -> Iterator[str]:
 
 
 def _git(folder: Path, *arguments: str) -> str | None:
-    done = subprocess.run(
+    done = subprocess.run(  # noqa: S603
         ["git", "-C", str(folder), *arguments],  # noqa: S607 - the one on the path
         capture_output=True,
         text=True,

@@ -15,7 +15,7 @@ from .tables import EXTENSION, Ours, Target, django_folder, ours_for, ours_for_e
 
 __all__ = ["PLAIN", "UNKNOWN", "Found", "Library"]
 
-# A class, by its file and its number there. Or what is none that matters, or may be any.
+# A class, by its file and its number there. Or none that matters, or any.
 Found = tuple[str, int]
 PLAIN: Found = ("", 0)
 UNKNOWN: Found = ("", 1)

@@ -16,14 +16,20 @@ SCHEMA_VERSION = 1
 # What is said of each code: what is so and what follows, then the fix.
 REASONS = {
     "E001": (
-        "{name} keeps Django's classes: with ours, as_view() would refuse it, as "
-        "{detail}() is async under the name of a sync method",
-        "rename it a{detail}() if that is a hook, change its callers, and convert again "
-        "[async_cbv.E001]",
+        (
+            "{name} keeps Django's classes: with ours, as_view() would refuse "
+            "it, as {detail}() is async under the name of a sync method"
+        ),
+        (
+            "rename it a{detail}() if that is a hook, change its callers, and "
+            "convert again [async_cbv.E001]"
+        ),
     ),
     "E002": (
-        "{name} keeps Django's classes: with ours, as_view() would refuse it, as "
-        "{detail}() is sync under the name of an async hook",
+        (
+            "{name} keeps Django's classes: with ours, as_view() would refuse "
+            "it, as {detail}() is sync under the name of an async hook"
+        ),
         "give it another name, and convert again [async_cbv.E002]",
     ),
     "admin": (
@@ -32,7 +38,7 @@ REASONS = {
     ),
     "ambiguous": (
         "{name} stays: {detail} may be something else than Django's class",
-        "import the class under a name that nothing else has, and convert again",
+        ("import the class under a name that nothing else has, and convert again"),
     ),
     "awaited-elsewhere": (
         "{name}() is awaited on another object than self",
@@ -44,23 +50,26 @@ REASONS = {
     ),
     "called": (
         "{name}: sync code calls the view that {detail}.as_view() returns",
-        "if a handler is `async def`, await it; `run_sync()` and `async_to_sync()` help",
+        (
+            "if a handler is `async def`, await it; `run_sync()` and "
+            "`async_to_sync()` help"
+        ),
     ),
     "expression": (
         "{name} keeps Django's classes: a base is an expression",
         "name the base, and convert again",
     ),
     "extension-hook": (
-        "{name} keeps django-async-extensions: {detail}() has no async variant here",
+        ("{name} keeps django-async-extensions: {detail}() has no async variant here"),
         "read uses_datetime_field as Django's property, and convert again",
     ),
     "extension-import": (
-        "{name} of django-async-extensions has nothing that is the same here",
-        "use Django's class, and `run_sync()` or `iterate()` where it queries",
+        ("{name} of django-async-extensions has nothing that is the same here"),
+        ("use Django's class, and `run_sync()` or `iterate()` where it queries"),
     ),
     "extension-loose": (
-        "{name} keeps django-async-extensions: {detail}() is named and not awaited",
-        "await self.{detail}(), or rename it a{detail}() and the base class by hand",
+        ("{name} keeps django-async-extensions: {detail}() is named and not awaited"),
+        ("await self.{detail}(), or rename it a{detail}() and the base class by hand"),
     ),
     "extension-name": (
         "{name} stays the class of django-async-extensions here",
@@ -71,22 +80,29 @@ REASONS = {
         "use Django's Paginator: its page is made in the worker thread",
     ),
     "extension-sync": (
-        "{name} keeps django-async-extensions: {detail}() is sync there and returns "
-        "what callers await",
+        (
+            "{name} keeps django-async-extensions: {detail}() is sync there and "
+            "returns what callers await"
+        ),
         "make it `async def`, and convert again",
     ),
     "extension-test-func": (
-        "{name} keeps django-async-extensions: get_test_func() returns an async function",
+        (
+            "{name} keeps django-async-extensions: get_test_func() returns an "
+            "async function"
+        ),
         "override `async def atest_func()` in its place",
     ),
     "family": (
-        "{name} keeps django-async-extensions: {detail} does, and they share hooks",
+        ("{name} keeps django-async-extensions: {detail} does, and they share hooks"),
         "convert {detail} first",
     ),
     "form-method": (
         "{name}() is the form's, of django-async-extensions",
-        "write `await run_sync(form.save)` for asave(), `await ais_valid(form)` for "
-        "ais_valid() and aerrors",
+        (
+            "write `await run_sync(form.save)` for asave(), `await "
+            "ais_valid(form)` for ais_valid() and aerrors"
+        ),
     ),
     "generated": (
         "{name} stays: the first lines say that the file is generated",
@@ -109,17 +125,23 @@ REASONS = {
         "import the class by its name, and convert again",
     ),
     "sync-decorator": (
-        "{name}: {detail}() wraps the view in a sync function, so a worker thread waits",
+        (
+            "{name}: {detail}() wraps the view in a sync function, so a worker "
+            "thread waits"
+        ),
         "let the decorator return an `async def` for async views",
     ),
     "sync-to-async": (
-        "{name} keeps Django's classes: its async {detail}() calls sync_to_async()",
-        "derive it from our class, and write `return await super().{detail}(...)`, or "
-        "override a hook: Django's code runs in one hop by itself",
+        ("{name} keeps Django's classes: its async {detail}() calls sync_to_async()"),
+        (
+            "derive it from our class, and write `return await "
+            "super().{detail}(...)`, or override a hook: Django's code runs in "
+            "one hop by itself"
+        ),
     ),
     "taken": (
         "{name} stays: its {detail}() would become the override of a hook",
-        "give it another name, or convert the class by hand if it is meant to",
+        ("give it another name, or convert the class by hand if it is meant to"),
     ),
     "third-party-base": (
         "{name} stays: its base {detail} is a view of another package",
@@ -134,7 +156,7 @@ REASONS = {
         "change it by hand",
     ),
     "unknown-base": (
-        "{name} keeps Django's classes: its base {detail} is made at run time",
+        ("{name} keeps Django's classes: its base {detail} is made at run time"),
         "if it is a mixin, convert the class by hand",
     ),
     "unparsable": (
@@ -146,8 +168,10 @@ REASONS = {
         "save it as UTF-8",
     ),
     "unseen-base": (
-        "{name} keeps Django's classes: its base {detail} is in a package that is not "
-        "installed here, and may be a view",
+        (
+            "{name} keeps Django's classes: its base {detail} is in a package "
+            "that is not installed here, and may be a view"
+        ),
         "run the codemod in the environment of the project",
     ),
 }

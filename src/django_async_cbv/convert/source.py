@@ -17,7 +17,7 @@ __all__ = ["Edit", "Source", "Unchangeable", "edited", "read", "replace"]
 BOM = b"\xef\xbb\xbf"
 
 
-class Unchangeable(Exception):
+class Unchangeable(Exception):  # noqa: N818 - reads as what it is
     """A file that has to stay as it is; says why, and what to do."""
 
 
@@ -112,7 +112,9 @@ def replace(source: Source, raw: bytes) -> None:
                 os.chown(name, was.st_uid, was.st_gid)
         Path(name).chmod(stat.S_IMODE(was.st_mode))
         if path.is_symlink() or path.read_bytes() != source.raw:
-            raise Unchangeable("it has been changed since it was read")
+            raise Unchangeable(  # noqa: TRY301
+                "it has been changed since it was read"
+            )
         Path(name).replace(path)
     except BaseException:
         Path(name).unlink(missing_ok=True)

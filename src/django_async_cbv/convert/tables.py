@@ -110,7 +110,7 @@ def hooks() -> frozenset[str]:
                 for part in ast.walk(decorator)
                 if isinstance(part, ast.Name)
             }
-            if "twin" in made_by:
+            if "twin" in made_by and node.name.startswith("a"):
                 found.add(node.name.removeprefix("a"))
     return frozenset(found)
 
