@@ -756,7 +756,8 @@ class TestOtherModules:
             "app/base.py": "from nowhere import ShopView\n"
             "from django.views.generic import View\n"
             "class Base(ShopView, View): ...\n",
-            "app/views.py": "from django.contrib.auth.mixins import LoginRequiredMixin\n"
+            "app/views.py": "from django.contrib.auth.mixins import "
+            "LoginRequiredMixin\n"
             "from .base import Base\n"
             "class V(LoginRequiredMixin, Base): ...\n",
         }

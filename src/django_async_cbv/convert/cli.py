@@ -118,6 +118,6 @@ def _refuse_a_dirty_tree(folders: list[Path]) -> None:
     if changed:
         more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
         raise BadInput(
-            f"git has changes that are not committed ({changed[0][3:]}{more}): commit or "
-            "stash them, or use --force."
+            f"git has changes that are not committed ({changed[0][3:]}{more}): commit "
+            "or stash them, or use --force."
         )

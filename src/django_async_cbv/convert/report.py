@@ -181,7 +181,8 @@ def message(finding: Finding) -> str:
     """What is said of one finding, with its fix."""
     said, fix = REASONS[finding.code]
     words = {"name": finding.name, "detail": finding.detail}
-    return f"{said.format(**words)}. {fix.format(**words)}.".replace("].", "]")
+    fix = fix.format(**words)
+    return f"{said.format(**words)}. {fix[0].upper()}{fix[1:]}.".replace("].", "]")
 
 
 def as_text(result: Result, done: str) -> Iterator[str]:
