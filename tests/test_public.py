@@ -103,6 +103,22 @@ ORDER = [
     "checks.asgi",
     "checks",
     "apps",
+    "convert",
+    "convert.tables",
+    "convert.facts",
+    "convert.source",
+    "convert.files",
+    "convert.names",
+    "convert.library",
+    "convert.decide",
+    "convert.edits",
+    "convert.engine",
+    "convert.report",
+    "convert.cli",
+    "convert.__main__",
+    "management",
+    "management.commands",
+    "management.commands.async_convert",
 ]
 
 
