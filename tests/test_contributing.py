@@ -22,7 +22,7 @@ def drawn() -> Iterator[list[str]]:
     [drawing] = re.findall(r"```\n( *management\..*?)```", TEXT, re.DOTALL)
     for line in reversed(drawing.splitlines()):
         names = re.findall(r"(\w+)\.py\b", line)
-        [package] = re.findall(r"^\s*([\w/]*)/ ", line) or [""]
+        [package] = re.findall(r"^\s*([\w./]*)/ ", line) or [""]
         package = package.replace("/", ".")
         if names:
             yield [f"{package}.{name}".lstrip(".") for name in names]
