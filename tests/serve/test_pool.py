@@ -17,13 +17,13 @@ from unittest import mock
 
 from asgiref.local import Local
 from asgiref.sync import async_to_sync, sync_to_async
+from django import urls
 from django.core.signals import got_request_exception
 from django.db import connection, connections, transaction
 from django.db.models import FilteredRelation, Q
 from django.db.models.signals import post_init
 from django.http import HttpResponse, StreamingHttpResponse
 from django.test import SimpleTestCase, override_settings
-from django.urls import path
 from django.utils import timezone, translation
 from django.views import View
 
@@ -1541,8 +1541,8 @@ class TestStatistics(PoolTestCase):
             written: f"{__name__}.{waits.__qualname__}",
             function: repr(function),
         }
-        urls = [path(f"{number}/", view) for number, view in enumerate(views)]
-        async with serving(urls=urls) as client:
+        routes = [urls.path(f"{number}/", view) for number, view in enumerate(views)]
+        async with serving(urls=routes) as client:
             requests = [client.begin(f"/{number}/") for number in range(len(views))]
             for _ in requests:
                 await begun.get()

@@ -46,7 +46,7 @@ _FOREIGN = "code that is not Django's ran there"
 _FIXES = {
     _BLOCK: "Await before that block or after it.",
     _OPEN: "End the transaction, or close the cursor, before the await.",
-    _REQUEST: 'Give it back between two hops: `get_asgi_application(release="between")`.',
+    _REQUEST: 'Give it back earlier: `get_asgi_application(release="between")`.',
     _FOREIGN: "Give it back during the await: `async with release_worker():`",
 }
 # Seconds for the workers to end at exit.
