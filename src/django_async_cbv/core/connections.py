@@ -6,7 +6,7 @@ import contextlib
 import functools
 import logging
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import MethodType
 from typing import Any
 
@@ -50,6 +50,8 @@ class Cursors:
         self._known: set[weakref.ref[Any]] = set()
         # Connections in whose place there are new ones, by their aliases.
         self._aside: dict[str, Any] = {}
+        # Where there can be no connection, for want of a driver for example.
+        self._without: set[str] = set()
 
     def __call__(
         self, execute: Any, sql: Any, params: Any, many: bool, context: Any
@@ -65,12 +67,21 @@ class Cursors:
         `anew`: new ones, where an ENGINE may have kept what another request has set.
         """
         if anew:
-            for alias in foreign_engines():
+            for alias in foreign_engines().keys() & {one.alias for one in self._all()}:
                 self._aside[alias] = connections[alias]
                 del connections[alias]
         for_each_connection(_refresh)
-        for connection in connections.all():
+        for connection in self._all():
             connection.execute_wrappers.insert(0, self)
+
+    def _all(self) -> Iterator[Any]:
+        for alias in connections:
+            if alias in self._without:
+                continue
+            try:
+                yield connections[alias]
+            except Exception:  # noqa: BLE001 - for who queries there
+                self._without.add(alias)
 
     def end(self) -> None:
         """Make them nobody's."""
