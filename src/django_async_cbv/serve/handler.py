@@ -268,10 +268,13 @@ class Handler(_Choice, asgi.ASGIHandler):
         return response
 
     async def get_response_async(self, request: HttpRequest) -> Any:
+        """Answer by the middleware; by what an agent put in Django's place, if any."""
+        if _is_djangos(base.BaseHandler.get_response_async):
+            return await self._answer_and_log(request)
+        return await super().get_response_async(request)
+
+    async def _answer_and_log(self, request: HttpRequest) -> Any:
         """Do as Django does, but log in the thread of the request."""
-        if not _is_djangos(base.BaseHandler.get_response_async):
-            # An agent's: it knows of requests by this alone.
-            return await super().get_response_async(request)
         set_urlconf(settings.ROOT_URLCONF)
         response = await self._middleware_chain(request)
         response._resource_closers.append(request.close)
