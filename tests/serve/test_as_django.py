@@ -12,7 +12,8 @@ from asgiref.sync import async_to_sync
 from django.core.handlers.asgi import ASGIHandler
 from django.core.handlers.base import BaseHandler
 from django.core.signals import request_finished, request_started
-from django.db import connections
+from django.db import connections, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.dispatch import Signal
 from django.http import HttpResponse
 from django.test import override_settings
@@ -344,6 +345,27 @@ class TestSurroundings(AsDjangoTestCase):
                 await self.compare(client, *EVERY)
                 answer = await client.get("/sync/")
         self.assertEqual(answer.text, "0")
+
+    async def test_a_connection_in_a_transaction_goes_back_to_its_pool(self):
+        """A backend with a driver's pool gives it back in this way alone."""
+        back = []
+        close = BaseDatabaseWrapper._close
+
+        def given_back(wrapper):
+            back.append(wrapper)
+            return close(wrapper)
+
+        def view(request):
+            transaction.atomic().__enter__()
+            Author.objects.count()
+            return HttpResponse()
+
+        with mock.patch.object(type(connections["default"]), "_close", given_back):
+            async with serving(urls=both(view), workers=1) as client:
+                for number, where in enumerate(PATHS, 1):
+                    self.assertEqual((await client.get(where)).status, 200)
+                    await client.idle()
+                    self.assertEqual(len(back), number)
 
 
 class TestMatches(AsDjangoTestCase):

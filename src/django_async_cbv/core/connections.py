@@ -127,20 +127,18 @@ def for_each_connection(do: Callable[[Any], object]) -> None:
             do(connection)
         except Exception:
             _logger.exception("A connection was given up: alias=%r", connection.alias)
-            raw = connection.connection
             del connections[connection.alias]
             with contextlib.suppress(Exception):
-                raw.close()
+                connection._close()
 
 
 def drop(connection: Any) -> None:
     """Close a connection on which somebody has left something open."""
-    raw = connection.connection
     if connection.in_atomic_block:
         # To close one in a transaction leaves its bookkeeping as it was.
         del connections[connection.alias]
-        if raw is not None:
-            raw.close()
+        # By the backend: a driver's pool waits for each of its connections.
+        connection._close()
     else:
         connection.close()
 
