@@ -1,4 +1,4 @@
-"""What works behind Django's ASGI handler, and in which order, works behind this one."""
+"""What works behind Django's ASGI handler, and in which order, works behind ours."""
 
 from __future__ import annotations
 

@@ -213,6 +213,9 @@ class Handler(_Choice, asgi.ASGIHandler):
                     await exchange.run(request)
                 except Overloaded:
                     await self.send_response(self._overloaded(), send)
+                except RequestAborted:
+                    # By a stream, which the server is to cut off.
+                    pass
             await exchange.end()
 
     def _overloaded(self) -> HttpResponse:
