@@ -352,7 +352,8 @@ class TestSurroundings(AsDjangoTestCase):
         close = BaseDatabaseWrapper._close
 
         def given_back(wrapper):
-            back.append(wrapper)
+            if wrapper.in_atomic_block:
+                back.append(wrapper)
             return close(wrapper)
 
         def view(request):

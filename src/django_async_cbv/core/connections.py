@@ -126,6 +126,7 @@ def _is_open(cursor: Any) -> bool:
 
 def for_each_connection(do: Callable[[Any], object]) -> None:
     """Do it, and replace the connection where that fails: it serves another request."""
+    connection: Any
     for connection in connections.all(initialized_only=True):
         try:
             do(connection)
@@ -141,8 +142,9 @@ def drop(connection: Any) -> None:
     if connection.in_atomic_block:
         # To close one in a transaction leaves its bookkeeping as it was.
         del connections[connection.alias]
-        # By the backend: a driver's pool waits for each of its connections.
-        connection._close()
+        if not connection.closed_in_transaction:
+            # By the backend: a driver's pool waits for each of its connections.
+            connection._close()
     else:
         connection.close()
 
