@@ -165,7 +165,7 @@ def telling(day: dt.date) -> str:
         [
             f"{day:%A}, {day.day} {day:%B %Y}, is day {counted['day_of_year']} of the "
             f"year; {counted['days_left']} are left.",
-            *(f"{line}." for line in headlines(day)),
+            *(f"{line}." for line in headlines(day)[:2]),
             f"The moon is a {moon(day)['name'].lower()}, {moon(day)['lit']} % lit.",
             f"The sun is up for {shortest['hours']} hours in {shortest['city']}, and "
             f"for {longest['hours']} in {longest['city']}.",

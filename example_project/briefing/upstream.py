@@ -34,7 +34,7 @@ BATCHES_KEPT = 1000
 LEAKED_LATENCY = 0.05
 """Seconds."""
 
-WORD_LATENCY = 0.06
+WORD_LATENCY = 0.05
 """Seconds from one word of a telling to the next."""
 
 LEAKED = {

@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
-from httpx_sse import ServerSentEvent, connect_sse
+from httpx_sse import EventSource, ServerSentEvent, connect_sse
 
 from tests.example.conftest import sign_up
 from tests.example.html import Page, submit
@@ -26,14 +26,21 @@ WORDS = "/briefing/told/words/"
 ENDINGS = "/briefing/told/endings/"
 
 
+def begun(source: EventSource) -> Iterator[ServerSentEvent]:
+    """Wait until the view has begun to send, and return its events."""
+    assert source.response.status_code == 200, source.response
+    events = source.iter_sse()
+    assert next(events).retry == 3000
+    return events
+
+
 @contextmanager
 def listening(
     client: httpx.Client, address: str, **headers: str
 ) -> Iterator[Iterator[ServerSentEvent]]:
     """Yield the events of a stream, to which the client is subscribed."""
     with connect_sse(client, "GET", address, headers=headers) as source:
-        assert source.response.status_code == 200, source.response
-        yield source.iter_sse()
+        yield begun(source)
 
 
 @contextmanager
@@ -42,8 +49,7 @@ def telling(client: httpx.Client, day: str) -> Iterator[Iterator[ServerSentEvent
     page = Page(client.get(TOLD)).form("csrfmiddlewaretoken", "day")
     data = {**page.fields, "day": day}
     with connect_sse(client, "POST", WORDS, data=data) as source:
-        assert source.response.status_code == 200, source.response
-        yield source.iter_sse()
+        yield begun(source)
 
 
 def ending(events: Iterator[ServerSentEvent], day: str) -> dict[str, Any]:
@@ -78,11 +84,14 @@ def test_shelf_hears_of_an_order(site: Site) -> None:
 
 def test_shelf_hears_nothing_of_an_order_that_is_not_kept(sqlite_site: Site) -> None:
     first, second = printed(sqlite_site, 4, 4)
-    with sign_up(sqlite_site) as buyer, sqlite_site.client() as visitor:
-        with listening(visitor, "/shop/stock/") as events:
-            assert "are left." in order(buyer, {first: 2, second: 5}).text
-            order(buyer, {first: 1})
-            assert json.loads(next(events).data) == {"calendar": int(first), "left": 3}
+    with (
+        sign_up(sqlite_site) as buyer,
+        sqlite_site.client() as visitor,
+        listening(visitor, "/shop/stock/") as events,
+    ):
+        assert "are left." in order(buyer, {first: 2, second: 5}).text
+        order(buyer, {first: 1})
+        assert json.loads(next(events).data) == {"calendar": int(first), "left": 3}
 
 
 def test_browser_loads_the_shelf_anew_after_a_restart(sqlite_site: Site) -> None:
@@ -168,12 +177,15 @@ def test_day_is_told_word_by_word(sqlite_site: Site) -> None:
 
 def test_canceled_telling_ends_on_the_server(sqlite_site: Site) -> None:
     day = "2026-12-26"
-    with sqlite_site.client() as client, sqlite_site.client() as witness:
-        with listening(witness, ENDINGS) as endings:
-            with telling(client, day) as events:
-                for _ in range(3):
-                    assert next(events).data
-            found = ending(endings, day)
+    with (
+        sqlite_site.client() as client,
+        sqlite_site.client() as witness,
+        listening(witness, ENDINGS) as endings,
+    ):
+        with telling(client, day) as events:
+            for _ in range(3):
+                assert next(events).data
+        found = ending(endings, day)
     assert found["whole"] is False
     # One part ahead of the reader, and far from the end.
     assert 3 <= found["words"] < 30

@@ -26,6 +26,8 @@ form.addEventListener("submit", async (submitted) => {
   const mine = (request = new AbortController());
   text.textContent = "";
   cancel.hidden = false;
+  // A screen reader waits, rather than begin anew at each word.
+  text.setAttribute("aria-busy", "true");
   let whole = false;
   try {
     const options = { method: "POST", body: new FormData(form), signal: mine.signal };
@@ -34,10 +36,11 @@ form.addEventListener("submit", async (submitted) => {
       whole ||= event === "end";
     }
   } catch (error) {
-    if (error.name !== "AbortError") console.error(error);
+    if (!mine.signal.aborted) console.error(error);
   }
   if (request !== mine) return;
   cancel.hidden = true;
+  text.removeAttribute("aria-busy");
   if (!whole) text.textContent += mine.signal.aborted ? "… (canceled)" : "… (the server broke off)";
 });
 
