@@ -87,7 +87,7 @@ class Told(AsyncFormView[DayForm]):
 class Telling(ServerSentEventsView):
     """The same for a script: words as they come. Who leaves ends the call upstream."""
 
-    http_method_names = ("post",)
+    http_method_names = ["post"]
 
     async def prepare(self) -> HttpResponseBase | None:
         """Read the form while there is still a status to answer with."""
