@@ -132,7 +132,7 @@ class AsyncStreamView(_OpenView):
     """
 
     # As Django's View has it.
-    http_method_names = ["get", "head", "options"]
+    http_method_names: Sequence[str] = ["get", "head", "options"]
 
     #: The header of that name.
     content_type: str = "text/plain; charset=utf-8"
@@ -466,7 +466,7 @@ class LongPollView(_OpenView):
     Override `poll()`. The client sends the cursor of the last answer as `since`.
     """
 
-    http_method_names = ["get", "options"]
+    http_method_names: Sequence[str] = ["get", "options"]
 
     #: After how many seconds the view answers with status 204.
     timeout: float = 25
