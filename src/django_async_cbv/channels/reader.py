@@ -192,7 +192,7 @@ class _Reader:
                 if entry.message.id == since:
                     break
                 missed.append(entry.message)
-            mailbox.past.extend(
+            mailbox.recall(
                 one for one in reversed(missed) if one.topic in mailbox.topics
             )
         else:
@@ -219,7 +219,7 @@ class _Reader:
             mailbox.floor = past.position
             mailbox.history = None
         else:
-            mailbox.past.extend(
+            mailbox.recall(
                 message
                 for position, message in past.entries
                 if position <= mailbox.floor
