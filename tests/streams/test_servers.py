@@ -8,12 +8,23 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
 import pytest
 
-from tests.streams.serving import SERVERS, SINGLE, Server, serving, until
+from tests.streams.serving import (
+    HTTP2,
+    SERVERS,
+    SINGLE,
+    HTTP2Client,
+    Server,
+    serving,
+    until,
+)
 
 pytestmark = pytest.mark.server
 
@@ -21,7 +32,12 @@ ALL = os.environ.get("STREAM_SERVERS") == "all"
 NAMES = [*SERVERS] if ALL else [SINGLE]
 STREAMS = int(os.environ.get("STREAMS", "20"))
 # What a client may leave, with the word that the server then says.
-LEFT = {"/idle/": "ended idle", "/busy/": "ended busy", "/flood/": "ended flood"}
+LEFT = {
+    "/idle/": "ended idle",
+    "/busy/": "ended busy",
+    "/flood/": "ended flood",
+    "/export.csv": "ended export",
+}
 GZIP = "Accept-Encoding: gzip\r\n"
 
 
@@ -52,6 +68,63 @@ def test_a_client_that_goes_from_a_long_poll(server):
     client.leave()
     seconds = until(lambda: server.said("ended poll") > 0, 5)
     measured(server, "gone from /poll/", seconds)
+
+
+def test_a_client_that_goes_while_the_generator_awaits_another_server(server):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(60)
+        with server.get(f"/upstream/?port={listener.getsockname()[1]}") as client:
+            call, _ = listener.accept()
+            with call:
+                call.settimeout(5)
+                call.recv(65536)
+                call.sendall(b"HTTP/1.1 200 OK\r\n\r\nfirst\n")
+                client.read_until(b"first")
+                client.leave()
+                start = time.monotonic()
+                assert call.recv(1) == b""
+    measured(server, "call closed", time.monotonic() - start)
+
+
+def test_a_generator_that_never_awaits(server):
+    """It does not keep others from their page."""
+    before = server.said("ended flood")
+    with server.get("/flood/") as client:
+        stopped = threading.Event()
+
+        def read():
+            while not stopped.is_set():
+                client.sock.recv(65536)
+
+        with ThreadPoolExecutor(1) as pool:
+            reading = pool.submit(read)
+            try:
+                seconds = []
+                for _ in range(10):
+                    start = time.monotonic()
+                    assert server.answers()
+                    seconds.append(time.monotonic() - start)
+            finally:
+                stopped.set()
+            reading.result()
+    measured(server, "another page, the fastest of ten", min(seconds))
+    measured(server, "another page, the slowest of ten", max(seconds))
+    # Not the slowest: another process may have had the processor.
+    assert min(seconds) < 0.1
+    until(lambda: server.said("ended flood") > before, 5)
+
+
+def test_a_client_that_goes_by_http_2(server):
+    if server.name not in HTTP2:
+        pytest.skip("It speaks no HTTP/2 without TLS.")
+    for path in ("/idle/", "/busy/"):
+        for leave in (HTTP2Client.reset, HTTP2Client.leave):
+            before = server.said(LEFT[path])
+            with HTTP2Client(server.port, path) as client:
+                client.read_until(b"data: ")
+                leave(client)
+                seconds = until(lambda: server.said(LEFT[path]) > before, 5)
+                measured(server, f"gone from {path} by HTTP/2", seconds)
 
 
 def test_a_generator_that_fails(server):
