@@ -52,7 +52,7 @@ class Busy(ServerSentEventsView):
 class Flood(AsyncStreamView):
     """Awaits nothing, and sends as much as its client takes."""
 
-    send_timeout = float(os.environ.get("SEND_TIMEOUT", "60"))
+    name = "flood"
 
     async def stream(self):
         try:
@@ -60,7 +60,12 @@ class Flood(AsyncStreamView):
                 yield b"x" * 65536
         finally:
             await asyncio.sleep(0.01)
-            said("ended flood")
+            said(f"ended {self.name}")
+
+
+class Unread(Flood):
+    send_timeout = 2
+    name = "unread"
 
 
 class Upstream(ServerSentEventsView):
@@ -145,6 +150,7 @@ urlpatterns = [
     path("idle/", Idle.as_view()),
     path("busy/", Busy.as_view()),
     path("flood/", Flood.as_view()),
+    path("unread/", Unread.as_view()),
     path("upstream/", Upstream.as_view()),
     path("export.csv", Export.as_view()),
     path("failing/", Failing.as_view()),
