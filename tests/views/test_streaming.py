@@ -37,7 +37,7 @@ from django_async_cbv.auth.mixins import (
 from django_async_cbv.channels import LocalChannel
 from django_async_cbv.sync import run_sync
 from django_async_cbv.testing import open_stream
-from django_async_cbv.views import _limits, _shutdown
+from django_async_cbv.views import _limits, _shutdown, _stream_response
 from django_async_cbv.views.streaming import (
     AsyncStreamView,
     ChannelView,
@@ -296,6 +296,37 @@ class PartsTests(StreamTestCase):
 
         self.serve(View, main)
         self.serve(Nothing, main)
+
+
+class PiecesTests(SimpleTestCase):
+    """What a server gets at once stays below what it may send without waiting."""
+
+    LARGEST = 65_535
+
+    def pieces(self, part):
+        return [*_stream_response._pieces(part)]
+
+    def test_each_size(self):
+        largest = _stream_response._LARGEST
+        self.assertLessEqual(largest, self.LARGEST)
+        for size in (0, 1, largest - 1, largest, largest + 1, 3 * largest, 200_001):
+            with self.subTest(size=size):
+                part = bytes(number % 251 for number in range(size))
+                pieces = self.pieces(part)
+                self.assertEqual(b"".join(pieces), part)
+                self.assertLessEqual(max(map(len, pieces)), largest)
+
+    async def test_of_a_response(self):
+        class View(AsyncStreamView):
+            async def stream(self):
+                yield b"x" * 200_000
+                yield b"y"
+
+        with override_settings(ROOT_URLCONF=(path("", View.as_view()),)):
+            response = await self.async_client.get("/")
+            pieces = [piece async for piece in aiter(response)]
+        self.assertEqual(b"".join(pieces), b"x" * 200_000 + b"y")
+        self.assertLessEqual(max(map(len, pieces)), self.LARGEST)
 
 
 class OneTaskTests(StreamTestCase):
