@@ -27,7 +27,7 @@ LIMIT = 500
 # Seconds until the first and between later attempts to connect.
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0
 # Seconds until a task that was cancelled, and has not heard of it, is cancelled again.
-AGAIN = 0.1
+AGAIN = 0.2
 
 _inherited: list[object] = []
 
@@ -173,21 +173,25 @@ class _Reader:
         self._task = asyncio.get_running_loop().create_task(
             self._run(), context=contextvars.Context()
         )
+        if sys.version_info < (3, 12):
+            self._task.get_loop().call_later(
+                AGAIN, self._cancel_again, context=contextvars.Context()
+            )
 
     def end(self) -> None:
         """Begin to end."""
         self._is_over = True
         self._task.cancel()
-        if sys.version_info < (3, 12):
-            self._task.get_loop().call_later(AGAIN, self._cancel_again)
 
     def _cancel_again(self) -> None:
         # Until Python 3.11 goes: its wait_for(), by which a client of Redis sends,
-        # loses a cancellation that comes as it ends.
-        if self._follows:
+        # loses a cancellation that comes as it ends, by end() or by the loop's end.
+        if self._follows and self._task.cancelling():
             self._task.cancel()
         if not self._task.done():
-            self._task.get_loop().call_later(AGAIN, self._cancel_again)
+            self._task.get_loop().call_later(
+                AGAIN, self._cancel_again, context=contextvars.Context()
+            )
 
     async def wait_for_the_end(self) -> None:
         """Wait until both connections are closed."""
