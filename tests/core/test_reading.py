@@ -455,7 +455,7 @@ class TestTransaction(TransactionTestCase):
     def test_no_cursor_of_postgresql_outlives_its_transaction(self):
         """`WITH HOLD`, it would have computed each row before it gave the first."""
         if connection.vendor != "postgresql":
-            self.skipTest("of PostgreSQL alone")
+            self.skipTest("SQLite: it has no cursor on the server")
         found = []
 
         def look(rows):

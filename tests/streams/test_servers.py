@@ -126,7 +126,7 @@ def test_a_generator_that_never_awaits(server):
 @pytest.mark.parametrize("leave", [HTTP2Client.reset, HTTP2Client.leave])
 def test_a_client_that_goes_by_http_2(server, path, leave):
     if server.name not in HTTP2:
-        pytest.skip("It does not speak HTTP/2 without TLS.")
+        pytest.skip("Server: it does not speak HTTP/2 without TLS.")
     before = server.said(LEFT[path])
     with HTTP2Client(server.port, path) as client:
         client.read_until(SENT[path])
@@ -172,7 +172,7 @@ def test_an_export_that_fails(server):
 
 def test_a_client_that_does_not_read(server):
     if server.name == "daphne":
-        pytest.skip("It has no back-pressure: nobody can tell who reads.")
+        pytest.skip("Server: it has no back-pressure, so nobody can tell who reads.")
     before = server.memory()
     with server.get("/unread/") as client:
         client.read_until(b"xxx")
@@ -196,7 +196,7 @@ def test_streams_are_compressed_one_part_at_a_time(server):
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_server_that_stops(name, number, tmp_path):
     if name == "gunicorn-uvicorn" and number == signal.SIGINT:
-        pytest.skip("Gunicorn with Uvicorn workers does not stop then, with no stream.")
+        pytest.skip("Server: it does not stop then, also without a stream")
     with serving(name, tmp_path) as server, ExitStack() as stack:
         clients = [stack.enter_context(server.get("/idle/")) for _ in range(STREAMS)]
         for client in clients:
