@@ -72,7 +72,7 @@ def show_bases(
         base
         for base in classes
         if base not in {TwinMixin, Generic}
-        and not base.__module__.endswith("._formsets")
+        and not base.__module__.rpartition(".")[2].startswith("_")
     ]
 
 

@@ -722,6 +722,23 @@ class TimesTests(StreamTestCase):
 
         self.serve(View, main)
 
+    def test_may_continue_that_is_sync(self):
+        """Nobody stays by what nobody has awaited."""
+
+        class View(Events):
+            recheck = SOON
+
+            def may_continue(self):
+                return True
+
+        async def main(client):
+            with self.assertLogs("django.request", "ERROR") as logs:
+                request = await client.get("/")
+            self.assertIn("async def may_continue()", logs.output[0])
+            self.assertIn("stream-error", request.text)
+
+        self.serve(View, main)
+
     def test_may_continue_of_one_that_is_busy(self):
         class View(AsyncStreamView):
             recheck = SOON
@@ -1260,6 +1277,21 @@ class ChannelTests(StreamTestCase):
         ):
             channel, view = self.view(**attributes)
             self.serve(view, main)
+
+    def test_topics_that_would_be_skipped_are_refused(self):
+        """A mixin that narrows the topics stands before who adds some."""
+
+        class Narrow:
+            def get_topics(self):
+                return ["mine"]
+
+        async def aget_topics(self):
+            return ["all"]
+
+        _, view = self.view(aget_topics=aget_topics)
+        narrowed = type("Narrowed", (Narrow, view), {})
+        with self.assertRaisesMessage(ImproperlyConfigured, "would be skipped"):
+            narrowed.as_view()
 
     def test_what_is_missing(self):
         async def main(client):

@@ -12,7 +12,7 @@ from typing import Any
 
 from asgiref.sync import SyncToAsync
 from django.conf import settings
-from django.db import connections
+from django.db import connections, reset_queries
 from django.db.models import QuerySet
 
 from .foreign import reads_plainly
@@ -70,7 +70,8 @@ class Cursors:
             for alias in foreign_engines().keys() & {one.alias for one in self._all()}:
                 self._aside[alias] = connections[alias]
                 del connections[alias]
-        for_each_connection(_refresh)
+        reset_queries()
+        for_each_connection(lambda one: one.close_if_unusable_or_obsolete())
         self.watch()
 
     def watch(self) -> None:
@@ -106,12 +107,6 @@ class Cursors:
         return any(_is_open(known()) for known in [*self._known]) or any(
             map(is_in_transaction, connections.all(initialized_only=True))
         )
-
-
-def _refresh(connection: Any) -> None:
-    # As Django's reset_queries() and close_old_connections() do.
-    connection.queries_log.clear()
-    connection.close_if_unusable_or_obsolete()
 
 
 def _is_open(cursor: Any) -> bool:

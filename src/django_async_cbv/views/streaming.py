@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
+import inspect
 import random
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -23,6 +25,7 @@ from ._limits import Slot, take_slot
 from ._pump import Pump, Terms
 from ._shutdown import Leaver, end_streams
 from ._stream_response import StreamResponse, wsgi_error
+from ._topics import TopicsMixin
 from .base import AsyncView
 
 __all__ = [
@@ -63,6 +66,17 @@ class _OpenView(AsyncView[HttpResponseBase]):
         method.
         """
         return None
+
+    async def _awaited(self, name: str, *args: Any) -> Any:
+        """Await a method of the project's; raise TypeError for one that is sync."""
+        given = getattr(self, name)(*args)
+        if not inspect.isawaitable(given):
+            raise TypeError(
+                f"{type(self).__name__}.{name}() returned {given!r}, and the view "
+                "awaits it. The client gets no answer of the view. Write "
+                f"`async def {name}()`."
+            )
+        return await given
 
     async def _take_slot(self) -> Slot | None:
         cls: Any = type(self)
@@ -215,7 +229,7 @@ class AsyncStreamView(_OpenView):
         if slot is None:
             return self._overloaded()
         try:
-            answer = await self.prepare()
+            answer = await self._awaited("prepare")
             if answer is not None:
                 slot.release()
                 return answer
@@ -229,7 +243,7 @@ class AsyncStreamView(_OpenView):
         self, request: HttpRequest, *args: Any, **kwargs: Any
     ) -> HttpResponseBase:
         """Answer with the headers of the stream, which is not begun."""
-        answer = await self.prepare()
+        answer = await self._awaited("prepare")
         return self._with_headers(StreamResponse(None)) if answer is None else answer
 
     async def post(
@@ -278,7 +292,7 @@ class AsyncStreamView(_OpenView):
             send_timeout=self.send_timeout,
             close_timeout=self.close_timeout,
             recheck=self.recheck,
-            may_continue=self.may_continue,
+            may_continue=functools.partial(self._awaited, "may_continue"),
             goodbye=self.last_bytes,
             failure=self.failure_bytes,
             failure_note=self.failure_note,
@@ -398,7 +412,7 @@ def _encode_message(message: Message) -> bytes:
 _RESET = encode_fields({}, event="stream-reset")
 
 
-class ChannelView(ServerSentEventsView):
+class ChannelView(TopicsMixin, ServerSentEventsView):
     """
     Answer with the messages of a channel, each as a server-sent event.
 
@@ -408,26 +422,8 @@ class ChannelView(ServerSentEventsView):
 
     #: Where the messages come from.
     channel: Channel | None = None
-    #: Which of them a client gets.
-    topics: Sequence[str] = ()
 
-    def get_topics(self) -> Sequence[str]:
-        """Return the topics, `topics` by default."""
-        return self.topics
-
-    async def aget_topics(self) -> Sequence[str]:
-        """
-        Return the topics.
-
-        Async variant of `get_topics()`.
-
-        Runs on:
-            The event loop. If you override `get_topics()`, in one hop.
-        """
-        get_topics = self.get_topics
-        if getattr(get_topics, "__func__", None) is ChannelView.get_topics:
-            return get_topics()
-        return await run_sync(get_topics)
+    async def aget_topics(self) -> Sequence[str]: ...  # noqa: D102 - by hook()
 
     async def _before(self) -> None:
         if self.channel is None:
@@ -504,7 +500,7 @@ class LongPollView(_OpenView):
         if slot is None:
             return self._overloaded()
         try:
-            answer = await self.prepare()
+            answer = await self._awaited("prepare")
             if answer is not None:
                 return answer
             if resting is not None:
@@ -527,7 +523,7 @@ class LongPollView(_OpenView):
             async with leaver.timeout:
                 leaver.enter(watches=self.ends_with_server)
                 try:
-                    found: Any = await self.poll(self.since)
+                    found: Any = await self._awaited("poll", self.since)
                 finally:
                     leaver.exit()
         except TimeoutError:
