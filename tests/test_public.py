@@ -81,7 +81,7 @@ ORDER = [
     "views._limits",
     "views._pump",
     "views._stream_response",
-    "views._topics",
+    "views._streaming",
     "views.streaming",
     "views.exports",
     "views",

@@ -20,16 +20,18 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonRespons
 from ..channels import Channel, Message, Reset
 from ..core.resting import resting_executor
 from ..core.threads import run_sync
+from ..core.twins import TwinMixin
 from ..encoding.sse import HEARTBEAT, Event, encode_event, encode_fields, encode_retry
 from ._limits import Slot, take_slot
 from ._pump import Pump, Terms
 from ._shutdown import Leaver, end_streams
 from ._stream_response import StreamResponse, wsgi_error
-from ._topics import TopicsMixin
+from ._streaming import TopicsMixin
 from .base import AsyncView
 
 __all__ = [
     "AsyncStreamView",
+    "AsyncTopicsMixin",
     "ChannelView",
     "Event",
     "LongPollView",
@@ -412,7 +414,13 @@ def _encode_message(message: Message) -> bytes:
 _RESET = encode_fields({}, event="stream-reset")
 
 
-class ChannelView(TopicsMixin, ServerSentEventsView):
+class AsyncTopicsMixin(TopicsMixin, TwinMixin):
+    """Says which messages of a channel a client gets, in sync or async code."""
+
+    async def aget_topics(self) -> Sequence[str]: ...  # noqa: D102 - by hook()
+
+
+class ChannelView(AsyncTopicsMixin, ServerSentEventsView):
     """
     Answer with the messages of a channel, each as a server-sent event.
 
@@ -422,8 +430,6 @@ class ChannelView(TopicsMixin, ServerSentEventsView):
 
     #: Where the messages come from.
     channel: Channel | None = None
-
-    async def aget_topics(self) -> Sequence[str]: ...  # noqa: D102 - by hook()
 
     async def _before(self) -> None:
         if self.channel is None:

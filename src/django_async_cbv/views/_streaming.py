@@ -1,4 +1,4 @@
-"""The sync half of a view of a channel: it declares the hook for the topics."""
+"""The sync half of the streaming views: it declares the hooks that may be either."""
 
 from __future__ import annotations
 
