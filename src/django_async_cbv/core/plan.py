@@ -203,7 +203,7 @@ class Plan:
             on_loop = checks is not None and _calls_handlers(hook)
             found = self._choices[hook] = Choice(
                 function,
-                lifted=known and (hook.always or on_loop or self._below_is_async(hook)),
+                lifted=known and (hook.always or on_loop or self.below_is_async(hook)),
                 is_wrapper=is_djangos and not ours,
                 in_worker=self._reads_descriptors(hook),
                 checks=checks,
@@ -301,7 +301,7 @@ class Plan:
             return self.mro.index(hook.owner)
         return len(self.mro)
 
-    def _below_is_async(self, hook: Hook) -> bool:
+    def below_is_async(self, hook: Hook) -> bool:
         """Whether anything that Django's function calls is overridden async."""
         if hook.calls is None:
             return True

@@ -9,7 +9,7 @@ import sys
 from types import CodeType, FrameType, FunctionType, MethodType
 from typing import Any
 
-__all__ = ["in_tail_position", "passes_on", "start_of"]
+__all__ = ["code_passes_on", "in_tail_position", "passes_on", "start_of"]
 
 _SUSPENDABLE = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
 
@@ -43,8 +43,11 @@ def passes_on(function: Any, name: str) -> bool:
     others: then the answer is False.
     """
     code = getattr(inspect.unwrap(function), "__code__", None)
-    if not isinstance(code, CodeType):
-        return False
+    return isinstance(code, CodeType) and code_passes_on(code, name)
+
+
+def code_passes_on(code: CodeType, name: str) -> bool:
+    """As passes_on(), of code that may also call a variable of that name."""
     steps = [*dis.Bytecode(code)]
     for step in steps:
         start = start_of(step)
