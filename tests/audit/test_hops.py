@@ -28,7 +28,7 @@ class TestCatalogue(TestCase):
                     cases.append((f"async {n}", lambda n=n: hop_table.made(entry, method=hop_table.async_override(n))))
                 for label, make in cases:
                     cls = make()
-                    found = predict(cls, visit.method)
+                    found = predict(cls, visit.method, kwargs=visit.kwargs or ())
                     real = hop_table.hops_of(cls, visit)
                     widths.append(found.high - found.low)
                     exact = not label.startswith("async")

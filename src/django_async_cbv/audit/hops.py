@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import FunctionType, SimpleNamespace
 from typing import Any
@@ -34,6 +34,7 @@ from ..views._function import (
     is_made_in_worker,
     is_set_up_in_worker,
     may_validate_async,
+    validates_async,
 )
 from .paths import Paths, Step, bound
 from .places import Place, State, add, at, cost, hop, join, move
@@ -92,6 +93,8 @@ class Prediction:
     own: list[Own] = field(default_factory=list)
     # Functions whose source can't be read, or that call themselves.
     unknown: list[str] = field(default_factory=list)
+    # Whether the form is made by an override, so that its validation may be async.
+    form_is_unknown: bool = False
 
     @property
     def is_exact(self) -> bool:
@@ -104,16 +107,19 @@ def predict(
     method: str,
     initkwargs: Mapping[str, Any] | None = None,
     *,
+    kwargs: Iterable[str] = (),
     transactions: int = 0,
     in_sync_code: bool = False,
 ) -> Prediction:
     """
     Predict the hops of one request to a view of this package.
 
-    Rendering, which comes after the view, is not counted. `transactions`: of how many
-    databases ATOMIC_REQUESTS is on. `in_sync_code`: a sync decorator calls the view.
+    Rendering, which comes after the view, is not counted. `kwargs`: the names in its
+    URL. `transactions`: of how many databases ATOMIC_REQUESTS is on. `in_sync_code`: a
+    sync decorator calls the view.
     """
-    return _Reading(cls, method, dict(initkwargs or {})).whole(
+    given = dict.fromkeys(kwargs, "")
+    return _Reading(cls, method, dict(initkwargs or {}), given).whole(
         transactions, in_sync_code=in_sync_code
     )
 
@@ -132,7 +138,13 @@ class _Where:
 
 
 class _Reading:
-    def __init__(self, cls: Any, method: str, initkwargs: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        cls: Any,
+        method: str,
+        initkwargs: dict[str, Any],
+        kwargs: dict[str, Any],
+    ) -> None:
         self.cls = cls
         self.plan = plan_of(cls, verify=True).with_own(
             frozenset(initkwargs.keys() & ANAMES.keys())
@@ -148,11 +160,11 @@ class _Reading:
         self._met: list[str] = []
         self._set = frozenset(_attributes_set(cls))
         self._handlers = {*handler_names(cls)}
-        self._view = self._bare_view()
+        self._view = self._bare_view(kwargs)
         # Forms of which it is not known that their validation is sync.
-        self._form_may_await = method in {"POST", "PUT"} and may_validate_async(
-            cls, initkwargs
-        )
+        posts = method in {"POST", "PUT"}
+        self._form_may_await = posts and validates_async(cls, initkwargs)
+        self.found.form_is_unknown = posts and may_validate_async(cls, initkwargs)
 
     def whole(self, transactions: int, *, in_sync_code: bool) -> Prediction:
         """The prediction of a request, from as_view()'s function on."""
@@ -313,12 +325,12 @@ class _Reading:
         except Exception:  # noqa: BLE001 - a view without a request has not all it needs
             return False
 
-    def _bare_view(self) -> Any:
+    def _bare_view(self, kwargs: dict[str, Any]) -> Any:
         """A view that is not set up, of which our own rules may ask attributes."""
         view = object.__new__(self.cls)
         vars(view).update(self.initkwargs)
         vars(view).update(
-            args=(), kwargs={}, request=SimpleNamespace(method=self.method)
+            args=(), kwargs=kwargs, request=SimpleNamespace(method=self.method, GET={})
         )
         model = getattr(self.cls, "model", None)
         vars(view)["object_list"] = []
@@ -440,6 +452,7 @@ class _Reading:
         me = next(
             (one for one, value in given.items() if _name(value) == where.me), "view"
         )
+        given.pop(me, None)
         inner = _Where(function, where.home, name, me, is_body=True)
         return self._read_as(inner, state, given)
 

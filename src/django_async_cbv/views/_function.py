@@ -7,7 +7,7 @@ import contextlib
 import functools
 import inspect
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from types import FrameType, FunctionType
 from typing import Any
 
@@ -37,6 +37,7 @@ __all__ = [
     "is_made_in_worker",
     "is_set_up_in_worker",
     "may_validate_async",
+    "validates_async",
 ]
 
 # Django's own, whatever a subclass makes of them.
@@ -320,11 +321,16 @@ def _finished(body: Calls[Any], finish: Callable[[Any], Any]) -> Calls[Any]:
     return response
 
 
-def may_validate_async(cls: Any, initkwargs: dict[str, Any]) -> bool:
+def may_validate_async(cls: Any, initkwargs: Mapping[str, Any]) -> bool:
     """Whether forms of an edit view may have async validation, or can't be known."""
     for name in ("get_form_class", "get_form", "get_formset_class", "get_formset"):
         if not is_of_a_framework(_definer(cls, name)):
             return True
+    return validates_async(cls, initkwargs)
+
+
+def validates_async(cls: Any, initkwargs: Mapping[str, Any]) -> bool:
+    """Whether a form that an edit view names has async validation."""
     classes = [
         initkwargs.get(name, getattr(cls, name, None))
         for name in ("form_class", "formset_class")
