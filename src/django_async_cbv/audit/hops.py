@@ -183,7 +183,9 @@ class _Reading:
 
     def call(self, name: str, state: State, behind: type | None = None) -> State:
         """The state after a call of a method of the view."""
-        return self._each(state, (name, behind), lambda at: self._call(name, at, behind))
+        return self._each(
+            state, (name, behind), lambda at: self._call(name, at, behind)
+        )
 
     def _each(self, state: State, key: Any, of: Callable[[Place], State]) -> State:
         return join(
@@ -313,9 +315,7 @@ class _Reading:
         return (
             self.plan.below_is_async(hook)
             or (hook.always and self._form_may_await)
-            or any(
-                plan_of(one).async_hooks for one in getattr(self.cls, "inlines", ())
-            )
+            or any(plan_of(one).async_hooks for one in getattr(self.cls, "inlines", ()))
         )
 
     def _is_pure(self, hook: Hook) -> bool:
@@ -381,7 +381,9 @@ class _Reading:
             return join(state, hop(state))
         paths = Paths(lambda *_: {}, lambda test: self._known(test, where, paths))
         if where.is_body:
-            paths.step = lambda node, one: self._step(node, one, where, paths, in_worker)
+            paths.step = lambda node, one: self._step(
+                node, one, where, paths, in_worker
+            )
         else:
             paths.step = lambda node, one: self._users(node, one, where, paths)
         paths.names.update(names or {})
@@ -824,5 +826,3 @@ def _attributes_set(cls: type) -> Iterator[str]:
             for node in () if tree is None else ast.walk(tree):
                 if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
                     yield node.attr
-
-

@@ -42,9 +42,7 @@ def join(*states: State) -> State:
 
 def add(state: State, low: float, high: float) -> State:
     """The state after code that makes some hops, and ends where it began."""
-    return {
-        place: (least + low, most + high) for place, (least, most) in state.items()
-    }
+    return {place: (least + low, most + high) for place, (least, most) in state.items()}
 
 
 def move(state: State, place: Place) -> State:

@@ -7,7 +7,7 @@ import functools
 import sys
 import threading
 import weakref
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from contextlib import closing
 from contextvars import ContextVar, copy_context
 from io import BytesIO
@@ -48,7 +48,7 @@ from .middleware import swapped
 from .pool import Lease, Overloaded, Pool, Release, Statistics
 from .signals import Receivers
 
-__all__ = ["Handler"]
+__all__ = ["Handler", "can_be_sync"]
 
 # Whether a request has been served in this context already.
 _serves: ContextVar[bool] = ContextVar("django_async_cbv_serves", default=False)
@@ -118,7 +118,11 @@ class Handler(_Choice, asgi.ASGIHandler):
         kind = type(self)
         # As Django's: receivers may be connected for that sender alone.
         self._sender: type = asgi.ASGIHandler if kind is Handler else kind
-        self._sync_chain = _SyncChain() if sync_chain and _can_be_sync() else None
+        self._sync_chain = (
+            _SyncChain()
+            if sync_chain and can_be_sync(map(import_string, settings.MIDDLEWARE))
+            else None
+        )
 
     def load_middleware(self, is_async: bool = False) -> None:
         """Load Django's own middleware as what stays on the event loop."""
@@ -326,9 +330,8 @@ def _answering_exceptions(get_response: Any) -> Any:
     return inner
 
 
-def _can_be_sync() -> bool:
+def can_be_sync(found: Iterable[Any]) -> bool:
     """Whether all middleware has a sync mode, and does there what it does async."""
-    found = [import_string(path) for path in settings.MIDDLEWARE]
     return all(
         getattr(one, "sync_capable", True)
         # Django's RemoteUserMiddleware has it beside process_request(). A subclass may
