@@ -21,19 +21,52 @@ class TestCatalogue(TestCase):
                 hooks = [n for n in entry.hooks() if not n.startswith("_")]
                 handler = "get" if visit.method == "HEAD" else visit.method.lower()
                 cases = [("untouched", lambda: hop_table.made(entry))]
-                cases += [("mixin", lambda: hop_table.made(entry, hop_table.DispatchMixin))]
+                cases += [
+                    ("mixin", lambda: hop_table.made(entry, hop_table.DispatchMixin))
+                ]
                 for n in (*hooks, handler, "dispatch", "setup"):
-                    cases.append((f"sync {n}", lambda n=n: hop_table.made(entry, method=hop_table.sync_override(n))))
+                    cases.append(
+                        (
+                            f"sync {n}",
+                            lambda n=n: hop_table.made(
+                                entry, method=hop_table.sync_override(n)
+                            ),
+                        )
+                    )
                 for n in (*hooks, handler, "dispatch"):
-                    cases.append((f"async {n}", lambda n=n: hop_table.made(entry, method=hop_table.async_override(n))))
+                    cases.append(
+                        (
+                            f"async {n}",
+                            lambda n=n: hop_table.made(
+                                entry, method=hop_table.async_override(n)
+                            ),
+                        )
+                    )
                 for label, make in cases:
                     cls = make()
                     found = predict(cls, visit.method, kwargs=visit.kwargs or ())
                     real = hop_table.hops_of(cls, visit)
                     widths.append(found.high - found.low)
                     exact = not label.startswith("async")
-                    if not found.low <= real <= found.high or (exact and found.low != found.high) or found.high-found.low>2 or found.unknown or found.waits:
-                        bad.append((entry.name, visit.method, label, real, found.low, found.high, found.unknown, [w.stop for w in found.waits]))
+                    if (
+                        not found.low <= real <= found.high
+                        or (exact and found.low != found.high)
+                        or found.high - found.low > 2
+                        or found.unknown
+                        or found.waits
+                    ):
+                        bad.append(
+                            (
+                                entry.name,
+                                visit.method,
+                                label,
+                                real,
+                                found.low,
+                                found.high,
+                                found.unknown,
+                                [w.stop for w in found.waits],
+                            )
+                        )
         for b in bad[:60]:
             print(b)
-        print(len(bad), len(widths), sum(widths)/len(widths))
+        print(len(bad), len(widths), sum(widths) / len(widths))

@@ -43,7 +43,10 @@ class TestChains(SimpleTestCase):
         drawn = random.Random(13)
         for number in range(CHAINS):
             paths = chains.chain(drawn)
-            with self.subTest(number, middleware=paths), override_settings(MIDDLEWARE=paths):
+            with (
+                self.subTest(number, middleware=paths),
+                override_settings(MIDDLEWARE=paths),
+            ):
                 self.compare(paths)
 
     def compare(self, paths):

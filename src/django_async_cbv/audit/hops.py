@@ -36,37 +36,17 @@ from ..views._function import (
     may_validate_async,
     validates_async,
 )
+from .functions import HELPERS, ORM, Found, is_in_loop, last_name
 from .paths import Paths, Step, bound
 from .places import Place, State, add, at, cost, hop, join, move
 from .tails import Stop, stop_of
 
-__all__ = ["Own", "Prediction", "Waits", "predict"]
+__all__ = ["Prediction", "Waits", "predict"]
 
 # What makes a call of what it is given, in a body of ours.
 _CALLS = {"Call", "call", "partial", "respond"}
 # A hook whose result is called: the body of its caller says `yield call(test)`.
 _RESULTS = {"aget_test_func": "atest_func"}
-# Async methods of Django's ORM, sessions and authentication, each a hop or more.
-_ORM = frozenset(
-    {
-        *("aadd", "aaggregate", "abulk_create", "abulk_update", "aclear", "acontains"),
-        *("acount", "acreate", "adelete", "aearliest", "aexists", "aexplain"),
-        *("afirst", "aget", "aget_or_create", "ain_bulk", "alast", "alatest"),
-        *("arefresh_from_db", "aremove", "asave", "aset", "aupdate"),
-        *("aupdate_or_create", "auser", "alogin", "alogout", "aauthenticate"),
-    }
-)
-_HELPERS = frozenset({"agather", "aatomic", "run_sync", "sync_to_async", "to_async"})
-
-
-@dataclass(frozen=True)
-class Own:
-    """A line of the user's async code that makes hops of its own."""
-
-    name: str
-    file: str
-    line: int
-    is_repeated: bool
 
 
 @dataclass(frozen=True)
@@ -90,7 +70,7 @@ class Prediction:
     waits: list[Waits] = field(default_factory=list)
     # The hooks that run on the event loop for an async override below them.
     lifted: dict[str, Hook] = field(default_factory=dict)
-    own: list[Own] = field(default_factory=list)
+    own: list[Found] = field(default_factory=list)
     # Functions whose source can't be read, or that call themselves.
     unknown: list[str] = field(default_factory=list)
     # Whether the form is made by an override, so that its validation may be async.
@@ -407,7 +387,7 @@ class _Reading:
     ) -> State:
         asked = _named(asked, paths.names)
         called, inline = asked, None
-        if isinstance(asked, ast.Call) and _name(asked.func) in _CALLS:
+        if isinstance(asked, ast.Call) and last_name(asked.func) in _CALLS:
             called = asked.args[0]
             inline = next((k.value for k in asked.keywords if k.arg == "inline"), None)
         target = self._target(called, where, paths)
@@ -421,9 +401,8 @@ class _Reading:
             known = self._known(inline, where, paths)
             if known is not False:
                 return state if known else join(state, hop(state))
-        if _name(asked) == "_granted" or _name(getattr(asked, "func", asked)) in {
-            "_granted"
-        }:
+        if last_name(getattr(asked, "func", asked)) == "_granted":
+            # The result of the check is a boolean that has been awaited.
             return state
         return hop(state)
 
@@ -452,7 +431,8 @@ class _Reading:
             one: _named(value, paths.names) for one, value in bound(tree, asked).items()
         }
         me = next(
-            (one for one, value in given.items() if _name(value) == where.me), "view"
+            (one for one, value in given.items() if last_name(value) == where.me),
+            "view",
         )
         given.pop(me, None)
         inner = _Where(function, where.home, name, me, is_body=True)
@@ -468,7 +448,7 @@ class _Reading:
             return state
         target = self._target(node.func, where, paths)
         if target is None:
-            if where.is_async and (name := _name(node.func)) in _ORM | _HELPERS:
+            if where.is_async and (name := last_name(node.func)) in ORM | HELPERS:
                 self._own(node, name, where, is_repeated=False)
             return state
         name, behind = target
@@ -483,11 +463,11 @@ class _Reading:
     def _own(
         self, node: ast.AST, name: str, where: _Where, *, is_repeated: bool
     ) -> None:
-        own = Own(
+        own = Found(
             name,
             where.function.__code__.co_filename,
             getattr(node, "lineno", 0),
-            is_repeated or _is_in_a_loop(node, tree_of(where.function)),
+            is_repeated or is_in_loop(node, tree_of(where.function) or node),
         )
         if own not in self.found.own:
             self.found.own.append(own)
@@ -708,7 +688,7 @@ class _Condition:
         return None
 
     def _has(self, owner: ast.expr, name: ast.expr) -> bool | None:
-        if _name(owner) == self._where.me and isinstance(name, ast.Constant):
+        if last_name(owner) == self._where.me and isinstance(name, ast.Constant):
             return hasattr(self._cls, str(name.value)) or None
         return None
 
@@ -770,15 +750,10 @@ def _named(node: ast.expr, names: Mapping[str, ast.expr]) -> ast.expr:
     for _ in range(8):
         if not (isinstance(node, ast.Name) and node.id in names):
             break
-        if names[node.id] is node or _name(names[node.id]) == node.id:
+        if names[node.id] is node or last_name(names[node.id]) == node.id:
             break
         node = names[node.id]
     return node
-
-
-def _name(node: Any) -> str:
-    """The last name of `a.b.c` or `c`."""
-    return str(getattr(node, "attr", getattr(node, "id", "")))
 
 
 def _text(node: ast.expr, names: Mapping[str, ast.expr]) -> str | None:
@@ -803,16 +778,6 @@ def _resolved(node: ast.expr, space: Mapping[str, Any]) -> Any:
         case ast.Attribute(value=owner, attr=name):
             return getattr(_resolved(owner, space), name, None)
     return None
-
-
-def _is_in_a_loop(node: ast.AST, tree: ast.AST | None) -> bool:
-    loops = (ast.For, ast.AsyncFor, ast.While, ast.ListComp, ast.GeneratorExp)
-    return any(
-        node is inner
-        for one in (() if tree is None else ast.walk(tree))
-        if isinstance(one, loops)
-        for inner in ast.walk(one)
-    )
 
 
 def _attributes_set(cls: type) -> Iterator[str]:
