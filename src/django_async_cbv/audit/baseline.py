@@ -45,7 +45,9 @@ def findings(
             for method in entry.methods:
                 key = _key(row, method)
                 result += [
-                    Finding(f"{row.route} {row.view} {method}: {text}", row.file, row.line)
+                    Finding(
+                        f"{row.route} {row.view} {method}: {text}", row.file, row.line
+                    )
                     for text in _worse(
                         entry,
                         old.get(key),

@@ -68,6 +68,8 @@ class Prediction:
     low: float = 0
     high: float = 0
     waits: list[Waits] = field(default_factory=list)
+    # The overrides that were met, those aside that Django's sync code calls in a hop.
+    reached: set[tuple[type, str]] = field(default_factory=set)
     # The hooks that run on the event loop for an async override below them.
     lifted: dict[str, Hook] = field(default_factory=dict)
     own: list[Found] = field(default_factory=list)
@@ -231,6 +233,7 @@ class _Reading:
         if isinstance(value, StandIn):
             value = value.value
         function = getattr(value, "__func__", value)
+        self.found.reached.add((klass, name))
         if is_async_function(value):
             self._awaits(f"{klass.__name__}.{name}()")
             state = self._read(function, klass, name, at(Place.LOOP), is_async=True)
@@ -262,7 +265,7 @@ class _Reading:
             return self._handler(hook, place)
         choice = self.plan.choice(hook)
         if choice.lifted and self._is_async_below(hook):
-            if self.plan.below_is_async(hook):
+            if self.plan.below_is_async(hook) and not hook.is_handler:
                 self.found.lifted.setdefault(hook.name, hook)
             return self._body(hook, place, in_worker=choice.in_worker)
         function = choice.function

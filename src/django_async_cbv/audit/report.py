@@ -27,7 +27,7 @@ from .hops import Prediction, predict
 from .middleware import Chain, chain_of, djangos_hops, middleware
 from .routes import Route, routes, urlconfs
 
-__all__ = ["Entry", "Reason", "Report", "Row", "report"]
+__all__ = ["PROBLEMS", "Entry", "Reason", "Report", "Row", "chosen", "report", "shown"]
 
 # Kinds of reasons that are problems.
 PROBLEMS = {"blocking", "failed", "held", "unknown"}
@@ -246,7 +246,9 @@ def _reasons(
     plan = plan_of(cls)
     for name in plan.definitions.names():
         for klass in plan.definitions.of(name):
-            yield from _override(klass, name, method)
+            is_met = (klass, name) in prediction.reached
+            if is_met or not is_async_function(vars(klass)[name]):
+                yield from _override(klass, name, method)
     if prediction.lifted:
         names = ", ".join(sorted(prediction.lifted))
         yield Reason("lifted", f"on the event loop for it: {names}")
@@ -269,8 +271,7 @@ def _reasons(
         yield Reason("held" if is_waiting else "decorated", text)
     elif route.is_decorated:
         yield Reason("decorated", "its decorators may make hops of their own")
-    for own in prediction.own:
-        yield _own(own)
+    yield from map(_own, prediction.own)
     for unknown in prediction.unknown:
         yield Reason("unknown", unknown)
     if prediction.form_is_unknown:
@@ -313,12 +314,12 @@ def _waiting_calls(function: Any) -> Iterator[Reason]:
             text = f"{call.name} blocks the event loop; await an async client instead"
         else:
             text = f"{call.name} holds a thread while it waits: worth async"
-        yield Reason("blocking", text, call.file, call.line)
+        yield Reason("blocking", text, shown(call.file), call.line)
 
 
 def _own(own: Found) -> Reason:
     more = ", in a loop" if own.is_repeated else ""
-    return Reason("own", f"+ own: {own.name}{more}", own.file, own.line)
+    return Reason("own", f"{own.name}{more}", shown(own.file), own.line)
 
 
 def _of_djangos(route: Route) -> list[Entry]:
@@ -387,5 +388,3 @@ def shown(file: str) -> str:
 def _dotted(view: Any) -> str:
     kind = view if isinstance(view, type | FunctionType | MethodType) else type(view)
     return f"{kind.__module__}.{kind.__qualname__}"
-
-
