@@ -238,18 +238,8 @@ class _Reading:
             self._awaits(f"{klass.__name__}.{name}()")
             state = self._read(function, klass, name, at(Place.LOOP), is_async=True)
             return move(state, _back(place))
-        if place is Place.LOOP:
-            return add(self._sync(function, klass, name, Place.WORKER), 1, 1)
-        return self._sync(function, klass, name, place)
-
-    def _sync(self, function: Any, klass: type, name: str, place: Place) -> State:
         state = self._read(function, klass, name, at(Place.HELD), is_async=False)
-        return join(
-            *(
-                at(one if one is Place.LOOP else place, *hops)
-                for one, hops in state.items()
-            )
-        )
+        return _from_sync_code(state, place)
 
     def _awaits(self, label: str) -> None:
         self._awaited = True
@@ -270,7 +260,13 @@ class _Reading:
             return self._body(hook, place, in_worker=choice.in_worker)
         function = choice.function
         if function is hook.standing() or choice.lifted:
-            return at(place) if self._is_pure(hook) else hop(at(place))
+            if self._is_pure(hook):
+                return at(place)
+            if not self.plan.async_hooks:
+                return hop(at(place))
+            # Sync code of Django's, which may meet a sync override that waits.
+            state = self._body(hook, Place.HELD, in_worker=False)
+            return _from_sync_code(state, place)
         for klass in self.plan.mro:
             own = vars(klass).get(hook.name)
             mark = mark_at(klass, hook.name)
@@ -741,6 +737,22 @@ class _Condition:
 _PLAIN = (bool, int, str, list, tuple, dict, type)
 _UNKNOWN = object()
 _TWINS_FILE = plan_of.__code__.co_filename
+
+
+def _from_sync_code(state: State, place: Place) -> State:
+    """Where a request is after sync code, which it came to from a place."""
+    back = Place.HELD if place is Place.HELD else Place.WORKER
+    hops = 1 if place is Place.LOOP else 0
+    return add(
+        join(
+            *(
+                at(one if one is Place.LOOP else back, *found)
+                for one, found in state.items()
+            )
+        ),
+        hops,
+        hops,
+    )
 
 
 def _back(place: Place) -> Place:
