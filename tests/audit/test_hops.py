@@ -54,5 +54,3 @@ class Cases(TestCase):
     def test_random_classes(self):
         count = 500 if IS_LONG else 60
         self.compare(classes.drawn_at_random(13, count), 2)
-
-

@@ -27,7 +27,7 @@ from ..core.hooks import (
     mark_at,
     names_read,
 )
-from ..core.marks import is_async
+from ..core.marks import is_async, mark_of
 from ..core.source import tree_of
 from ..core.twins import plan_of
 from ..views._function import (
@@ -39,7 +39,7 @@ from ..views._function import (
 from .functions import HELPERS, ORM, Found, is_in_loop, last_name
 from .paths import Paths, Step, bound
 from .places import Place, State, add, at, cost, hop, join, move
-from .tails import Stop, stop_of
+from .tails import Stop, behind_decorators, stop_of
 
 __all__ = ["Prediction", "Waits", "predict"]
 
@@ -236,9 +236,21 @@ class _Reading:
         self.found.reached.add((klass, name))
         if is_async_function(value):
             self._awaits(f"{klass.__name__}.{name}()")
-            state = self._read(function, klass, name, at(Place.LOOP), is_async=True)
+            function, _ = behind_decorators(function)
+            if mark_of(function) is not None:
+                state = self.call(name, at(Place.LOOP), klass)
+            else:
+                state = self._read(function, klass, name, at(Place.LOOP), is_async=True)
             return move(state, _back(place))
-        state = self._read(function, klass, name, at(Place.HELD), is_async=False)
+        function, stop = behind_decorators(function)
+        if mark_of(function) is not None:
+            # What the class inherits, decorated.
+            state, _ = self._from_handler(name, klass, at(Place.HELD))
+        else:
+            state = self._read(function, klass, name, at(Place.HELD), is_async=False)
+        if stop is not None and Place.LOOP in state:
+            self._waits(klass, name, function, stop, self._met[-1:])
+            state = move(state, Place.HELD)
         return _from_sync_code(state, place)
 
     def _awaits(self, label: str) -> None:
@@ -335,7 +347,6 @@ class _Reading:
         self, function: Any, klass: type, name: str, state: State, *, is_async: bool
     ) -> State:
         """The state after a function of the user's, which is read and not run."""
-        function = inspect.unwrap(function)
         tree = tree_of(function)
         if tree is None:
             if type(function) is FunctionType or not is_of_a_framework(klass):
@@ -447,7 +458,9 @@ class _Reading:
             return state
         target = self._target(node.func, where, paths)
         if target is None:
-            if where.is_async and (name := last_name(node.func)) in ORM | HELPERS:
+            if not where.is_async:
+                return self._handed_over(node, state, where, paths)
+            if (name := last_name(node.func)) in ORM | HELPERS:
                 self._own(node, name, where, is_repeated=False)
             return state
         name, behind = target
@@ -458,6 +471,21 @@ class _Reading:
         if name in self._handlers:
             return self._handler_in_sync_code(node, name, behind, state, where)
         return self._in_sync_code(node, name, behind, state, where)
+
+    def _handed_over(
+        self, node: ast.Call, state: State, where: _Where, paths: Paths
+    ) -> State:
+        """A handler that sync code has called by other code, for which it waits."""
+        for given in node.args:
+            target = self._target(given, where, paths)
+            if target is None or target[0] not in self._handlers:
+                continue
+            state, causes = self._from_handler(*target, state)
+            if Place.LOOP in state:
+                stop = Stop(ast.unparse(node), node.lineno)
+                self._waits(where.home, where.name, where.function, stop, causes)
+                state = move(state, Place.HELD)
+        return state
 
     def _own(
         self, node: ast.AST, name: str, where: _Where, *, is_repeated: bool
@@ -494,25 +522,27 @@ class _Reading:
         where: _Where,
     ) -> State:
         """A `super().dispatch()`: what is async in it is waited for, or passed on."""
+        after, causes = self._from_handler(name, behind, state)
+        if Place.LOOP in after:
+            stop = stop_of(where.function, node)
+            if stop is not None:
+                self._waits(where.home, where.name, where.function, stop, causes)
+                return move(after, Place.HELD)
+        return after
+
+    def _from_handler(
+        self, name: str, behind: type | None, state: State
+    ) -> tuple[State, list[str]]:
+        """A handler in sync code: on the event loop, if it comes to something async."""
         is_direct = self._is_sync_function(name, behind)
         place = Place.HELD if is_direct else Place.WORKER
         before, self._awaited = self._awaited, False
         met = len(self._met)
         after = self.call(name, move(state, place), behind)
-        awaited = Place.LOOP in after if is_direct else self._awaited
-        stop = None
-        if awaited:
-            stop = stop_of(where.function, where.name, node)
-            if stop is not None:
-                self._waits(where, stop, self._met[met:] or self._met[-1:])
+        if not is_direct:
+            after = move(after, Place.LOOP if self._awaited else Place.HELD)
         self._awaited |= before
-        if not awaited:
-            return move(after, Place.HELD)
-        if stop is not None:
-            return move(after, Place.HELD)
-        if is_direct:
-            return after
-        return move(after, Place.LOOP)
+        return after, self._met[met:] or self._met[-1:]
 
     def _is_sync_function(self, name: str, behind: type | None) -> bool:
         """Whether sync code calls a sync function of a project's, and no flow."""
@@ -558,23 +588,25 @@ class _Reading:
                 )
             if self._awaited and not is_of_a_framework(where.home or object):
                 stop = Stop("a sync hook", node.lineno)
-                self._waits(where, stop, self._met[met:] or self._met[-1:])
+                causes = self._met[met:] or self._met[-1:]
+                self._waits(where.home, where.name, where.function, stop, causes)
             self._awaited |= before
             break
         return state
 
-    def _waits(self, where: _Where, stop: Stop, causes: list[str]) -> None:
-        assert where.home is not None
-        one = Waits(
-            where.home,
-            where.name,
-            where.function,
-            tuple(dict.fromkeys(causes)),
-            stop,
-        )
+    def _waits(
+        self,
+        klass: type | None,
+        name: str,
+        function: Any,
+        stop: Stop,
+        causes: list[str],
+    ) -> None:
+        assert klass is not None
         known = {(each.klass, each.name) for each in self.found.waits}
-        if (one.klass, one.name) not in known:
-            self.found.waits.append(one)
+        if (klass, name) not in known:
+            found = tuple(dict.fromkeys(causes))
+            self.found.waits.append(Waits(klass, name, function, found, stop))
 
     # What names and conditions mean.
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import functools
 import inspect
-import textwrap
 from typing import Any
 
 __all__ = ["FunctionTree", "tree_of"]
@@ -24,10 +23,15 @@ def tree_of(function: Any) -> FunctionTree | None:
 def _tree_of(function: Any) -> FunctionTree | None:
     try:
         lines, first = inspect.getsourcelines(function)
-        [tree] = ast.parse(textwrap.dedent("".join(lines))).body
+        # In a block, so that what is indented keeps its columns.
+        block: Any = ast.parse(
+            "if 1:\n" + "".join(lines) if lines[0][:1].isspace() else "".join(lines)
+        )
     except (OSError, SyntaxError, TypeError, ValueError):
         return None
-    if not isinstance(tree, (ast.FunctionDef, ast.AsyncFunctionDef)):
+    is_indented = isinstance(block.body[0], ast.If)
+    [tree, *rest] = block.body[0].body if is_indented else block.body
+    if rest or not isinstance(tree, (ast.FunctionDef, ast.AsyncFunctionDef)):
         return None
-    ast.increment_lineno(tree, first - 1)
+    ast.increment_lineno(tree, first - (2 if is_indented else 1))
     return tree
