@@ -22,8 +22,9 @@ def drawn() -> Iterator[list[str]]:
     [drawing] = re.findall(r"```\n( *apps\.py.*?)```", TEXT, re.DOTALL)
     for line in reversed(drawing.splitlines()):
         names = re.findall(r"(\w+)\.py\b", line)
-        [package] = re.findall(r"^\s*(\w*)/", line) or [""]
+        [package] = re.findall(r"^\s*([\w/]*)/ ", line) or [""]
         if names:
+            package = package.replace("/", ".")
             yield [f"{package}.{name}".lstrip(".") for name in names]
 
 

@@ -91,7 +91,14 @@ named(
 
 
 def _sync_function(get_response):
-    return lambda request: get_response(request)
+    def called(request):
+        return get_response(request)
+
+    return called
+
+
+def _own_function(get_response):
+    return _sync_function(get_response)
 
 
 def _async_function(get_response):
@@ -109,7 +116,7 @@ def _both(get_response):
 named(sync_only_middleware(_sync_function), "sync_function")
 named(async_only_middleware(_async_function), "async_function")
 named(sync_and_async_middleware(_both), "both_function")
-named(lambda get_response: _sync_function(get_response), "plain_function")
+named(_own_function, "plain_function")
 
 
 async def awaited(request):

@@ -57,7 +57,7 @@ def _with(name):
 def _kept(name):
     def method(self, *args, **kwargs):
         result = getattr(super(method.owner, self), name)(*args, **kwargs)
-        return result  # noqa: RET504 - what is not in tail position is meant
+        return result
 
     return method
 

@@ -142,7 +142,7 @@ class Header:
 class Kept:
     def dispatch(self, request, *args, **kwargs):
         response = super().dispatch(request, *args, **kwargs)
-        return response  # noqa: RET504
+        return response
 
 
 @case(held=True)

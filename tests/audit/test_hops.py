@@ -38,8 +38,8 @@ class Cases(TestCase):
             exact += found.high == found.low
         mean = sum(widths) / len(widths)
         print(
-            f"\n{len(widths)} classes, {exact} exact, ranges {mean:.2f} wide on average, "
-            f"{max(widths)} at most"
+            f"\n{len(widths)} classes, {exact} exact, ranges {mean:.2f} wide "
+            f"on average, {max(widths)} at most"
         )
         self.assertLessEqual(mean, width)
 

@@ -1,15 +1,14 @@
-"""Who keeps a worker thread: what is predicted, and where the thread is in a request."""
+"""Who keeps a worker thread: what is predicted, and what a request shows."""
 
 from __future__ import annotations
 
 import asyncio
 import sys
 import threading
+import traceback
 
 from asgiref.sync import AsyncToSync
 from django.test import RequestFactory, TestCase
-from django.utils.decorators import method_decorator
-from django.contrib.auth.decorators import login_required
 
 from django_async_cbv.audit.hops import predict
 from django_async_cbv.views import AsyncTemplateView
@@ -22,11 +21,8 @@ def waiting_threads():
     """How many threads wait in sync code for something async."""
     found = 0
     for frame in sys._current_frames().values():
-        while frame is not None:
-            if frame.f_code is _WAITS:
-                found += 1
-                break
-            frame = frame.f_back
+        codes = [one.f_code for one, _ in traceback.walk_stack(frame)]
+        found += _WAITS in codes
     return found
 
 

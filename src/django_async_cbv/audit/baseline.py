@@ -17,7 +17,7 @@ VERSION = 1
 _KINDS = ("held", "sync-middleware", "unknown")
 
 
-class BadBaseline(Exception):
+class BadBaseline(Exception):  # noqa: N818 - it reads as what it is
     """A file that is no baseline, or one of another version."""
 
 

@@ -22,7 +22,7 @@ Style = Callable[[str, str], str]
 
 
 def written(report: Report, form: str, style: Style = lambda _, text: text) -> str:
-    """The report in one of the formats; `style` colors the text by a name of Django's."""
+    """The report in one of the formats; `style` colors a text, by Django's names."""
     if form == "json":
         return json.dumps(as_json(report), indent=1)
     if form == "github":
@@ -318,8 +318,7 @@ def _markdown(report: Report) -> Iterator[str]:
             held = ", holds a thread" if one.holds else ""
             cells = [f"`{one.path}`", one.kind, f"{_cost(one)}{held}", _cost(ours)]
             yield f"| {' | '.join(map(_cell, cells))} |"
-    for line in _ends(report):
-        yield line
+    yield from _ends(report)
 
 
 def _cell(text: str) -> str:

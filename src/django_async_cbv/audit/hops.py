@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import inspect
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -259,7 +260,7 @@ class _Reading:
             self._met.remove(label)
         self._met.append(label)
 
-    def _hook(self, hook: Hook, place: Place) -> State:
+    def _hook(self, hook: Hook, place: Place) -> State:  # noqa: PLR0911 - a table
         """What a call of an async variant comes to, or of a handler of ours."""
         if not hook.is_handler and hook.name in self.initkwargs:
             return hop(at(place))
@@ -450,7 +451,9 @@ class _Reading:
 
     # What a function of the user's calls.
 
-    def _users(self, node: Step, state: State, where: _Where, paths: Paths) -> State:
+    def _users(  # noqa: PLR0911 - a table
+        self, node: Step, state: State, where: _Where, paths: Paths
+    ) -> State:
         if isinstance(node, ast.AsyncFor):
             self._own(node, "async for", where, is_repeated=True)
             return state
@@ -578,13 +581,13 @@ class _Reading:
                 state = self._each(
                     state,
                     (name, klass, "sync"),
-                    lambda at, klass=klass: self._definition(klass, name, at),
+                    functools.partial(self._definition, klass, name),
                 )
             elif hook is not None and self.plan.below_is_async(hook):
                 state = self._each(
                     state,
                     (name, hook, "body"),
-                    lambda at, hook=hook: self._body(hook, at, in_worker=False),
+                    functools.partial(self._body, hook, in_worker=False),
                 )
             if self._awaited and not is_of_a_framework(where.home or object):
                 stop = Stop("a sync hook", node.lineno)
@@ -664,7 +667,7 @@ class _Reading:
 
 
 class _Condition:
-    """Conditions of our own bodies: they ask of the view's attributes and the method."""
+    """Conditions of our bodies: they ask of the view's attributes and the method."""
 
     def __init__(
         self,
@@ -680,7 +683,7 @@ class _Condition:
         self._where = where
         self._names = paths.names
 
-    def of(self, node: ast.expr) -> bool | None:
+    def of(self, node: ast.expr) -> bool | None:  # noqa: PLR0911 - a table
         """True, False, or None for what is known at run time only."""
         node = _named(node, self._names)
         match node:

@@ -72,7 +72,7 @@ class Chain:
 
     @property
     def rendered(self) -> int:
-        """The hops more for a response that is to be rendered, but for the rendering."""
+        """The hops more for a response to be rendered, without the rendering itself."""
         return sum(layer.rendered for layer in self.layers)
 
     @property

@@ -50,7 +50,9 @@ class Paths:
             state = self._statement(statement, state)
         return state
 
-    def _statement(self, node: ast.stmt, state: State) -> State:
+    def _statement(  # noqa: PLR0911, PLR0912 - a table
+        self, node: ast.stmt, state: State
+    ) -> State:
         match node:
             case ast.Return():
                 self._ends.append(self._optional(node.value, state))
@@ -151,8 +153,8 @@ class Paths:
             case ast.Lambda():
                 return state
         if isinstance(node, _LOOPS):
-            first, *_ = node.generators
-            state = self._expression(first.iter, state)
+            outermost = node.generators[0]
+            state = self._expression(outermost.iter, state)
             return self._loop(lambda one: self._children(node, one), state)
         state = self._children(node, state)
         if isinstance(node, ast.Call | ast.Yield | ast.YieldFrom | ast.Await):

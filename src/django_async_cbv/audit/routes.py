@@ -147,7 +147,8 @@ def unwrapped(callback: Any) -> tuple[Any, dict[str, Any]]:
     partial() and in closures. Where there is none, the callable itself is the view.
     """
     found = callback
-    todo, seen = [callback], set()
+    todo = [callback]
+    seen: set[int] = set()
     while todo and len(seen) < _DEPTH:
         one = todo.pop(0)
         if id(one) in seen:
@@ -186,7 +187,7 @@ def _directly_behind(callback: Any) -> Any:
 
 
 def _in_closure(callback: Any) -> Iterator[Any]:
-    """What a decorator without functools.wraps() calls, if that is a view of a class."""
+    """What a decorator without functools.wraps() may call."""
     for cell in getattr(callback, "__closure__", None) or ():
         with suppress(ValueError):  # it is empty
             inside = cell.cell_contents

@@ -23,7 +23,7 @@ class Command(BaseCommand):
 
     help = "Prints the hops of each routed view and middleware, and the reasons."
     # A project in the middle of a change has some.
-    requires_system_checks: Sequence[str] = ()
+    requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Declare the options."""
