@@ -1,1 +1,1 @@
-"""What Django looks for in an app: its commands."""
+"""Commands of `manage.py`."""

@@ -210,6 +210,9 @@ class Handler(_Choice, asgi.ASGIHandler):
                 except Overloaded:
                     await self.send_response(self._overloaded(), send)
                     return
+                except RequestAborted:
+                    # By a stream, which the server is to cut off.
+                    pass
             await exchange.end()
 
     def _overloaded(self) -> HttpResponse:
@@ -284,7 +287,7 @@ class Handler(_Choice, asgi.ASGIHandler):
         """Have a view of this package render its response in its last hop."""
         if isinstance(lease := leased_executor(), Lease):
             lease.has_begun = True
-            lease.name = getattr(view, "__qualname__", None) or repr(view)
+            lease.name = _name_of(view)
         made: Any = super().make_view_atomic(view)
         # An agent's proxy, or a decorator, is to see the response before.
         # Middleware for template responses comes before the rendering.
@@ -292,6 +295,13 @@ class Handler(_Choice, asgi.ASGIHandler):
         if is_bare and not self._template_response_middleware:
             return functools.partial(_driven, view)
         return made
+
+
+def _name_of(view: Any) -> str:
+    """Where the view is written: Django's as_view() calls each class's view alike."""
+    named = getattr(view, "view_class", view)
+    name = getattr(named, "__qualname__", None)
+    return f"{named.__module__}.{name}" if name else repr(view)
 
 
 async def _begun(coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
