@@ -200,7 +200,7 @@ class TestLimits(Command):
         audit("--max-hops", "1")
         code, text = self.refusal("--max-hops", "0")
         self.assertEqual(code, 1)
-        self.assertIn("Held GET: 1 hops, at most 0 allowed", text)
+        self.assertIn("Held GET: 1 hop, at most 0 allowed", text)
 
     def test_fail_on(self):
         code, text = self.refusal("--fail-on", "held")

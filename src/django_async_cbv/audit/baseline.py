@@ -76,7 +76,9 @@ def _worse(
 ) -> Iterator[str]:
     most = math.inf if entry.high is None and entry.low is not None else entry.high
     if most is not None:
-        said = "no limit" if most == math.inf else f"{most} hops"
+        said = (
+            "no limit" if most == math.inf else f"{most} hop{'' if most == 1 else 's'}"
+        )
         before = None if old is None else old["high"]
         if old is not None and before is None and old["low"] is not None:
             before = math.inf

@@ -68,10 +68,22 @@ def _row(row: Row, style: Style) -> Iterator[str]:
     if len(line) <= _WIDTH:
         yield style("MIGRATE_HEADING", line)
         return
-    yield style("MIGRATE_HEADING", parts[0])
+    for one in _cut(parts[0], ""):
+        yield style("MIGRATE_HEADING", one)
     rest = "  ".join(parts[1:])
     for one in [rest] if len(rest) + 4 <= _WIDTH else parts[1:]:
-        yield f"    {one}"
+        yield from _cut(one, "    ")
+
+
+def _cut(text: str, indent: str) -> list[str]:
+    """A name in lines that fit; it may have no place to break it at."""
+    return textwrap.wrap(
+        text,
+        _WIDTH,
+        initial_indent=indent,
+        subsequent_indent=f"{indent}  ",
+        break_on_hyphens=False,
+    )
 
 
 def _entry(entry: Entry, file: str, style: Style) -> Iterator[str]:
@@ -144,7 +156,11 @@ def _cost(layer: Layer) -> str:
 
 
 def _hops(count: int) -> str:
-    return f"{count} hop{'' if count == 1 else 's'}"
+    return _count(count, "hop")
+
+
+def _count(number: int, name: str, plural: str = "s") -> str:
+    return f"{number} {name}{'' if number == 1 else plural}"
 
 
 def _ends(report: Report) -> Iterator[str]:
@@ -164,12 +180,14 @@ def _ends(report: Report) -> Iterator[str]:
 def _summary(report: Report) -> str:
     numbers = _numbers(report)
     said = (
-        f"{numbers['routes']} routes: {numbers['ours']} of this package, "
-        f"{numbers['django']} other classes, {numbers['function']} functions"
+        f"{_count(numbers['routes'], 'route')}: {numbers['ours']} of this package, "
+        f"{_count(numbers['django'], 'other class', 'es')}, "
+        f"{_count(numbers['function'], 'function')}"
     )
     if other := numbers["unknown"] + numbers["failed"]:
         said += f", {other} unknown"
-    said += f". {numbers['held']} hold a worker thread."
+    holds = "holds" if numbers["held"] == 1 else "hold"
+    said += f". {numbers['held']} {holds} a worker thread."
     worst = max(report.rows, key=lambda row: row.most, default=None)
     if worst is not None and worst.most > 1:
         entry = max(

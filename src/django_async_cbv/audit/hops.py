@@ -42,7 +42,7 @@ from .paths import Paths, Step, bound
 from .places import Place, State, add, at, cost, hop, join, move
 from .tails import Stop, behind_decorators, stop_of
 
-__all__ = ["Prediction", "Waits", "predict"]
+__all__ = ["Prediction", "Waits", "is_inherited", "predict"]
 
 # What makes a call of what it is given, in a body of ours.
 _CALLS = {"Call", "call", "partial", "respond"}
@@ -224,7 +224,7 @@ class _Reading:
             self._awaits(f"{klass.__name__}.{name}()")
             return move(hop(at(Place.LOOP)), _back(place))
         if isinstance(mark, Override):
-            if mark.function.__code__.co_filename == _TWINS_FILE:
+            if is_inherited(mark):
                 return self._call(name, place, klass)
             value = mark.function
         return self._function(value, klass, name, place)
@@ -555,7 +555,7 @@ class _Reading:
                 continue
             mark = mark_at(klass, name)
             if isinstance(mark, Override):
-                if mark.function.__code__.co_filename == _TWINS_FILE:
+                if is_inherited(mark):
                     continue
                 return not is_async_function(mark.function)
             return mark is None and not is_async_function(value)
@@ -772,6 +772,12 @@ class _Condition:
 _PLAIN = (bool, int, str, list, tuple, dict, type)
 _UNKNOWN = object()
 _TWINS_FILE = plan_of.__code__.co_filename
+
+
+def is_inherited(mark: Override) -> bool:
+    """Whether a handler is a plain mixin's, which a class of ours only passes on."""
+    code = getattr(mark.function, "__code__", None)
+    return code is not None and code.co_filename == _TWINS_FILE
 
 
 def _from_sync_code(state: State, place: Place) -> State:

@@ -18,12 +18,19 @@ from django.core.exceptions import ImproperlyConfigured
 from django.views.generic.base import View
 
 from ..core.colours import both_colours
-from ..core.hooks import HOOKS, is_async_function, is_library, is_of_a_framework
+from ..core.hooks import (
+    HOOKS,
+    Override,
+    is_async_function,
+    is_library,
+    is_of_a_framework,
+)
 from ..core.problems import where_written
+from ..core.source import line_of
 from ..core.twins import TwinMixin, plan_of
 from ..views._function import ViewFunction
 from .functions import Found, blocking_calls, own_hops
-from .hops import Prediction, predict
+from .hops import Prediction, is_inherited, predict
 from .middleware import Chain, chain_of, djangos_hops, middleware
 from .routes import Route, routes, urlconfs
 
@@ -290,7 +297,7 @@ def _override(klass: type, name: str, method: str) -> Iterator[Reason]:
     function = getattr(mark, "function", None) if mark else value
     if is_of_a_framework(klass) or function is None or is_library(klass):
         return
-    if getattr(mark, "aname", None) and not hasattr(mark, "wrapper"):
+    if isinstance(mark, Override) and is_inherited(mark):
         return
     file, line = _split(where_written(function))
     if not line:
@@ -356,11 +363,8 @@ def _place(view: Any) -> tuple[str, int]:
     if isinstance(view, MethodType):
         view = view.__func__
     if isinstance(view, type):
-        try:
-            _, line = inspect.getsourcelines(view)
-            return shown(inspect.getsourcefile(view) or ""), line
-        except (OSError, TypeError):
-            return "", 0
+        file, line = line_of(view)
+        return shown(file) if file else "", line
     if isinstance(view, FunctionType):
         code = inspect.unwrap(view).__code__
         return shown(code.co_filename), code.co_firstlineno
