@@ -49,24 +49,26 @@ class Route:
         )
 
 
-def urlconfs(more: Sequence[str] = ()) -> list[str]:
+def urlconfs(more: Sequence[str] = ()) -> list[Any]:
     """The URLconfs of the settings, those of subdomains and of hosts, and others."""
-    found = [getattr(settings, "ROOT_URLCONF", None), *more]
+    found: list[Any] = [getattr(settings, "ROOT_URLCONF", None), *more]
     found += [*dict(getattr(settings, "SUBDOMAIN_URLCONFS", None) or {}).values()]
     if hosts := getattr(settings, "ROOT_HOSTCONF", None):
         # What can't be imported is told of by django-hosts itself.
         with suppress(Exception):
             patterns = getattr(import_module(hosts), "host_patterns", ())
             found += [getattr(one, "urlconf", None) for one in patterns]
-    return list(dict.fromkeys(one for one in found if isinstance(one, str)))
+    return list(dict.fromkeys(one for one in found if one))
 
 
-def routes(names: Iterable[str]) -> list[Route]:
+def routes(given: Iterable[Any]) -> list[Route]:
     """All routes of these URLconfs. One that can't be imported is a route as well."""
     found: list[Route] = []
-    for urlconf in names:
+    for one in given:
+        # As a setting, it may be a module.
+        urlconf = one if isinstance(one, str) else one.__name__
         try:
-            resolver = get_resolver(urlconf)
+            resolver = get_resolver(one)
             patterns = resolver.url_patterns
         except Exception as error:  # noqa: BLE001 - whatever a module of theirs raises
             found.append(Route(urlconf, f"({urlconf})", problem=_said(error)))
