@@ -13,6 +13,10 @@ Each of these measures the entry point for ASGI servers against other servers.
 
 This one measures the fan-out of messages to thousands of subscribers.
 
+    python -m benchmarks streams --help
+
+This one measures the same by server-sent events, from a server to its clients.
+
     python -m benchmarks export --help
 
 That measures exports against recipes of Django's own.
@@ -44,6 +48,7 @@ from benchmarks.servers import Server, pinned, processors, running
 
 # Each is a module of `benchmarks.serve`, and `export` of `benchmarks` itself.
 COMMANDS = ("serve", "limit", "upstream", "release", "idle", "soak")
+FAN_OUT = ("channels", "streams")
 
 
 def main() -> int:
@@ -54,10 +59,9 @@ def main() -> int:
         command = importlib.import_module(f"benchmarks.serve.{sys.argv[1]}")
         status: int = command.main(sys.argv[2:])
         return status
-    if sys.argv[1:2] == ["channels"]:
-        from benchmarks import channels
-
-        return channels.main(sys.argv[2:])
+    if sys.argv[1:2] and sys.argv[1] in FAN_OUT:
+        command = importlib.import_module(f"benchmarks.{sys.argv[1]}")
+        return int(command.main(sys.argv[2:]))
     options = _options()
     with database(url=options.database_url, postgres=options.postgres) as settings:
         environment = process_environment(

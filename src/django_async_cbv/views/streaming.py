@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import parse_qs, urlsplit
 
+import django
 from django.core.exceptions import ImproperlyConfigured, PermissionDenied
 from django.core.handlers.wsgi import WSGIRequest
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
@@ -132,7 +133,7 @@ class AsyncStreamView(_OpenView):
     """
 
     # As Django's View has it.
-    http_method_names = ["get", "head", "options"]
+    http_method_names: Sequence[str] = ["get", "head", "options"]
 
     #: The header of that name.
     content_type: str = "text/plain; charset=utf-8"
@@ -153,6 +154,8 @@ class AsyncStreamView(_OpenView):
     failure_note: bytes = b"\nThis answer is not complete.\n"
     #: What a client gets that is one too many: "retry" is for server-sent events.
     overload: Literal["retry", "503"] = "503"
+    # Whether a client needs each part at once.
+    _is_live = True
 
     def stream(self) -> AsyncIterator[Any]:
         """Yield what to send: `str`, `bytes`, or what `encode()` takes."""
@@ -303,6 +306,14 @@ class AsyncStreamView(_OpenView):
         headers.setdefault("Cache-Control", "no-store, no-transform")
         # nginx would keep parts back until it has enough of them.
         headers.setdefault("X-Accel-Buffering", "no")
+        if (
+            self._is_live
+            and (6, 0) <= django.VERSION < (6, 1)
+            and not isinstance(self.request, WSGIRequest)
+        ):
+            # Until Django 6.0 goes: its GZipMiddleware keeps them back as well, and
+            # leaves alone what has this header.
+            headers.setdefault("Content-Encoding", "identity")
         return response
 
 
@@ -466,7 +477,7 @@ class LongPollView(_OpenView):
     Override `poll()`. The client sends the cursor of the last answer as `since`.
     """
 
-    http_method_names = ["get", "options"]
+    http_method_names: Sequence[str] = ["get", "options"]
 
     #: After how many seconds the view answers with status 204.
     timeout: float = 25
