@@ -44,6 +44,8 @@ from django.utils.translation import trans_real
 from ..core.colours import awaits, both_colours
 from ..core.crossing import restore_context
 from ..core.executors import request_executor
+from ..core.naming import shows
+from ..trace import watch
 from .middleware import swapped
 from .pool import Lease, Overloaded, Pool, Release, Statistics
 from .signals import Receivers
@@ -290,6 +292,9 @@ class Handler(_Choice, asgi.ASGIHandler):
         return made
 
 
+watch(Handler)
+
+
 async def _begun(coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
     """A task of a coroutine that has run to its first wait already."""
     loop = asyncio.get_running_loop()
@@ -438,6 +443,14 @@ def _read(response: Any) -> None:
     response._iterator = again()
 
 
+def _served(_: Any, __: Any, request: Any) -> Any:
+    """The view that a request is for, as far as that is known before it."""
+    known = vars(request).get("_known_match")
+    if known is None:
+        return base.BaseHandler.get_response
+    return getattr(known[1].func, "view_class", known[1].func)
+
+
 class _Exchange:
     """One request and its response, from the first signal to the last."""
 
@@ -460,6 +473,7 @@ class _Exchange:
         else:
             await sync_to_async(job, thread_sensitive=True)()
 
+    @shows("request_started")
     def _begin(self) -> None:
         self.started.send(scope=self.scope)
 
@@ -486,6 +500,7 @@ class _Exchange:
         is_read = not response.streaming or _is_sync_stream(response)
         return not is_read and bool(pool and pool.keeps_sessions)
 
+    @shows(_served)
     def _answer(self, chain: _SyncChain, request: HttpRequest) -> None:
         """Serve the request whole, in a worker."""
         if isinstance(self.lease, Lease):

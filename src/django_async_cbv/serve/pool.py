@@ -29,6 +29,7 @@ from ..core.connections import (
 from ..core.crossing import Crossing, Job
 from ..core.executors import Desk, RequestExecutor
 from ..core.threads import worker as this_thread
+from ..trace import watch
 
 __all__ = ["Lease", "Overloaded", "Pool", "Release", "Statistics"]
 
@@ -205,6 +206,9 @@ class Lease(RequestExecutor):
         if self.is_foreign and not self.releases:
             return "code that is not Django's ran there"
         return None
+
+
+watch(Lease)
 
 
 class _Worker(threading.Thread):
