@@ -10,7 +10,6 @@ from typing import Any, Self, TypeVar
 __all__ = ["Block"]
 
 _F = TypeVar("_F", bound=Callable[..., Any])
-_S = TypeVar("_S", bound="Block")
 
 
 class Block:

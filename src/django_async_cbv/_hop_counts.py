@@ -17,8 +17,6 @@ __all__ = [
     "forbid_repeated_hops",
 ]
 
-_S = TypeVar("_S", bound="count_hops")
-
 # How often one line may ask for the same function.
 TIMES = 5
 

@@ -241,10 +241,10 @@ def on_hop(callback: Callable[[Hop], object]) -> Callable[[], None]:
     return stop
 
 
-def _log_once(key: Any, message: str, *args: object) -> None:
+def _log_once(key: Any, error: Exception, message: str, *args: object) -> None:
     if key not in _failed:
         _failed.add(key)
-        _logger.error(message, *args, exc_info=True)
+        _logger.error(message, *args, exc_info=error)
 
 
 # -- What is put around others' methods while somebody records ------------------------
@@ -474,20 +474,10 @@ def _listeners() -> tuple[Recording, ...] | None:
     return found if found or _callbacks else None
 
 
-def _asked(
-    func: Any, args: tuple[Any, ...], recordings: tuple[Recording, ...]
-) -> Hop | None:
-    """A new hop, in the coroutine that asks for it; None if that can't be noted."""
-    try:
-        hop = Hop(
-            place_of(func, args),
-            _asker(sys._getframe(2), in_worker=False),
-            _request.get(),
-            time.perf_counter(),
-        )
-    except Exception:  # noqa: BLE001 - no request is to fail by its recorder
-        _log_once(_asked, "A hop could not be recorded.")
-        return None
+def _asked(func: Any, args: tuple[Any, ...], recordings: tuple[Recording, ...]) -> Hop:
+    """A new hop, in the coroutine that asks for it."""
+    place, asker = _named(func, args, sys._getframe(2), in_worker=False)
+    hop = Hop(place, asker, _request.get(), time.perf_counter())
     for recording in recordings:
         recording.hops.append(hop)
     return hop
@@ -499,8 +489,10 @@ def _back(hop: Hop, recordings: tuple[Recording, ...]) -> None:
     for callback in _callbacks:
         try:
             callback(hop)
-        except Exception:  # noqa: BLE001 - no request is to fail by it
-            _log_once(callback, "on_hop() called %s, which failed.", place_of(callback))
+        except Exception as error:  # noqa: BLE001 - no request is to fail by it
+            _log_once(
+                callback, error, "A callback of on_hop() failed: %s", place_of(callback)
+            )
     if recordings and (task := _current_task()) is not None:
         _look_at(task, recordings)
 
@@ -513,19 +505,25 @@ def _noted(
     *,
     in_worker: bool = False,
 ) -> list[Span]:
-    """A new span, in a list of one; none if nobody records, or it can't be noted."""
+    """A new span, in a list of one; none if nobody records."""
     if not recordings:
         return []
-    try:
-        place = place_of(func, args)
-        asker = _asker(sys._getframe(2), in_worker=in_worker)
-    except Exception:  # noqa: BLE001 - no request is to fail by its recorder
-        _log_once(_noted, "A thread could not be recorded.")
-        return []
+    place, asker = _named(func, args, sys._getframe(2), in_worker=in_worker)
     span = Span(place, asker, time.perf_counter())
     for recording in recordings:
         getattr(recording, kind).append(span)
     return [span]
+
+
+def _named(
+    func: Any, args: tuple[Any, ...], frame: FrameType, *, in_worker: bool
+) -> tuple[Place, Place | None]:
+    """What is called, and who asked for it."""
+    try:
+        return place_of(func, args), _asker(frame, in_worker=in_worker)
+    except Exception as error:  # noqa: BLE001 - no request is to fail by its recorder
+        _log_once(_named, error, "A function in a worker thread could not be named.")
+        return Place("?"), None
 
 
 _ASYNC = CO_COROUTINE | CO_GENERATOR | CO_ASYNC_GENERATOR

@@ -307,7 +307,7 @@ def wait_for(
     )
 
 
-@shows(lambda _, __, *called: functools.partial(*called))
+@shows(lambda _, __, func, *args: functools.partial(func, *args))
 async def _unless_cancelled(
     relay: Relay,
     hops: tuple[Hop, ...],
