@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Collection, Iterator
 from fnmatch import fnmatchcase
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 from ._blocks import Block
 from .trace import Hop, Recording, Repeated, Span

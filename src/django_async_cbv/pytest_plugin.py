@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
+    from . import _dropped, _hop_counts
     from ._blocks import Block
-    from ._dropped import forbid_dropped_coroutines as _ForbidDroppedCoroutines
     from ._hop_counts import HopLimit, count_hops
-    from ._hop_counts import forbid_repeated_hops as _ForbidRepeatedHops
 
 __all__ = [
     "assert_max_hops",
@@ -28,6 +27,7 @@ __all__ = [
 _OPTION = "--async-cbv-hops"
 # The blocks that a test's fixtures have begun, to be checked when the test ends.
 _BLOCKS = pytest.StashKey["list[Block]"]()
+_NONE: list[Block] = []
 # The count of a test that has ended.
 _COUNT = pytest.StashKey[int]()
 # The attribute of a report, which pytest-xdist sends to the main process.
@@ -62,7 +62,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     """Count the hops of a test, and check its blocks while it can still fail."""
     __tracebackhide__ = True
     marker = item.get_closest_marker("max_hops")
-    blocks: list[Block] = list(item.stash.get(_BLOCKS, []))
+    blocks = [*item.stash.get(_BLOCKS, _NONE)]
     counted: count_hops | None = None
     if marker is not None:
         counted = _limit_of(marker)
@@ -131,7 +131,7 @@ def pytest_terminal_summary(
 
 @pytest.fixture
 def assert_max_hops() -> Callable[..., HopLimit]:
-    """Limit the hops of a block: `with assert_max_hops(3):`."""
+    """Return what fails if a block makes more hops than it is told."""
     from ._hop_counts import HopLimit  # noqa: PLC0415 - see the module
 
     def limit(n: int, *, info: str | None = None) -> HopLimit:
@@ -142,7 +142,7 @@ def assert_max_hops() -> Callable[..., HopLimit]:
 
 @pytest.fixture
 def assert_num_hops() -> Callable[..., HopLimit]:
-    """Say how many hops a block makes: `with assert_num_hops(3):`."""
+    """Return what fails if a block makes more hops than it is told, or fewer."""
     from ._hop_counts import HopLimit  # noqa: PLC0415 - see the module
 
     def limit(n: int, *, info: str | None = None) -> HopLimit:
@@ -154,7 +154,7 @@ def assert_num_hops() -> Callable[..., HopLimit]:
 @pytest.fixture
 def forbid_repeated_hops(
     request: pytest.FixtureRequest,
-) -> Generator[_ForbidRepeatedHops]:
+) -> Generator[_hop_counts.forbid_repeated_hops]:
     """Fail the test if one line asks for the same function again and again."""
     from ._hop_counts import forbid_repeated_hops  # noqa: PLC0415 - see the module
 
@@ -164,7 +164,7 @@ def forbid_repeated_hops(
 @pytest.fixture
 def forbid_dropped_coroutines(
     request: pytest.FixtureRequest,
-) -> Generator[_ForbidDroppedCoroutines]:
+) -> Generator[_dropped.forbid_dropped_coroutines]:
     """Fail the test if it drops a coroutine that nobody has awaited."""
     from ._dropped import forbid_dropped_coroutines  # noqa: PLC0415 - see the module
 
