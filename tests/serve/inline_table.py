@@ -149,8 +149,7 @@ class Case:
             with count_hops() as hops:
                 await visit(handler, request)
         return sum(
-            type(getattr(function, "__self__", None)).__name__ == self.name
-            for function in hops.functions
+            hop.function.name.startswith(f"{self.name}.") for hop in hops.hops
         )
 
 

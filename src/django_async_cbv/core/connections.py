@@ -12,7 +12,7 @@ from typing import Any
 
 from asgiref.sync import SyncToAsync
 from django.conf import settings
-from django.db import connections, reset_queries
+from django.db import connections
 from django.db.models import QuerySet
 
 from .foreign import reads_plainly
@@ -46,8 +46,8 @@ class Cursors:
     """The cursors that queries of one request have used, as an execute_wrapper."""
 
     def __init__(self) -> None:
-        # While somebody has them.
-        self._known: weakref.WeakSet[Any] = weakref.WeakSet()
+        # While somebody has them. A WeakSet costs more with each request.
+        self._known: set[weakref.ref[Any]] = set()
         # Connections in whose place there are new ones, by their aliases.
         self._aside: dict[str, Any] = {}
 
@@ -55,7 +55,7 @@ class Cursors:
         self, execute: Any, sql: Any, params: Any, many: bool, context: Any
     ) -> Any:
         """Execute a query, and note its cursor."""
-        self._known.add(context["cursor"])
+        self._known.add(weakref.ref(context["cursor"], self._known.discard))
         return execute(sql, params, many, context)
 
     def begin(self, *, anew: bool = False) -> None:
@@ -68,31 +68,40 @@ class Cursors:
             for alias in foreign_engines():
                 self._aside[alias] = connections[alias]
                 del connections[alias]
-        reset_queries()
-        for_each_connection(lambda one: one.close_if_unusable_or_obsolete())
+        for_each_connection(_refresh)
         for connection in connections.all():
             connection.execute_wrappers.insert(0, self)
 
     def end(self) -> None:
         """Make them nobody's."""
         self._known.clear()
-        for connection in connections.all(initialized_only=True):
-            if self in connection.execute_wrappers:
-                connection.execute_wrappers.remove(self)
-        if self._aside:
-            for_each_connection(lambda one: one.alias in self._aside and one.close())
-            for alias in [*self._aside]:
-                connections[alias] = self._aside.pop(alias)
-        for_each_connection(lambda one: one.close_if_unusable_or_obsolete())
+        for_each_connection(self._leave)
+        for alias in [*self._aside]:
+            connections[alias] = self._aside.pop(alias)
+
+    def _leave(self, connection: Any) -> None:
+        if self in connection.execute_wrappers:
+            connection.execute_wrappers.remove(self)
+        if connection.alias in self._aside:
+            connection.close()
+        connection.close_if_unusable_or_obsolete()
 
     def is_in_use(self) -> bool:
         """Whether one of the connections has to stay the request's."""
-        return any(map(_is_open, self._known)) or any(
-            map(is_in_transaction, connections.all())
+        return any(_is_open(known()) for known in [*self._known]) or any(
+            map(is_in_transaction, connections.all(initialized_only=True))
         )
 
 
+def _refresh(connection: Any) -> None:
+    # As Django's reset_queries() and close_old_connections() do.
+    connection.queries_log.clear()
+    connection.close_if_unusable_or_obsolete()
+
+
 def _is_open(cursor: Any) -> bool:
+    if cursor is None:
+        return False
     raw = cursor.cursor
     try:
         return not getattr(raw, "closed", False) and bool(raw.description)

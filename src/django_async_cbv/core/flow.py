@@ -294,7 +294,7 @@ class Flow:
                     continue
             try:
                 target = _resolve(step)
-                if not isinstance(target, Call):
+                if type(target) is not Call:
                     stack.append(target)
                     step = None
                     continue
@@ -302,7 +302,7 @@ class Flow:
                     # Not called here: its first lines belong to the loop too.
                     self.awaiting = target
                     return
-                if on_loop and not target.inline:
+                if on_loop and not (target.inline or _is_pure(target)):
                     target.is_sync = True
                     self._job = target
                     return
@@ -316,10 +316,10 @@ class Flow:
                     executor.is_foreign = True
                 if target.response:
                     value = _make_response(target)
-                    if isinstance(value, Flow):
+                    if type(value) is Flow:
                         self.awaiting = value
                         return
-                    if isinstance(value, CoroutineType):
+                    if type(value) is CoroutineType:
                         _refuse_lost(target, value)
                         # As Django's own options() gives one in sync code, and
                         # others do where view_is_async says that they may.
@@ -327,7 +327,7 @@ class Flow:
                         return
                 else:
                     value = target.func(*target.args, **target.kwargs)
-                    if isinstance(value, CoroutineType) and is_in_a_slot(target.func):
+                    if type(value) is CoroutineType and is_in_a_slot(target.func):
                         self.awaiting = Call(_given, (value,))
                         return
                     _settled(target, value)
@@ -349,6 +349,14 @@ class Flow:
 
 
 OWN.add(Flow)
+
+
+def _is_pure(target: Call) -> bool:
+    """Whether Django's function does no I/O on this view; only the loop asks."""
+    choice = target.choice
+    return choice is not None and bool(
+        choice.is_pure(getattr(target.func, "__self__", None))
+    )
 
 
 def _is_ours_alone(target: Call) -> bool:
@@ -404,7 +412,7 @@ def _as_runtime_error(error: GeneratorExit) -> RuntimeError:
 
 def _settled(target: Call | Flow, value: _R) -> _R:
     """Return the result of a call; raise TypeError for one that nobody has awaited."""
-    if isinstance(value, CoroutineType) and isinstance(target, Call):
+    if isinstance(value, CoroutineType) and type(target) is Call:
         refuse_coroutine(target.func, value)
     return value
 

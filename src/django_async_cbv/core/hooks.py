@@ -253,7 +253,6 @@ class Hook(Mark):
             bind(choice.function, view),
             args,
             kwargs,
-            inline=choice.is_pure(view),
             choice=choice,
             response=self.is_handler,
             is_sync=choice.is_sync,

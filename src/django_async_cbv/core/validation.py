@@ -7,15 +7,22 @@ import functools
 import inspect
 import sys
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from types import FunctionType, NoneType
 from typing import Any
 
 from asgiref.sync import AsyncToSync, markcoroutinefunction
 from django.core.exceptions import ImproperlyConfigured, ValidationError
 from django.db.models import Model
-from django.forms import BaseForm, BaseFormSet, BaseModelForm, BaseModelFormSet
+from django.forms import (
+    BaseForm,
+    BaseFormSet,
+    BaseInlineFormSet,
+    BaseModelForm,
+    BaseModelFormSet,
+)
 
 from .flow import Call, Calls, Flow, call
-from .marks import is_async
+from .marks import is_async, is_awaitable
 from .threads import loop_is_running, wait_for
 
 __all__ = [
@@ -199,6 +206,30 @@ _SAVES = (
     "delete_existing",
 )
 _SAVES_INSTANCE = ("save", "delete", "get_absolute_url")
+# Django's own functions of these names, which are sync: most are never overridden.
+_DJANGOS = {
+    vars(kind).get(name)
+    for owner in (BaseModelForm, BaseInlineFormSet, Model)
+    for kind in owner.__mro__
+    for name in (*_CLEANS, *_CLEANS_INSTANCE, *_SAVES, *_SAVES_INSTANCE)
+}
+
+
+def _async_ones(thing: Any, names: Iterable[str]) -> Iterator[tuple[str, Any]]:
+    """Those of its methods that are async, by their names."""
+    kind, own = type(thing), getattr(thing, "__dict__", ())
+    asks_anew = hasattr(kind, "__getattr__")
+    for name in names:
+        if not (name in own or asks_anew):
+            found = getattr(kind, name, None)
+            if type(found) in _PLAIN and found in _DJANGOS:
+                continue
+        method: Any = getattr(thing, name, None)
+        if is_async(method):
+            yield name, method
+
+
+_PLAIN = (FunctionType, NoneType)
 
 
 def _prepare(form: Any) -> list[Any]:
@@ -213,26 +244,22 @@ def _prepare(form: Any) -> list[Any]:
         if is_async(one.is_valid):
             raise _never_awaited(one, "is_valid", "make it sync")
         _prepare(one)
-    for name in (
-        *_CLEANS,
-        *(f"clean_{field}" for field in getattr(form, "fields", ())),
-    ):
-        if is_async(getattr(form, name, None)):
-            raise _never_awaited(
-                form,
-                name,
-                f"rename it a{name}()" if name.startswith("clean") else "make it sync",
-            )
+    cleaners = [f"clean_{field}" for field in getattr(form, "fields", ())]
+    for name, _ in _async_ones(form, (*_CLEANS, *cleaners)):
+        raise _never_awaited(
+            form,
+            name,
+            f"rename it a{name}()" if name.startswith("clean") else "make it sync",
+        )
     let_sync_code_wait(form, _SAVES)
     if isinstance(form, BaseModelForm):
-        for name in _CLEANS_INSTANCE:
-            if is_async(getattr(form.instance, name, None)):
-                raise _never_awaited(
-                    form.instance,
-                    name,
-                    "make it sync, and await in `async def aclean()` of "
-                    f"{type(form).__name__}",
-                )
+        for name, _ in _async_ones(form.instance, _CLEANS_INSTANCE):
+            raise _never_awaited(
+                form.instance,
+                name,
+                "make it sync, and await in `async def aclean()` of "
+                f"{type(form).__name__}",
+            )
         prepare_instance(form.instance)
     return inner
 
@@ -258,9 +285,8 @@ def let_sync_code_wait(thing: Any, names: Sequence[str]) -> None:
     await what it calls: the coroutine would be dropped, and nothing saved. On the
     event loop they stay what they are.
     """
-    for name in names:
-        method: Any = getattr(thing, name, None)
-        if is_async(method) and not hasattr(method, "_waits"):
+    for name, method in [*_async_ones(thing, names)]:
+        if not hasattr(method, "_waits"):
             setattr(thing, name, _waiting(method))
 
 
@@ -287,7 +313,7 @@ def call_and_await(func: Callable[..., Any], *args: Any, **kwargs: Any) -> Calls
         return (yield call(func, *args, **kwargs))
     # In a box, as a flow takes no coroutine for a result.
     [result] = yield call(_boxed, func, *args, **kwargs)
-    if inspect.isawaitable(result):
+    if is_awaitable(result):
         result = yield call(_given, result)
     return result
 
@@ -333,7 +359,7 @@ def saved(view: Any, form: Any, form_valid: Call | Callable[[], Any]) -> Calls[A
 
 
 def _refuse_unsaved(view: Any, form: Any) -> None:
-    if inspect.isawaitable(found := vars(view).get("object")):
+    if is_awaitable(found := vars(view).get("object")):
         if inspect.iscoroutine(found):
             found.close()
         raise TypeError(
@@ -344,7 +370,7 @@ def _refuse_unsaved(view: Any, form: Any) -> None:
 
 def wait_if_awaitable(result: Any) -> Any:
     """What a method of the project's gave to sync code, which waits for it."""
-    return wait_for(_given, result) if inspect.isawaitable(result) else result
+    return wait_for(_given, result) if is_awaitable(result) else result
 
 
 async def _given(awaitable: Awaitable[Any]) -> Any:

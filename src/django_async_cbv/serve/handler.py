@@ -43,7 +43,7 @@ from django.utils.translation import trans_real
 
 from ..core.colours import awaits, both_colours
 from ..core.crossing import restore_context
-from ..core.executors import request_executor
+from ..core.executors import leased_executor
 from ..core.naming import shows
 from ..trace import watch
 from .middleware import swapped
@@ -280,7 +280,7 @@ class Handler(_Choice, asgi.ASGIHandler):
 
     def make_view_atomic(self, view: Any) -> Any:
         """Have a view of this package render its response in its last hop."""
-        if isinstance(lease := request_executor(), Lease):
+        if isinstance(lease := leased_executor(), Lease):
             lease.has_begun = True
             lease.name = getattr(view, "__qualname__", None) or repr(view)
         made: Any = super().make_view_atomic(view)
@@ -459,7 +459,7 @@ class _Exchange:
         self.sender = sender
         self.scope = scope
         self.send = send
-        self.lease = request_executor()
+        self.lease = leased_executor()
         self.request: Any = None
         self.response: Any = None
         self.started = self._receivers(signals.request_started)

@@ -91,7 +91,7 @@ class Lease(RequestExecutor):
         self.is_abandoned = False
         # The task of the request, until that ends, and others that have used it.
         self.task: asyncio.Task[Any] | None = None
-        self.others: weakref.WeakSet[asyncio.Task[Any]] = weakref.WeakSet()
+        self.others: weakref.WeakSet[asyncio.Task[Any]] | None = None
         self.token: contextvars.Token[ThreadSensitiveContext] | None = None
         self.is_foreign = pool.has_foreign_engine
         self.holds = 0
@@ -115,7 +115,7 @@ class Lease(RequestExecutor):
         if self.token is not None:
             SyncToAsync.thread_sensitive_context.reset(self.token)
         self.token = self.task = None
-        for task in [*self.others]:
+        for task in [*self.others] if self.others else ():
             # One that is over may be of a loop that is closed.
             if not task.done():
                 task.add_done_callback(self._look_at_others)
@@ -131,13 +131,17 @@ class Lease(RequestExecutor):
 
     def _note_task(self) -> None:
         task = asyncio.current_task()
-        if task is not None and task is not self.task and task not in self.others:
+        if task is None or task is self.task:
+            return
+        if self.others is None:
+            self.others = weakref.WeakSet()
+        if task not in self.others:
             self.others.add(task)
             if self.task is None:
                 task.add_done_callback(self._look_at_others)
 
     def _look_at_others(self, task: asyncio.Task[Any] | None = None) -> None:
-        if all(other.done() for other in self.others):
+        if self.others is None or all(other.done() for other in self.others):
             self.abandon()
 
     def abandon(self) -> None:

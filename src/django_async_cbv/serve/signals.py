@@ -16,6 +16,9 @@ __all__ = ["OWN", "Receivers"]
 # done where a worker is leased, and given back.
 OWN = frozenset({close_caches, close_old_connections, reset_queries, reset_urlconf})
 
+# What is connected to a signal where that is nothing else: to ask takes longer.
+_own_alone: dict[Signal, list[Any]] = {}
+
 
 class Receivers:
     """
@@ -27,11 +30,14 @@ class Receivers:
     def __init__(self, signal: Signal, sender: type, *, whole: bool) -> None:
         self._signal = signal
         self._sender = sender
-        found = signal._live_receivers(sender)
-        self.sync: list[Callable[..., Any]] = [
-            one for one in found[0] if whole or one not in OWN
-        ]
-        self.asynchronous: list[Callable[..., Any]] = found[1]
+        self.sync: list[Callable[..., Any]] = []
+        self.asynchronous: list[Callable[..., Any]] = []
+        if not whole and signal.receivers == _own_alone.get(signal):
+            return
+        found, self.asynchronous = signal._live_receivers(sender)
+        self.sync = [one for one in found if whole or one not in OWN]
+        if OWN.issuperset(found) and len(found) == len(signal.receivers):
+            _own_alone[signal] = [*signal.receivers]
 
     def __bool__(self) -> bool:
         return bool(self.sync or self.asynchronous)
