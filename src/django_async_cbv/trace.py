@@ -596,8 +596,14 @@ def _look_at(task: asyncio.Task[Any], recordings: tuple[Recording, ...]) -> None
 
 
 def _look(task: asyncio.Task[Any], recordings: tuple[Recording, ...]) -> None:
-    waiter: asyncio.Future[Any] | None = getattr(task, "_fut_waiter", None)
-    if waiter is None or not any(one.is_open for one in recordings):
+    if task.done() or not any(one.is_open for one in recordings):
+        return
+    waiter = getattr(task, "_fut_waiter", _MISSING)
+    if waiter is None:
+        # It has let others go first, as by asyncio.sleep(0), and waits for nothing.
+        _look_at(task, recordings)
+        return
+    if waiter is _MISSING:
         return
     is_in_hop, place = _waits_at(task.get_coro())
     if is_in_hop:

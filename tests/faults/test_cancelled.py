@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from unittest import mock
 
 from asgiref.sync import SyncToAsync, ThreadSensitiveContext, sync_to_async
 from django.db.models.signals import post_save

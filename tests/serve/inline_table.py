@@ -148,9 +148,7 @@ class Case:
             handler = await made(InlineHandler)
             with count_hops() as hops:
                 await visit(handler, request)
-        return sum(
-            hop.function.name.startswith(f"{self.name}.") for hop in hops.hops
-        )
+        return sum(hop.function.name.startswith(f"{self.name}.") for hop in hops.hops)
 
 
 async def made(handler: type[ASGIHandler]) -> ASGIHandler:

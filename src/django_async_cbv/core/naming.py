@@ -89,7 +89,7 @@ def place_of(func: Any, args: tuple[Any, ...] = ()) -> Place:
         if (inner := _wrapped(func)) is None:
             break
         func = inner
-    return _described(func, owner)
+    return _described(func, owner, args)
 
 
 def _wrapped(func: Any) -> Any:
@@ -103,7 +103,7 @@ def _wrapped(func: Any) -> Any:
     return own.get("__wrapped__", own.get("awaitable"))
 
 
-def _described(func: Any, owner: Any) -> Place:
+def _described(func: Any, owner: Any, args: tuple[Any, ...]) -> Place:
     kind = type(func)
     if kind is FunctionType:
         if owner is None:
@@ -113,7 +113,11 @@ def _described(func: Any, owner: Any) -> Place:
         return Place(name, *_of_code(func.__code__))
     if issubclass(kind, type):
         own = type.__getattribute__(func, "__dict__")
-        return Place(_class_name(func), *_of_class(own))
+        name = _class_name(func)
+        if args and own.get("__module__", "builtins") == "builtins":
+            # bool() and list() run a query if they are given a QuerySet.
+            return Place(f"{name}({_class_name(args[0])})")
+        return Place(name, *_of_class(own))
     # A builtin, or a method of one: the name is C's.
     name = getattr(func, "__qualname__", "") if kind.__module__ == "builtins" else ""
     if isinstance(name, str) and name:
