@@ -6,8 +6,9 @@ import asyncio
 import gc
 import warnings
 from unittest import mock
+from urllib.request import urlopen
 
-from asgiref.sync import sync_to_async
+from asgiref.sync import async_to_sync, sync_to_async
 from django.http import HttpResponse
 from django.test import (
     LiveServerTestCase,
@@ -68,19 +69,18 @@ class Counted(HopAssertionsMixin):
             self.assertEqual(self.async_requests(), 200)
 
     def async_requests(self):
-        from asgiref.sync import async_to_sync
 
         return async_to_sync(Authors.as_view())(RequestFactory().get("/")).status_code
 
     async def test_too_many(self):
-        with self.assertRaises(AssertionError) as raised:
-            with self.assertMaxHops(2, info="See the hops page."):
-                await self.hop(3)
+        limit = self.assertMaxHops(2, info="See the hops page.")
+        with self.assertRaises(AssertionError) as raised, limit:
+            await self.hop(3)
         lines = str(raised.exception).splitlines()
         self.assertEqual(lines[0], "3 hops, at most 2 allowed.")
         self.assertRegex(
             lines[1],
-            r"^  1\. plain  tests/test_testing\.py:\d+  waited [\d.]+ ms, ran [\d.]+ ms$",
+            r"^  1\. plain  tests/test_testing\.py:\d+  waited [\d.]+ ms, ran [\d.]+ ms",
         )
         self.assertRegex(
             lines[2], r"^       asked for by Counted\.hop, tests/test_testing\.py:\d+$"
@@ -88,9 +88,9 @@ class Counted(HopAssertionsMixin):
         self.assertEqual(lines[-1], "See the hops page.")
 
     async def test_too_few(self):
-        with self.assertRaisesMessage(AssertionError, "1 hop, 2 expected."):
-            with self.assertNumHops(2):
-                await self.hop()
+        expected = self.assertRaisesMessage(AssertionError, "1 hop, 2 expected.")
+        with expected, self.assertNumHops(2):
+            await self.hop()
 
     async def test_an_error_in_the_block_is_not_hidden(self):
         with self.assertRaises(LookupError), self.assertMaxHops(0):
@@ -114,8 +114,6 @@ class TestInTransactionTestCase(Counted, TransactionTestCase):
 
 class TestLiveServer(LiveServerTestCase):
     def test_hops_of_its_threads(self):
-        from urllib.request import urlopen
-
         async def view(request):
             await run_sync(plain)
             return HttpResponse()
@@ -125,9 +123,9 @@ class TestLiveServer(LiveServerTestCase):
             override_settings(ROOT_URLCONF=urls, MIDDLEWARE=[]),
             count_hops() as here,
             count_hops(everywhere=True) as everywhere,
+            urlopen(self.live_server_url) as response,
         ):
-            with urlopen(self.live_server_url) as response:
-                self.assertEqual(response.status, 200)
+            self.assertEqual(response.status, 200)
         self.assertEqual(here.count, 0)
         self.assertEqual([hop.function.name for hop in everywhere.hops], ["plain"])
 
