@@ -23,6 +23,7 @@ MODULES = [
 # Imports point upwards in this list only.
 ORDER = [
     "core",
+    "core.naming",
     "core.foreign",
     "core.connections",
     "core.crossing",
@@ -47,6 +48,12 @@ ORDER = [
     "async_backend",
     "db",
     "forms",
+    "trace",
+    "_blocks",
+    "_hop_counts",
+    "_dropped",
+    "testing",
+    "pytest_plugin",
     "views._django",
     "views._plain",
     "views._newer",

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from importlib.metadata import entry_points
 from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
+
+import django_async_cbv
 
 pytest_plugins = ["pytester"]
 
@@ -162,6 +165,10 @@ async def test_fails_dropped(forbid_dropped_coroutines):
 def run(pytester, monkeypatch):
     """Run tests in a process of their own, and say which failed."""
     monkeypatch.delenv("DJANGO_SETTINGS_MODULE", raising=False)
+    if not IS_INSTALLED:
+        monkeypatch.setenv(
+            "PYTHONPATH", str(Path(django_async_cbv.__file__).parents[1])
+        )
 
     def tests(source, *options):
         pytester.makepyfile(test_it=source)

@@ -10,6 +10,8 @@ import warnings
 from concurrent.futures import thread as executors
 from typing import Any
 
+from asgiref.current_thread_executor import _WorkItem as _AsgirefItem
+
 from ._blocks import Block
 from .core.crossing import Crossing, Job
 from .core.naming import Place
@@ -119,7 +121,7 @@ def _made_at(coroutine: Any) -> Place:
 def _put_around() -> None:
     _replace(_warnings, "_warn_unawaited_coroutine", _note)
     # How deep Python looks is said thread by thread.
-    for cls in (executors._WorkItem, threading.Thread, Job, Crossing):
+    for cls in (executors._WorkItem, _AsgirefItem, threading.Thread, Job, Crossing):
         _replace(cls, "run", _looking(cls.run))
 
 

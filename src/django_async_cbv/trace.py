@@ -477,7 +477,11 @@ def _listeners() -> tuple[Recording, ...] | None:
 def _asked(func: Any, args: tuple[Any, ...], recordings: tuple[Recording, ...]) -> Hop:
     """A new hop, in the coroutine that asks for it."""
     place, asker = _named(func, args, sys._getframe(2), in_worker=False)
-    hop = Hop(place, asker, _request.get(), time.perf_counter())
+    request = _request.get()
+    if asker is _HANDLER:
+        # Before a request or after it, one of many: this hop is not like the others.
+        asker, request = None, next(_numbers) if request is None else request
+    hop = Hop(place, asker, request, time.perf_counter())
     for recording in recordings:
         recording.hops.append(hop)
     return hop
@@ -526,6 +530,8 @@ def _named(
         return Place("?"), None
 
 
+# Not a line of a project's: what serves requests asks for it.
+_HANDLER = Place("a request")
 _ASYNC = CO_COROUTINE | CO_GENERATOR | CO_ASYNC_GENERATOR
 
 
@@ -539,7 +545,7 @@ def _asker(frame: FrameType | None, *, in_worker: bool) -> Place | None:
         if side is None:
             return _line(code, frame)
         if side == "request":
-            return None
+            return None if in_worker else _HANDLER
         frame = frame.f_back
     return None
 
