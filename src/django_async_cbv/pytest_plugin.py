@@ -60,7 +60,6 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     """Count the hops of a test, and check its blocks while it can still fail."""
-    __tracebackhide__ = True
     marker = item.get_closest_marker("max_hops")
     blocks = [*item.stash.get(_BLOCKS, _NONE)]
     counted: count_hops | None = None
@@ -81,7 +80,10 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
         if counted is not None:
             item.stash[_COUNT] = counted.count
     for block in blocks:
-        block.check()
+        try:
+            block.check()
+        except AssertionError as error:
+            pytest.fail(str(error), pytrace=False)
     return result
 
 
