@@ -81,18 +81,11 @@ class forbid_dropped_coroutines(Block):  # noqa: N801 - a context manager
         if not self.dropped:
             return
         what = "coroutine was" if len(self.dropped) == 1 else "coroutines were"
-        raise AssertionError(
-            "\n".join(
-                [
-                    f"{len(self.dropped)} {what} never awaited, and did not run.",
-                    *(
-                        f"  {name}() was called by {place}. "
-                        f"Await it: `await {name.rpartition('.')[2]}(...)`"
-                        for name, place in self.dropped
-                    ),
-                ]
-            )
-        )
+        rows = [f"{len(self.dropped)} {what} never awaited, and did not run."]
+        for name, place in self.dropped:
+            fix = f"Await it: `await {name.rpartition('.')[2]}(...)`"
+            rows.append(f"  {name}() was called by {place}. {fix}")
+        raise AssertionError("\n".join(rows))
 
 
 def _note(coroutine: Any) -> None:

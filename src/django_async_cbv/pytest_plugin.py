@@ -79,11 +79,14 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
             block.stop()
         if counted is not None:
             item.stash[_COUNT] = counted.count
+    wrong = []
     for block in blocks:
         try:
             block.check()
         except AssertionError as error:
-            pytest.fail(str(error), pytrace=False)
+            wrong.append(str(error))
+    if wrong:
+        pytest.fail("\n".join(wrong), pytrace=False)
     return result
 
 
