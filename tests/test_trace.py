@@ -309,13 +309,20 @@ class TestRecorded(SimpleTestCase):
 
     async def test_what_is_awaited_between_hops(self):
         async def service():
-            await asyncio.sleep(0)  # Not suspended: nothing is waited for.
-            await asyncio.get_running_loop().run_in_executor(None, plain)
+            await answer
 
+        async def give_answer():
+            while not hops.awaited:
+                await asyncio.sleep(0)
+            answer.set_result(None)
+
+        answer = asyncio.get_running_loop().create_future()
         with count_hops() as hops:
             await sync_to_async(plain)()
+            other = asyncio.create_task(give_answer())
             await service()
             await sync_to_async(plain)()
+            await other
         self.assertEqual(hops.count, 2)
         (span,) = hops.awaited
         self.assertEqual(span.function.name, "service")

@@ -12,6 +12,7 @@ import sys
 import sysconfig
 import threading
 import time
+import weakref
 from asyncio.base_events import BaseEventLoop
 from collections import Counter
 from collections.abc import Callable
@@ -481,6 +482,7 @@ def _asked(func: Any, args: tuple[Any, ...], recordings: tuple[Recording, ...]) 
     if asker is _HANDLER:
         # Before a request or after it, one of many: this hop is not like the others.
         asker, request = None, next(_numbers) if request is None else request
+    _look_no_more()
     hop = Hop(place, asker, request, time.perf_counter())
     for recording in recordings:
         recording.hops.append(hop)
@@ -595,28 +597,49 @@ def _current_task() -> asyncio.Task[Any] | None:
         return None
 
 
+# Seconds after which a task that has not gone on is looked at. A shorter wait is of no
+# interest, and a look at once would have the event loop turn round for each hop.
+_AFTER = 0.001
+_looks: weakref.WeakKeyDictionary[asyncio.Task[Any], asyncio.TimerHandle] = (
+    weakref.WeakKeyDictionary()
+)
+
+
 def _look_at(task: asyncio.Task[Any], recordings: tuple[Recording, ...]) -> None:
-    """Look what a task waits for, as soon as it waits for something."""
-    # In no request's context, which it would keep alive.
-    task.get_loop().call_soon(_look, task, recordings, context=contextvars.Context())
+    """Look what a task waits for, unless it makes a hop before."""
+    _looks[task] = task.get_loop().call_later(
+        _AFTER,
+        _look,
+        task,
+        recordings,
+        time.perf_counter(),
+        # In no request's context, which it would keep alive.
+        context=contextvars.Context(),
+    )
 
 
-def _look(task: asyncio.Task[Any], recordings: tuple[Recording, ...]) -> None:
+def _look_no_more() -> None:
+    """This task makes a hop."""
+    if _looks and (task := _current_task()) is not None:
+        look = _looks.pop(task, None)
+        if look is not None:
+            look.cancel()
+
+
+def _look(
+    task: asyncio.Task[Any], recordings: tuple[Recording, ...], since: float
+) -> None:
     if task.done() or not any(one.is_open for one in recordings):
         return
-    waiter = getattr(task, "_fut_waiter", _MISSING)
+    waiter = getattr(task, "_fut_waiter", None)
     if waiter is None:
-        # It has let others go first, as by asyncio.sleep(0), and waits for nothing.
+        # It goes on in a moment.
         _look_at(task, recordings)
         return
-    if waiter is _MISSING:
-        return
-    is_in_hop, place = _waits_at(task.get_coro())
-    if is_in_hop:
-        return
+    place = _waits_at(task.get_coro())
     span = None
     if place is not None:
-        span = Span(place, None, time.perf_counter())
+        span = Span(place, None, since)
         for recording in recordings:
             if recording.is_open:
                 recording.awaited.append(span)
@@ -624,7 +647,7 @@ def _look(task: asyncio.Task[Any], recordings: tuple[Recording, ...]) -> None:
     def again(waiter: Any) -> None:
         if span is not None:
             _end(span, waiter)
-        _look(task, recordings)
+        _look_at(task, recordings)
 
     waiter.add_done_callback(again, context=contextvars.Context())
 
@@ -636,22 +659,12 @@ _SUSPENDED: dict[type, tuple[str, str]] = {
 }
 
 
-def _waits_at(coroutine: Any) -> tuple[bool, Place | None]:
-    """Whether a suspended coroutine is in a hop, and its innermost own line."""
-    place = None
-    while coroutine is not None:
-        names = _SUSPENDED.get(type(coroutine))
-        frame = None if names is None else getattr(coroutine, names[0])
-        if names is None or frame is None:
-            break
-        code = frame.f_code
-        if code in _IN_HOP:
-            return True, None
-        if _side(code.co_filename) is None:
-            place = _line(code, frame)
+def _waits_at(coroutine: Any) -> Place | None:
+    """The innermost line of a project's in a suspended coroutine."""
+    found = None
+    while (names := _SUSPENDED.get(type(coroutine))) is not None:
+        frame = getattr(coroutine, names[0])
+        if frame is not None and _side(frame.f_code.co_filename) is None:
+            found = frame
         coroutine = getattr(coroutine, names[1])
-    return False, place
-
-
-# The coroutines that wait for a hop.
-_IN_HOP = frozenset(wrap(None).__code__ for wrap in (_sync_to_async, _cross))
+    return None if found is None else _line(found.f_code, found)
