@@ -312,7 +312,7 @@ class TestRecorded(SimpleTestCase):
             await answer
 
         async def give_answer():
-            while not hops.awaited:
+            while not hops.awaited:  # noqa: ASYNC110 - nobody tells of it
                 await asyncio.sleep(0)
             answer.set_result(None)
 
