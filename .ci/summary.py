@@ -3,7 +3,8 @@
 Reads what the run left behind: tox's own results (reports/tox*.json), one JUnit file
 for each environment and database (reports/<environment>-<database>.xml) and one for
 each long environment (reports/<environment>.xml). The argument is the exit status of
-tox. The last line is the total.
+tox. After the counts: how long each environment took, and the slowest tests of all.
+The last line is the total.
 """
 
 import json
@@ -13,6 +14,7 @@ import sys
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 REPORTS = ROOT / "reports"
@@ -28,6 +30,8 @@ LONG = ("suites", "agents")
 RESULTS = ("tox.json", "tox-long.json")
 # The properties in which tests tell what they have run.
 RECORDED = ("conformance", "suite")
+
+SLOWEST = 10
 
 # What may be skipped for good: a feature that a version or a database does not have,
 # and an example of the docs that a test has as well.
@@ -48,6 +52,8 @@ class Report:
     wrong_skips: dict[str, None] = field(default_factory=dict)
     # What tests have recorded of the tests of others: Django's, other packages'.
     recorded: list[str] = field(default_factory=list)
+    # Of each test its seconds, setup and teardown among them, and its name.
+    times: list[tuple[float, str]] = field(default_factory=list)
 
     def __str__(self) -> str:
         return f"{self.passed} passed, {self.failed} failed, {self.skipped} skipped"
@@ -58,6 +64,8 @@ def read(path: Path) -> Report:
     report = Report()
     for case in ET.parse(path).getroot().iter("testcase"):
         skip = case.find("skipped")
+        name = f"{case.get('classname')}::{case.get('name')}"
+        report.times.append((float(case.get("time", 0)), name))
         report.recorded += [
             recorded.get("value", "")
             for recorded in case.iter("property")
@@ -89,12 +97,34 @@ def minor(version: str) -> str:
     return ".".join(version.split(".")[:2])
 
 
+def print_times(environments: dict[str, dict[str, Any]], total: Report) -> None:
+    """Print the seconds of each environment, the longest first, and the slowest tests.
+
+    Environments run beside each other: together they take more than the whole run.
+    """
+    print("\nHow long it took, in seconds:")
+    for name, found in sorted(
+        environments.items(), key=lambda one: -one[1]["result"].get("duration", 0)
+    ):
+        result = found["result"]
+        if result.get("skipped"):
+            continue
+        parts = [
+            f"{part} {sum(run.get('elapsed', 0) for run in found.get(key, [])):.0f}"
+            for part, key in (("setup", "setup"), ("commands", "test"))
+        ]
+        print(f"{result.get('duration', 0):7.1f} {name} ({', '.join(parts)})")
+    print(f"The {SLOWEST} slowest tests:")
+    for time, name in sorted(total.times, reverse=True)[:SLOWEST]:
+        print(f"{time:7.1f} {name}")
+
+
 def main(tox_status: int) -> int:
     """Print the summary; return the exit status."""
     problems = []
     if tox_status:
         problems.append(f"tox ended with status {tox_status}")
-    environments = {}
+    environments: dict[str, dict[str, Any]] = {}
     for result_file in RESULTS:
         try:
             named = json.loads((REPORTS / result_file).read_text())["testenvs"]
@@ -121,6 +151,7 @@ def main(tox_status: int) -> int:
         total.passed += report.passed
         total.failed += report.failed
         total.skipped += report.skipped
+        total.times += [(time, f"{where}: {name}") for time, name in report.times]
         problems.extend(f"{where}: skipped: {skip}" for skip in report.wrong_skips)
         if not report.passed:
             problems.append(f"{where}: no test passed")
@@ -164,6 +195,7 @@ def main(tox_status: int) -> int:
             problems.append(f"not tested on {database}: Django {names}")
     if len(pythons) < LEAST_PYTHONS:
         problems.append(f"tested on {len(pythons)} Pythons, {LEAST_PYTHONS} are needed")
+    print_times(environments, total)
     for problem in problems:
         print(f"FAILED: {problem}")
     print(total)

@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+import pytest
 from django.test import TestCase
 
 from tests import hop_table
@@ -24,6 +25,7 @@ IN_A_FORM = {
 }
 
 
+@pytest.mark.generated
 class TestHops(TestCase):
     @classmethod
     def setUpTestData(cls):

@@ -421,6 +421,8 @@ class ConnectionTests(ServedTestCase):
                 cursor.execute(
                     "SELECT count(*) FROM pg_stat_activity"
                     " WHERE datname = current_database()"
+                    # Not a process of the server's own that cleans up at this moment.
+                    " AND backend_type = 'client backend'"
                 )
                 return cursor.fetchone()[0]
 

@@ -3,8 +3,9 @@
     python -m benchmarks limit [--databases sqlite3] [--pages list] [--blocks 60]
 
 Both run in one process, in short alternating blocks, without a server. The sync handler
-runs in the main thread. Our entry point runs on an event loop, one request at a time.
-Processor time is counted, of all threads.
+runs in the main thread. Our entry point runs on an event loop, one request at a time:
+on uvloop's, as under Uvicorn, and on asyncio's own. Processor time is counted, of all
+threads.
 """
 
 import argparse
@@ -20,6 +21,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import uvloop
 
 from benchmarks.common import RESULTS, facts, process_environment
 from benchmarks.limit import visit
@@ -44,8 +47,15 @@ PATHS = {
 }
 # A secret of the length that Django's are; cookie and field are the same one.
 FORM = sent_form(f"csrftoken={'s' * 32}", "s" * 32)
-# The views of this package, and Django's: what a sync view costs is the entry point's.
-VIEWS = ("ours", "django_sync")
+OURS = "ours"
+# The views, and the event loop. What one of Django's sync views costs more than the
+# limit, the entry point costs.
+CONTENDERS = {
+    OURS: ("ours", "uvloop"),
+    "Django's views": ("django_sync", "uvloop"),
+    "ours, asyncio's loop": ("ours", "asyncio"),
+    "Django's views, asyncio's loop": ("django_sync", "asyncio"),
+}
 
 
 def main(arguments: list[str]) -> int:
@@ -97,20 +107,20 @@ def _table(
     for cell, pages in results["cells"].items():
         for page, found in pages.items():
             base = found["limit"]
-            for views in VIEWS:
+            for key in CONTENDERS:
                 ratios = [
-                    one / limit for one, limit in zip(found[views], base, strict=True)
+                    one / limit for one, limit in zip(found[key], base, strict=True)
                 ]
                 value = statistics.median(ratios)
                 limit = LIMITS.get((page, cell.partition(",")[0]))
-                missed = views == "ours" and limit is not None and value > limit
+                missed = key == OURS and limit is not None and value > limit
                 status |= missed
-                expected = "" if limit is None or views != "ours" else f"{limit:.2f}"
+                expected = "" if limit is None or key != OURS else f"{limit:.2f}"
                 lines.append(
                     (
-                        f"{page}, {cell}, {views}",
+                        f"{page}, {cell}, {key}",
                         f"{statistics.median(base):,.0f}",
-                        f"{statistics.median(found[views]):,.0f}",
+                        f"{statistics.median(found[key]):,.0f}",
                         report.quartiles(ratios),
                         f"**{expected}**" if missed else expected,
                     )
@@ -131,10 +141,14 @@ def _measure(options: dict[str, Any]) -> dict[str, dict[str, list[float]]]:
     from benchmarks.serve.entry_point import application
 
     found: dict[str, dict[str, list[float]]] = {}
-    with asyncio.Runner() as runner:
+    with (
+        asyncio.Runner() as plain,
+        asyncio.Runner(loop_factory=uvloop.new_event_loop) as fast,
+    ):
+        runners = {"asyncio": plain, "uvloop": fast}
 
-        def ours(path: str, what: Ask, count: int) -> None:
-            runner.run(_ask(application, path, what, count))
+        def ours(loop: str, path: str, what: Ask, count: int) -> None:
+            runners[loop].run(_ask(application, path, what, count))
 
         def limit(path: str, what: Ask, count: int) -> None:
             one = visit(path, what)
@@ -148,9 +162,9 @@ def _measure(options: dict[str, Any]) -> dict[str, dict[str, list[float]]]:
             contenders: dict[str, Callable[[int], None]] = {
                 "limit": functools.partial(limit, path, what)
             }
-            for views in VIEWS:
+            for key, (views, loop) in CONTENDERS.items():
                 path = f"/{views}/{PATHS[page]}"
-                contenders[views] = functools.partial(ours, path, what)
+                contenders[key] = functools.partial(ours, loop, path, what)
             samples = found[page] = {key: [] for key in contenders}
             for block in contenders.values():
                 block(options["requests"])

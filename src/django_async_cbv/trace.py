@@ -545,16 +545,17 @@ def _asker(frame: FrameType | None, *, in_worker: bool) -> Place | None:
             return None
         side = _side(code.co_filename)
         if side is None:
-            return _line(code, frame)
+            return _line(code, frame.f_lineno)
         if side == "request":
             return None if in_worker else _HANDLER
         frame = frame.f_back
     return None
 
 
-def _line(code: CodeType, frame: FrameType) -> Place:
+@functools.lru_cache(maxsize=1024)
+def _line(code: CodeType, line: int) -> Place:
     name = code.co_qualname.rpartition("<locals>.")[2]
-    return Place(name, code.co_filename, frame.f_lineno)
+    return Place(name, code.co_filename, line)
 
 
 def _folder(file: str | None) -> str:
@@ -667,4 +668,4 @@ def _waits_at(coroutine: Any) -> Place | None:
         if frame is not None and _side(frame.f_code.co_filename) is None:
             found = frame
         coroutine = getattr(coroutine, names[1])
-    return None if found is None else _line(found.f_code, found)
+    return None if found is None else _line(found.f_code, found.f_lineno)

@@ -20,7 +20,8 @@ or `sync`, in which only the async client does so.
 
 Django runs async tests in async_to_sync(), where our handler leaves
 sync work to the thread that waits, as Django's does. With a bare event loop nobody
-waits: each TestCase is a TransactionTestCase then, and the database is a file.
+waits: each TestCase is a TransactionTestCase then, and the database is a file. What
+such a test wrote is gone when the file is again as it was before the first test.
 
 FILE gets the report as JSON: see Report. Imports nothing but the standard
 library before the arguments are read.
@@ -36,6 +37,7 @@ import importlib
 import inspect
 import json
 import os
+import sqlite3
 import sys
 import tempfile
 import threading
@@ -310,12 +312,38 @@ def use_bare_loops(loops: Loops) -> None:
     testcases.async_to_sync = bare
     # As where the database has no transactions.
     testcases.TestCase._databases_support_transactions = classmethod(lambda cls: False)
+    testcases.TestCase._fixture_teardown = lambda self: restore_databases(
+        self._databases_names(include_mirrors=False)
+    )
+
+
+# What each database was before the first test.
+untouched: dict[str, sqlite3.Connection] = {}
+
+
+def keep_databases() -> None:
+    """Remember the databases, as migrated."""
+    from django.db import connections
+
+    for alias in connections:
+        connections[alias].ensure_connection()
+        untouched[alias] = sqlite3.connect(":memory:", check_same_thread=False)
+        connections[alias].connection.backup(untouched[alias])
+
+
+def restore_databases(aliases: list[str]) -> None:
+    """Leave the databases as a flush would, in a hundredth of its time."""
+    from django.db import connections
+
+    for alias in aliases:
+        connections[alias].ensure_connection()
+        untouched[alias].backup(connections[alias].connection)
 
 
 # --- The run ----------------------------------------------------------------------
 
 
-def run(labels: list[str], *, is_swapped: bool) -> None:
+def run(labels: list[str], *, is_swapped: bool, is_bare: bool) -> None:
     """Run Django's tests by Django's own runner."""
     import runtests
     from django.conf import settings
@@ -326,6 +354,12 @@ def run(labels: list[str], *, is_swapped: bool) -> None:
             if is_swapped:
                 swap_middleware()
             return super().build_suite(*args, **kwargs)
+
+        def setup_databases(self, *args, **kwargs):
+            made = super().setup_databases(*args, **kwargs)
+            if is_bare:
+                keep_databases()
+            return made
 
         def get_resultclass(self):
             return result_class(report)
@@ -369,7 +403,7 @@ def main() -> None:
         if options.package:
             sys.path.insert(0, str(options.package))
         prepare(options.handler, options.client)
-        run(options.labels, is_swapped=is_swapped)
+        run(options.labels, is_swapped=is_swapped, is_bare=options.handler in BARE)
         if is_swapped:
             report.escaped = find_escaped()
         report_file.write_text(json.dumps(vars(report)))

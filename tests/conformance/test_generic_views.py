@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,6 +26,13 @@ if ON_SQLITE:
         ("lifted-sync", "asgi"),
         ("lifted-behind", "asgi"),
     ]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def begun(run: Runs, asked_for: list[dict[str, Any]]) -> None:
+    run.begin("django", "sync")
+    for params in asked_for:
+        run.begin(params["colour"], params["client"])
 
 
 def test_of_django_itself(run: Runs, record_property: Callable[..., None]) -> None:

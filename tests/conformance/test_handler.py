@@ -55,9 +55,25 @@ SWAPPED = {
     "django.middleware.security.SecurityMiddleware",
 }
 
+# The longest first.
+RUNS = (
+    ("pool", "asgi"),
+    ("django-bare", "asgi"),
+    ("ours", "sync"),
+    ("django", "asgi"),
+    ("ours", "asgi"),
+    ("async-chain", "asgi"),
+)
+
 pytestmark = pytest.mark.skipif(
     not ON_SQLITE, reason="SQLite: enough for what is not the database's"
 )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def begun(run: Runs) -> None:
+    for handler, client in RUNS:
+        run.begin_on_handler(handler, client, *LABELS)
 
 
 def failed(report: dict[str, Any]) -> set[str]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -41,6 +42,13 @@ EXCEPTIONS = {
         "asserts that View.http_method_not_allowed() wraps its response likewise"
     ),
 }
+
+
+@pytest.fixture(scope="module", autouse=True)
+def begun(run: Runs, asked_for: list[dict[str, Any]]) -> None:
+    if ON_SQLITE:
+        for params in asked_for:
+            run.begin(params["colour"], "asgi", *LABELS)
 
 
 @pytest.mark.skipif(not ON_SQLITE, reason="SQLite: enough for what is not the views'")

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import pytest
 from asgiref.sync import async_to_sync, sync_to_async
 from django import forms
 from django.test import RequestFactory, TestCase, override_settings
@@ -151,6 +152,7 @@ class TestNewerDjango(TestCase):
         )
 
 
+@pytest.mark.generated
 class TestWithoutBodies(TestCase):
     """Where no body may stand for Django's function, no override is skipped either."""
 

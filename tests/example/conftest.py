@@ -13,7 +13,7 @@ import pytest
 from django.conf import settings
 
 from tests.example.html import submit
-from tests.example.running import Site, demo, environment
+from tests.example.running import Site, demo, quick_environment
 from tests.postgres import Server
 
 PASSWORD = "quite-long-enough"
@@ -41,9 +41,12 @@ def check_ending(site: Site) -> None:
 
 @pytest.fixture(scope="session")
 def sqlite_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """The site as its one command starts it: migrated, seeded, on SQLite."""
+    """The site as its one command starts it: migrated, seeded, on SQLite.
+
+    With the settings of `quick/`: test_command.py starts it with its own.
+    """
     folder = tmp_path_factory.mktemp("sqlite-site")
-    with demo(folder, environment(folder / "var")) as site:
+    with demo(folder, quick_environment(folder / "var")) as site:
         yield site
         check_ending(site)
 
@@ -61,7 +64,8 @@ def postgres_site(
         if database["PASSWORD"]:
             account = f"{account}:{quote(database['PASSWORD'])}"
         url = f"postgres://{account}@{host}:{database['PORT']}/{database['NAME']}"
-        with demo(folder, environment(folder / "var", DATABASE_URL=url)) as site:
+        variables = quick_environment(folder / "var", DATABASE_URL=url)
+        with demo(folder, variables) as site:
             yield site
             check_ending(site)
 

@@ -99,6 +99,14 @@ def environment(data: Path, **variables: str) -> dict[str, str]:
     }
 
 
+def quick_environment(data: Path, **variables: str) -> dict[str, str]:
+    """As environment(), for a site in which accounts are made by the hundred."""
+    quick = Path(__file__).with_name("quick")
+    path = os.pathsep.join(filter(None, [str(quick), os.environ.get("PYTHONPATH")]))
+    settings = {"DJANGO_SETTINGS_MODULE": "quick_settings", "PYTHONPATH": path}
+    return environment(data, **settings, **variables)
+
+
 def wait_for(
     condition: Callable[[], T | None], process: subprocess.Popen[bytes], log: Path
 ) -> T:

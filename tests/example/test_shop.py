@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from urllib.parse import unquote
 
 import httpx
@@ -18,19 +20,57 @@ from tests.example.running import PROJECT, Site
 pytestmark = pytest.mark.server
 
 
+# One process runs all the code for a site: it takes two seconds to start.
+RUN_EACH = """
+import contextlib, io, json, sys, traceback
+from django.db import connections
+for line in sys.stdin:
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        try:
+            exec(json.loads(line), {})
+        except BaseException:
+            failed = traceback.format_exc()
+        else:
+            failed = ""
+        connections.close_all()
+    print(json.dumps([failed, printed.getvalue()]), flush=True)
+"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def shells() -> Iterator[None]:
+    yield
+    for shell in SHELLS.values():
+        # It ends when there is nothing more to read.
+        shell.communicate(timeout=60)
+        assert shell.returncode == 0
+    SHELLS.clear()
+
+
+SHELLS: dict[str, subprocess.Popen[str]] = {}
+
+
 def in_the_site(site: Site, code: str) -> str:
     """Run Python code with the settings of `site`; return what it prints."""
-    done = subprocess.run(
-        [sys.executable, "manage.py", "shell", "--no-imports", "-c", code],
-        cwd=PROJECT,
-        env=dict(site.environment),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    if site.url not in SHELLS:
+        SHELLS[site.url] = subprocess.Popen(
+            [sys.executable, "manage.py", "shell", "--no-imports", "-c", RUN_EACH],
+            cwd=PROJECT,
+            env=dict(site.environment),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+    shell = SHELLS[site.url]
+    assert shell.stdin is not None
+    assert shell.stdout is not None
+    shell.stdin.write(json.dumps(code) + "\n")
+    shell.stdin.flush()
+    failed, text = json.loads(shell.stdout.readline() or '["It ended.", ""]')
+    assert not failed, failed
+    assert isinstance(text, str)
+    return text
 
 
 PRINT = """

@@ -221,10 +221,11 @@ class Watcher:
             raise AssertionError(f"The sum is {found}.")
 
     def others(self):
-        """The process and the state of each other connection to this database."""
+        """The process and the state of each other client of this database."""
         return self.ask(
             "SELECT pid, state FROM pg_stat_activity"
             " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            " AND backend_type = 'client backend'"
             " ORDER BY pid"
         )
 

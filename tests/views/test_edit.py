@@ -1112,6 +1112,7 @@ NO_MATTER = {
 }
 
 
+@pytest.mark.generated
 class OverrideTests(LibraryTestCase):
     """Each hook of the pipeline, overridden in both colours, on each view."""
 

@@ -7,6 +7,7 @@ import datetime
 import threading
 from unittest import mock
 
+import pytest
 from asgiref.sync import ThreadSensitiveContext, async_to_sync, sync_to_async
 from django import forms
 from django.core.exceptions import ImproperlyConfigured
@@ -1151,6 +1152,7 @@ class MissingTests(LibraryTestCase):
                     said,
                 )
 
+    @pytest.mark.generated
     async def test_fields_that_a_form_or_the_view_gives(self):
         class Fields(forms.ModelForm):
             class Meta:

@@ -134,8 +134,9 @@ class HookOptions(TypedDict, total=False):
     # Whether it does no I/O, so that it may run on the event loop, given that all that
     # it calls is Django's own.
     pure: bool | Callable[[Any], bool]
-    # Whether the body runs even where nothing that it calls is async, as it does more.
-    always: bool
+    # Whether the body runs even where nothing that it calls is async, as it does more;
+    # or what tells that of a view.
+    always: bool | Callable[[Any], bool]
     # Names in it that look like hooks, and are methods of other objects.
     not_calls: Sequence[str]
     # Makes of it what runs where the body may not: see Hook.unknown_calls.
@@ -162,7 +163,7 @@ class Hook(Mark):
     # HookOptions.
     calls: Sequence[str] | None = ()
     pure: bool | Callable[[Any], bool] = False
-    always: bool = False
+    always: bool | Callable[[Any], bool] = False
     not_calls: Sequence[str] = ()
     unlifted: Callable[[Any], Callable[..., Any]] | None = None
     # Whether the body is the sync function's too, and names the sync hooks.
@@ -185,7 +186,7 @@ class Hook(Mark):
     def reads(self) -> frozenset[str]:
         """The attributes that Django's function reads, or the body, or `pure`."""
         return frozenset().union(
-            *map(names_read, (self.function, self.body, self.pure))
+            *map(names_read, (self.function, self.body, self.pure, self.always))
         )
 
     @cached_property
@@ -237,7 +238,7 @@ class Hook(Mark):
             own = vars(view).get(self.name)
             if own is not None and not is_bridge(own):
                 return Call(own, args, kwargs)
-        if choice.lifted:
+        if choice.lifted and (choice.asks is None or choice.asks(view)):
             body = self.body(view, *args, **kwargs)
             if self.is_shared:
                 body = _ByTwins(body, view, self, choice.called)

@@ -6,7 +6,7 @@ import functools
 import sys
 from collections.abc import Callable
 from contextvars import Context
-from types import BuiltinMethodType, FunctionType, MethodType
+from types import BuiltinMethodType, CodeType, FunctionType, MethodType
 from typing import Any, NamedTuple, TypeVar
 
 __all__ = ["Place", "place_of", "shows"]
@@ -107,10 +107,9 @@ def _described(func: Any, owner: Any, args: tuple[Any, ...]) -> Place:
     kind = type(func)
     if kind is FunctionType:
         if owner is None:
-            name = func.__qualname__.rpartition("<locals>.")[2]
-        else:
-            name = f"{_class_name(owner)}.{func.__name__}"
-        return Place(name, *_of_code(func.__code__))
+            return _of_function(func.__code__, func.__qualname__, None)
+        cls = owner if issubclass(type(owner), type) else type(owner)
+        return _of_function(func.__code__, func.__name__, cls)
     if issubclass(kind, type):
         own = type.__getattribute__(func, "__dict__")
         name = _class_name(func)
@@ -127,6 +126,13 @@ def _described(func: Any, owner: Any, args: tuple[Any, ...]) -> Place:
         if type(call) is FunctionType:
             return Place(_class_name(func), *_of_code(call.__code__))
     return Place(_class_name(func))
+
+
+@functools.lru_cache(maxsize=1024)
+def _of_function(code: CodeType, name: str, cls: type | None) -> Place:
+    if cls is None:
+        return Place(name.rpartition("<locals>.")[2], *_of_code(code))
+    return Place(f"{_class_name(cls)}.{name}", *_of_code(code))
 
 
 def _class_name(owner: Any) -> str:

@@ -38,6 +38,7 @@ class Choice:
     __slots__ = (
         "_checks",
         "_is_djangos_alone",
+        "asks",
         "called",
         "function",
         "in_worker",
@@ -55,6 +56,7 @@ class Choice:
         in_worker: bool,
         checks: Sequence[Callable[[Any], bool]] | None,
         called: Sequence[tuple[Any, str]] = (),
+        asks: Callable[[Any], bool] | None = None,
         is_djangos_alone: bool = False,
     ) -> None:
         self.function = function
@@ -68,6 +70,8 @@ class Choice:
             function
         )
         self.lifted = lifted
+        # Tells of a view whether the body is to run there.
+        self.asks = asks
         # What stands in the place of Django's function, put there by an agent.
         self.is_wrapper = is_wrapper
         self._checks = checks
@@ -201,11 +205,15 @@ class Plan:
             # Inline, on the loop, a handler that Django's own calls would give it
             # a coroutine.
             on_loop = checks is not None and _calls_handlers(hook)
+            in_worker = self._reads_descriptors(hook)
+            needed = on_loop or self._below_is_async(hook)
+            always = None if needed or in_worker else hook.always
             found = self._choices[hook] = Choice(
                 function,
-                lifted=known and (hook.always or on_loop or self._below_is_async(hook)),
+                lifted=known and (needed or bool(hook.always)),
+                asks=always if callable(always) else None,
                 is_wrapper=is_djangos and not ours,
-                in_worker=self._reads_descriptors(hook),
+                in_worker=in_worker,
                 checks=checks,
                 called=list(self._called(hook)) if hook.is_shared else (),
                 is_djangos_alone=ours and self.is_untouched,

@@ -6,6 +6,7 @@ import contextlib
 import functools
 import inspect
 import sys
+import weakref
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from types import FunctionType, NoneType
 from typing import Any
@@ -30,6 +31,7 @@ __all__ = [
     "ais_valid",
     "call_and_await",
     "deletion_is_waited_for",
+    "is_sync_form",
     "prepare_instance",
     "saved",
     "validate",
@@ -231,6 +233,56 @@ def _async_ones(thing: Any, names: Iterable[str]) -> Iterator[tuple[str, Any]]:
 
 
 _PLAIN = (FunctionType, NoneType)
+
+
+def is_sync_form(form_class: Any, model: Any, instance: Any) -> bool:
+    """
+    Whether a form awaits nothing to be validated and saved, nor does its model.
+
+    `form_class`: None where Django makes it of a model. `instance`: what the form is
+    of, where that is there before the form.
+    """
+    if form_class is not None:
+        if (
+            not (isinstance(form_class, type) and issubclass(form_class, BaseForm))
+            or hasattr(form_class, "__getattr__")
+            or form_class.is_valid is not BaseForm.is_valid
+            or getattr(form_class, "save", None) not in _SAVES_OF_FORMS
+            or _has_async_cleaners(form_class)
+        ):
+            return False
+        fields: Iterable[str] = getattr(form_class, "base_fields", ())
+        cleaners = [f"clean_{field}" for field in fields]
+        if not _is_sync(form_class, (*_CLEANS, *_SAVES, *cleaners)):
+            return False
+        model = getattr(getattr(form_class, "_meta", None), "model", None)
+    names = (*_CLEANS_INSTANCE, *_SAVES_INSTANCE)
+    return _is_sync(model, names) and not any(_async_ones(instance, names))
+
+
+def _is_sync(kind: Any, names: Iterable[str]) -> bool:
+    found = [getattr(kind, name, None) for name in names]
+    return not any(
+        is_async(one) for one in found if type(one) not in _PLAIN or one not in _DJANGOS
+    )
+
+
+_SAVES_OF_FORMS = (None, BaseModelForm.save)
+_known_cleaners: weakref.WeakKeyDictionary[Any, tuple[list[int], bool]] = (
+    weakref.WeakKeyDictionary()
+)
+
+
+def _has_async_cleaners(form_class: type) -> bool:
+    """Whether a form class has aclean(), or aclean_...() of any field."""
+    spaces = [vars(kind) for kind in form_class.__mro__]
+    # What is put on a class later makes it larger.
+    sizes = [*map(len, spaces)]
+    known = _known_cleaners.get(form_class)
+    if known is None or known[0] != sizes:
+        has = any(name.startswith("aclean") for space in spaces for name in space)
+        known = _known_cleaners[form_class] = sizes, has
+    return known[1]
 
 
 @shows("is_valid")

@@ -17,6 +17,8 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext, pgettext
 
 from ..core.flow import Calls, call
+from ..core.hooks import HOOKS
+from ..core.validation import is_sync_form
 
 __all__ = [
     "has_plain_context",
@@ -27,6 +29,7 @@ __all__ = [
     "has_plain_success_url",
     "has_plain_url",
     "is_plain_text",
+    "may_await_for_a_form",
     "truth",
 ]
 
@@ -99,6 +102,27 @@ def has_plain_success_url(view: Any) -> bool:
         for _, name, spec, _ in fields
         if name is not None
     )
+
+
+def may_await_for_a_form(view: Any) -> bool:
+    """Whether post() of an edit view may come to something to await."""
+    own, kind = vars(view), type(view)
+    if not HOOKS.keys().isdisjoint(own) or any(
+        getattr(getattr(kind, name, None), "__globals__", {}).get("__name__")
+        not in _EDITED_BY
+        for name in ("get_form_class", "get_form", "get_success_url")
+    ):
+        return True
+    instance, model = own.get("object"), getattr(view, "model", None)
+    if view.form_class is None and model is None:
+        if instance is None:
+            return True
+        model = type(instance)
+    return not is_sync_form(view.form_class, model, instance)
+
+
+# Where Django's own edit views are.
+_EDITED_BY = ("django.views.generic.edit", "django.contrib.auth.views")
 
 
 def has_plain_url(view: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:

@@ -24,7 +24,7 @@ from ..core.validation import (
 from . import _django
 from ._django import _F, _M, _DeleteF, _ModelF
 from ._newer import post_and_wait
-from ._plain import has_plain_success_url
+from ._plain import has_plain_success_url, may_await_for_a_form
 from ._saves import redirect
 from .base import AsyncContextMixin, AsyncTemplateResponseMixin, AsyncView
 from .detail import (
@@ -226,7 +226,7 @@ class AsyncProcessFormView(_django.ProcessFormView, AsyncView):
     @handler.post(
         edit.ProcessFormView.post,
         calls=("get_form", "form_valid", "form_invalid"),
-        always=True,
+        always=may_await_for_a_form,
         unlifted=post_and_wait,
     )
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Answer:

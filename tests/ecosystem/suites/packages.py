@@ -130,7 +130,7 @@ SUITES = (
         "django-guardian",
         "3.5.2",
         settings="guardian.testapp.testsettings",
-        # The rest meets no view, and takes minutes to hash passwords.
+        # The rest meets no view.
         labels=(
             "guardian.testapp.tests.test_decorators",
             "guardian.testapp.tests.test_mixins",

@@ -142,6 +142,32 @@ def forget_contexts() -> None:
     SimpleTestCase.__call__ = call_in_context
 
 
+def hash_quickly() -> None:
+    """Let a password take one round of the hash that it has, on either kind of views.
+
+    Django's own takes more than a million, and so most of the time of some suites.
+    """
+    from django.contrib.auth.hashers import PBKDF2PasswordHasher
+
+    PBKDF2PasswordHasher.iterations = 1
+
+
+def migrate_quickly() -> None:
+    """Let a migration make anew only the models that it changes, and their neighbors.
+
+    All that can be reached from these are most of the models, in each of hundreds of
+    migrations; the tables are the same without.
+    """
+    from django.db.migrations.state import ProjectState
+
+    reload = ProjectState.reload_model
+
+    def reload_neighbors(self: Any, *args: Any, **kwargs: Any) -> None:
+        reload(self, args[0], args[1], delay=True)
+
+    ProjectState.reload_model = reload_neighbors
+
+
 def run_by_django(labels: list[str], processes: int) -> None:
     """Run tests by Django's runner."""
     import django
@@ -238,6 +264,8 @@ def main() -> None:
     started = time.monotonic()
     prepare(options.spare, is_swapped=options.swapped)
     keep_database(options.database.absolute())
+    hash_quickly()
+    migrate_quickly()
     if options.pytest:
         run_by_pytest(options.labels, options.settings)
     else:
