@@ -479,7 +479,8 @@ def _asked(func: Any, args: tuple[Any, ...], recordings: tuple[Recording, ...]) 
     """A new hop, in the coroutine that asks for it."""
     place, asker = _named(func, args, sys._getframe(2), in_worker=False)
     request = _request.get()
-    if asker is _HANDLER:
+    by_signal = asker is None and (place.file or "").startswith(_SIGNALS)
+    if asker is _HANDLER or by_signal:
         # Before a request or after it, one of many: this hop is not like the others.
         asker, request = None, next(_numbers) if request is None else request
     _look_no_more()
@@ -571,6 +572,8 @@ _REQUESTS = (
     str(Path(_DJANGO, "test", "client.py")),
     str(Path(_HERE, "serve", "handler.py")),
 )
+# Until Django 5.2 goes: it sends each signal to sync receivers in a task of its own.
+_SIGNALS = str(Path(_DJANGO, "dispatch")) + os.sep
 _OTHERS = (_DJANGO, _HERE, _folder(asgiref.__file__), "<frozen ")
 
 

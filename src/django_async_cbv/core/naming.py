@@ -103,13 +103,14 @@ def _wrapped(func: Any) -> Any:
     return own.get("__wrapped__", own.get("awaitable"))
 
 
-def _described(func: Any, owner: Any, args: tuple[Any, ...]) -> Place:
+def _described(  # noqa: PLR0911 - one for each kind
+    func: Any, owner: Any, args: tuple[Any, ...]
+) -> Place:
     kind = type(func)
     if kind is FunctionType:
         if owner is None:
             return _of_function(func.__code__, func.__qualname__, None)
-        cls = owner if issubclass(type(owner), type) else type(owner)
-        return _of_function(func.__code__, func.__name__, cls)
+        return _of_function(func.__code__, func.__name__, _class_of(owner))
     if issubclass(kind, type):
         own = type.__getattribute__(func, "__dict__")
         name = _class_name(func)
@@ -135,9 +136,12 @@ def _of_function(code: CodeType, name: str, cls: type | None) -> Place:
     return Place(f"{_class_name(cls)}.{name}", *_of_code(code))
 
 
+def _class_of(owner: Any) -> type:
+    return owner if issubclass(type(owner), type) else type(owner)
+
+
 def _class_name(owner: Any) -> str:
-    cls = owner if issubclass(type(owner), type) else type(owner)
-    name: str = type.__getattribute__(cls, "__qualname__")
+    name: str = type.__getattribute__(_class_of(owner), "__qualname__")
     return name.rpartition("<locals>.")[2]
 
 
