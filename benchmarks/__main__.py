@@ -8,6 +8,14 @@ tolerance. See README.md beside this file.
     python -m benchmarks {serve,limit,upstream,release,idle,soak,trace} --help
 
 Each of these measures the entry point for ASGI servers against other servers.
+
+    python -m benchmarks channels --help
+
+This one measures the fan-out of messages to thousands of subscribers.
+
+    python -m benchmarks export --help
+
+That measures exports against recipes of Django's own.
 """
 
 import argparse
@@ -20,7 +28,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks import report
+from benchmarks import export, report
 from benchmarks.common import (
     RESULTS,
     database,
@@ -34,16 +42,22 @@ from benchmarks.contenders import BASELINE, CONTENDERS, OURS, PAGES, Contender, 
 from benchmarks.load import LoadError, Sample, generator, measure
 from benchmarks.servers import Server, pinned, processors, running
 
-# Each is a module of `benchmarks.serve`.
+# Each is a module of `benchmarks.serve`, and `export` of `benchmarks` itself.
 COMMANDS = ("serve", "limit", "upstream", "release", "idle", "soak", "trace")
 
 
 def main() -> int:
     """Do as the command line says; return the exit status."""
+    if sys.argv[1:2] == ["export"]:
+        return export.main(sys.argv[2:])
     if sys.argv[1:2] and sys.argv[1] in COMMANDS:
         command = importlib.import_module(f"benchmarks.serve.{sys.argv[1]}")
         status: int = command.main(sys.argv[2:])
         return status
+    if sys.argv[1:2] == ["channels"]:
+        from benchmarks import channels
+
+        return channels.main(sys.argv[2:])
     options = _options()
     with database(url=options.database_url, postgres=options.postgres) as settings:
         environment = process_environment(

@@ -54,6 +54,8 @@ TEMPLATES = [
     },
 ]
 STATIC_URL = "static/"
+if os.environ.get("BENCHMARK_CHANNELS") == "postgres":
+    INSTALLED_APPS.append("django_async_cbv.channels.postgres")
 if os.environ.get("BENCHMARK_MIDDLEWARE") == "none":
     # The admin asks for the middleware. What is left makes the view's share larger.
     MIDDLEWARE = []

@@ -2,10 +2,11 @@
 
 from importlib import import_module
 
+from django.http import HttpResponse
 from django.urls import URLPattern, URLResolver, include, path
 
 from benchmarks.contenders import BASELINE, CONTENDERS
-from benchmarks.views import probes
+from benchmarks.views import exports, probes
 
 __all__ = ["missing", "urlpatterns"]
 
@@ -67,6 +68,23 @@ urlpatterns.append(
                 path("large/", probes.large),
                 path("large-stream/", probes.large_stream),
                 path("upload/", probes.upload),
+            ]
+        ),
+    )
+)
+
+urlpatterns.append(
+    path(
+        "exports/",
+        include(
+            [
+                # Makes the resolver, and opens no connection.
+                path("warm-up/", lambda request: HttpResponse()),
+                *(
+                    path(f"{kind}/{name}/", view)
+                    for kind, views in exports.VIEWS.items()
+                    for name, view in views.items()
+                ),
             ]
         ),
     )

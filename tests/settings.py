@@ -24,6 +24,7 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.staticfiles",
     "django_async_cbv",
+    "django_async_cbv.channels.postgres",
     "tests",
     "tests.app",
 ]

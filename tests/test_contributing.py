@@ -19,10 +19,11 @@ TEXT = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 
 def drawn() -> Iterator[list[str]]:
     """The modules of each row of the drawing, the lowest row first."""
-    [drawing] = re.findall(r"```\n( *apps\.py.*?)```", TEXT, re.DOTALL)
+    [drawing] = re.findall(r"```\n( *management\..*?)```", TEXT, re.DOTALL)
     for line in reversed(drawing.splitlines()):
         names = re.findall(r"(\w+)\.py\b", line)
-        [package] = re.findall(r"^\s*(\w*)/", line) or [""]
+        [package] = re.findall(r"^\s*([\w./]*)/ ", line) or [""]
+        package = package.replace("/", ".")
         if names:
             yield [f"{package}.{name}".lstrip(".") for name in names]
 

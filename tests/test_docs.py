@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 import django_async_cbv
-from django_async_cbv import views
+from django_async_cbv import testing, views
+from django_async_cbv.views import streaming
 from tests import twin_table
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -37,8 +38,18 @@ def test_the_tables_have_every_class():
 
 def test_the_reference_has_every_class():
     text = (DOCS / "reference.md").read_text()
-    named = re.findall(r"autoclass:: django_async_cbv\.views\.(\w+)", text)
+    named = re.findall(
+        r"autoclass:: django_async_cbv\.views\.(\w+)$", text, re.MULTILINE
+    )
     assert sorted(named) == sorted(views.__all__)
+
+
+def test_the_reference_has_what_streams_are_made_with():
+    text = (DOCS / "reference.md").read_text()
+    for module in (streaming, testing):
+        name = module.__name__.replace(".", r"\.")
+        named = re.findall(rf"auto(?:class|function):: {name}\.(\w+)", text)
+        assert set(named) >= set(module.__all__) - {"StreamResponse"}
 
 
 def texts_raised(path):

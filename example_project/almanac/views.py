@@ -29,6 +29,7 @@ from django_async_cbv.views import (
     AsyncWeekArchiveView,
     AsyncYearArchiveView,
 )
+from django_async_cbv.views.exports import CSVView
 from icalendar import Calendar, Event
 
 from almanac import calendars
@@ -37,6 +38,7 @@ from almanac.models import Country, Holiday
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet
+    from django.http import HttpResponseBase
 
 
 async def countries_at_rest(first: dt.date, last: dt.date) -> dict[dt.date, int]:
@@ -209,6 +211,25 @@ class Year(HolidayDates, AsyncYearArchiveView[Holiday]):
             .order_by("-countries", "name")[:12]
         ]
         return context
+
+
+class YearCSV(CSVView[Holiday]):
+    """The holidays of one year as a table, for a spreadsheet."""
+
+    model = Holiday
+    ordering = "date"
+    fields = ("date", "name", ("country__name", "country"))
+    # Excel takes UTF-8 for something else without it.
+    bom = True
+
+    def get_queryset(self) -> QuerySet[Holiday]:
+        """Those of the year in the address."""
+        return super().get_queryset().filter(date__year=self.kwargs["year"])
+
+    async def prepare(self) -> HttpResponseBase | None:
+        """Name the file before its headers leave."""
+        self.filename = f"holidays-{self.kwargs['year']}.csv"
+        return await super().prepare()
 
 
 class Month(HolidayDates, AsyncMonthArchiveView[Holiday]):

@@ -19,6 +19,7 @@ urlpatterns = [
     path("days/", views.Archive.as_view(), name="archive"),
     path("days/today/", views.Today.as_view(), name="today"),
     path("days/<int:year>/", views.Year.as_view(), name="year"),
+    path("days/<int:year>/holidays.csv", views.YearCSV.as_view(), name="year_csv"),
     path("days/<int:year>/week/<int:week>/", views.Week.as_view(), name="week"),
     path("days/<int:year>/<int:month>/", views.Month.as_view(), name="month"),
     path("days/<int:year>/<int:month>/<int:day>/", views.Day.as_view(), name="day"),

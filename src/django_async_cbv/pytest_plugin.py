@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from . import _dropped, _hop_counts
-    from ._blocks import Block
-    from ._hop_counts import HopLimit, count_hops
+    from ._testing import dropped, hops
+    from ._testing.blocks import Block
+    from ._testing.hops import HopLimit, count_hops
 
 __all__ = [
     "assert_max_hops",
@@ -66,7 +66,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     if marker is not None:
         counted = _limit_of(marker)
     elif item.config.getoption(_OPTION) is not None:
-        from ._hop_counts import count_hops  # noqa: PLC0415 - see the module
+        from ._testing.hops import count_hops  # noqa: PLC0415 - see the module
 
         counted = count_hops(everywhere=True)
     if counted is not None:
@@ -91,7 +91,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
 
 
 def _limit_of(marker: pytest.Mark) -> HopLimit:
-    from ._hop_counts import HopLimit  # noqa: PLC0415 - see the module
+    from ._testing.hops import HopLimit  # noqa: PLC0415 - see the module
 
     def limit(n: int, *, info: str | None = None) -> HopLimit:
         # A plugin for async tests may run the test in a context of its own.
@@ -137,7 +137,7 @@ def pytest_terminal_summary(
 @pytest.fixture
 def assert_max_hops() -> Callable[..., HopLimit]:
     """Return what fails if a block makes more hops than it is told."""
-    from ._hop_counts import HopLimit  # noqa: PLC0415 - see the module
+    from ._testing.hops import HopLimit  # noqa: PLC0415 - see the module
 
     def limit(n: int, *, info: str | None = None) -> HopLimit:
         return HopLimit(n, exact=False, info=info)
@@ -148,7 +148,7 @@ def assert_max_hops() -> Callable[..., HopLimit]:
 @pytest.fixture
 def assert_num_hops() -> Callable[..., HopLimit]:
     """Return what fails if a block makes more hops than it is told, or fewer."""
-    from ._hop_counts import HopLimit  # noqa: PLC0415 - see the module
+    from ._testing.hops import HopLimit  # noqa: PLC0415 - see the module
 
     def limit(n: int, *, info: str | None = None) -> HopLimit:
         return HopLimit(n, exact=True, info=info)
@@ -159,9 +159,9 @@ def assert_num_hops() -> Callable[..., HopLimit]:
 @pytest.fixture
 def forbid_repeated_hops(
     request: pytest.FixtureRequest,
-) -> Generator[_hop_counts.forbid_repeated_hops]:
+) -> Generator[hops.forbid_repeated_hops]:
     """Fail the test if one line asks for the same function again and again."""
-    from ._hop_counts import forbid_repeated_hops  # noqa: PLC0415 - see the module
+    from ._testing.hops import forbid_repeated_hops  # noqa: PLC0415 - see the module
 
     yield from _during(request, forbid_repeated_hops(everywhere=True))
 
@@ -169,9 +169,9 @@ def forbid_repeated_hops(
 @pytest.fixture
 def forbid_dropped_coroutines(
     request: pytest.FixtureRequest,
-) -> Generator[_dropped.forbid_dropped_coroutines]:
+) -> Generator[dropped.forbid_dropped_coroutines]:
     """Fail the test if it drops a coroutine that nobody has awaited."""
-    from ._dropped import forbid_dropped_coroutines  # noqa: PLC0415 - see the module
+    from ._testing.dropped import forbid_dropped_coroutines  # noqa: PLC0415 - see the module
 
     yield from _during(request, forbid_dropped_coroutines())
 

@@ -1,11 +1,15 @@
-"""Tools for the tests of a project."""
+"""Helpers for the tests of a project."""
 
-from ._dropped import forbid_dropped_coroutines
-from ._hop_counts import HopAssertionsMixin, count_hops, forbid_repeated_hops
+from ._testing.dropped import forbid_dropped_coroutines
+from ._testing.hops import HopAssertionsMixin, count_hops, forbid_repeated_hops
+from ._testing.streams import OpenStream, ReceivedEvent, open_stream
 
 __all__ = [
     "HopAssertionsMixin",
+    "OpenStream",
+    "ReceivedEvent",
     "count_hops",
     "forbid_dropped_coroutines",
     "forbid_repeated_hops",
+    "open_stream",
 ]

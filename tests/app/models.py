@@ -90,3 +90,21 @@ class Article(models.Model):
 
     def __str__(self):
         return self.title
+
+
+class Entry(models.Model):
+    """Has columns of every kind that rows may be sorted by."""
+
+    code = models.CharField(max_length=20, unique=True)
+    group = models.IntegerField(db_index=True)
+    note = models.CharField(max_length=20, null=True)  # noqa: DJ001 - with nulls
+    rank = models.IntegerField(null=True, unique=True)
+    weight = models.FloatField(unique=True)
+    author = models.ForeignKey(Author, models.CASCADE, null=True)
+    tags = models.ManyToManyField(Tag)
+
+    class Meta:
+        indexes = [models.Index(fields=["note", "group"], name="entry_by_note")]
+        constraints = [
+            models.UniqueConstraint(fields=["group", "code"], name="entry_in_group")
+        ]

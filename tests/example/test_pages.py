@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import datetime as dt
+import io
 import re
 
 import httpx
@@ -255,3 +257,15 @@ def test_options_names_the_methods(client: httpx.Client) -> None:
     response = client.options("/holidays/")
     assert response.status_code == 200
     assert response.headers["Allow"] == "GET, HEAD, OPTIONS"
+
+
+def test_a_year_as_csv(client: httpx.Client) -> None:
+    year = Page(client.get(f"/days/{YEAR}/"))
+    assert f"/days/{YEAR}/holidays.csv" in year.links
+    response = client.get(f"/days/{YEAR}/holidays.csv").raise_for_status()
+    name = f'attachment; filename="holidays-{YEAR}.csv"'
+    assert response.headers["Content-Disposition"] == name
+    header, *rows = csv.reader(io.StringIO(response.content.decode("utf-8-sig")))
+    assert header == ["date", "name", "country"]
+    assert len(rows) > 1000
+    assert [f"{YEAR}-12-25", "Christmas Day", "Germany"] in rows

@@ -69,6 +69,10 @@ class Cursors:
                 self._aside[alias] = connections[alias]
                 del connections[alias]
         for_each_connection(_refresh)
+        self.watch()
+
+    def watch(self) -> None:
+        """Note the cursors of all queries in this thread from now on."""
         for connection in connections.all():
             connection.execute_wrappers.insert(0, self)
 

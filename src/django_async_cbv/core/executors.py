@@ -24,11 +24,13 @@ from django.db import connections
 __all__ = [
     "LOCAL",
     "Desk",
+    "PartingExecutor",
     "Relay",
     "RequestExecutor",
     "executor_in_use",
     "hold_worker",
     "leased_executor",
+    "parting_executor",
     "release_worker",
     "request_executor",
 ]
@@ -38,7 +40,15 @@ __all__ = [
 LOCAL = "asgiref.local"
 
 
-class RequestExecutor(Executor):
+class PartingExecutor(Executor):
+    """An executor that may part with its thread between two hops."""
+
+    def hold(self, count: int = 1) -> None:
+        """Keep the thread until as much is taken back by a negative count."""
+        raise NotImplementedError
+
+
+class RequestExecutor(PartingExecutor):
     """The executor of a request that takes its worker from a pool, between two hops."""
 
     # Where the pool's requests are served.
@@ -71,10 +81,6 @@ class RequestExecutor(Executor):
         """Have the worker go: what it was taken for is over."""
         raise NotImplementedError
 
-    def hold(self, count: int = 1) -> None:
-        """Keep the worker until as much is taken back by a negative count."""
-        raise NotImplementedError
-
     def release(self, count: int = 1) -> None:
         """Give it back, foreign or not, until as much is taken back."""
         raise NotImplementedError
@@ -92,11 +98,17 @@ def request_executor() -> RequestExecutor | None:
 
 def leased_executor() -> RequestExecutor | None:
     """The executor of this task's request, whoever waits for the task."""
+    executor = parting_executor()
+    return executor if isinstance(executor, RequestExecutor) else None
+
+
+def parting_executor() -> PartingExecutor | None:
+    """As leased_executor(), or that of a stream, which ends its thread."""
     context = SyncToAsync.thread_sensitive_context.get(None)
     if context is None:
         return None
     executor = SyncToAsync.context_to_thread_executor.get(context)
-    return executor if isinstance(executor, RequestExecutor) else None
+    return executor if isinstance(executor, PartingExecutor) else None
 
 
 @asynccontextmanager
@@ -110,12 +122,12 @@ async def hold_worker() -> AsyncGenerator[None]:
     run in it for your request.
 
     If the application does not come from `django_async_cbv.asgi`, the block does
-    nothing.
+    nothing, except in a streaming view. There it keeps the thread of the stream.
 
     Runs on:
         The event loop. No hop.
     """
-    executor = leased_executor()
+    executor = parting_executor()
     if executor is None:
         yield
         return

@@ -20,7 +20,7 @@ from asgiref.sync import (
     ThreadSensitiveContext,
 )
 
-from .executors import LOCAL, RequestExecutor, leased_executor
+from .executors import LOCAL, PartingExecutor, parting_executor
 from .naming import shows
 from .threads import run_sync, run_to_the_end
 
@@ -56,7 +56,7 @@ class Driven:
         self._thread: threading.Thread | None = None
         self._executor: Executor | None = None
         self._thread_context: ThreadSensitiveContext | None = None
-        self._held: RequestExecutor | None = None
+        self._held: PartingExecutor | None = None
 
     @property
     def is_at_home(self) -> bool:
@@ -108,7 +108,7 @@ class Driven:
         if self._thread is None:
             self._executor = getattr(AsyncToSync.executors, "current", None)
             self._thread_context = SyncToAsync.thread_sensitive_context.get(None)
-        if self._held is None and (leased := leased_executor()) is not None:
+        if self._held is None and (leased := parting_executor()) is not None:
             leased.hold(1)
             self._held = leased
 

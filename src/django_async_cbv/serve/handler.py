@@ -208,6 +208,9 @@ class Handler(_Choice, asgi.ASGIHandler):
                 except Overloaded:
                     await self.send_response(self._overloaded(), send)
                     return
+                except RequestAborted:
+                    # By a stream, which the server is to cut off.
+                    pass
             await exchange.end()
 
     def _overloaded(self) -> HttpResponse:

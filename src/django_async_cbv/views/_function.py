@@ -260,7 +260,8 @@ class ViewFunction(BothColours):
             )
         adopt(view)
         refuse_attributes(view)
-        return (yield respond(view.dispatch, request, *args, **kwargs))
+        response = yield respond(view.dispatch, request, *args, **kwargs)
+        return view._last_word(response)
 
     def __copy__(self) -> ViewFunction:
         return self

@@ -107,6 +107,10 @@ class AsyncView(_django.View[_R], TwinMixin):
 
         return around(django_view, ViewFunction(django_view, cls, initkwargs))
 
+    def _last_word(self, response: Any) -> Any:
+        """Give the response itself, or one in its place, behind all of the class."""
+        return response
+
     @handler.dispatch(base.View.dispatch, calls=None)
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> BaseAnswer:
         """

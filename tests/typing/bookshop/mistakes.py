@@ -34,6 +34,13 @@ from django_async_cbv.views import (
     AsyncUpdateView,
     AsyncView,
 )
+from django_async_cbv.views.exports import CSVView, NDJSONView
+from django_async_cbv.views.streaming import (
+    ChannelView,
+    Event,
+    LongPollView,
+    ServerSentEventsView,
+)
 from tests.typing.bookshop.forms import BookForm, ContactForm
 from tests.typing.bookshop.models import Author, Book
 from tests.typing.bookshop.views import CountedBookList
@@ -409,3 +416,52 @@ class UnawaitedFormset(AsyncModelFormSetView[Book]):
 count_hops(anywhere=True)
 # error -> mypy[arg-type] pyright[reportArgumentType]
 on_hop("name")
+
+
+# Exports.
+
+
+class WrongFields(CSVView[Book]):
+    # error -> mypy[list-item] pyright[reportAssignmentType]
+    fields = ["id", ("title", "Title", "one too many")]
+
+
+class FieldsOfNumbers(CSVView[Book]):
+    # error -> mypy[list-item] pyright[reportAssignmentType]
+    fields = [1]
+
+
+class RowOfAnother(CSVView[Book]):
+    # error -> mypy[override] pyright[reportIncompatibleMethodOverride]
+    def get_row(self, obj: Book) -> int:
+        return 1
+
+
+class AsyncRow(NDJSONView[Book]):
+    # error -> mypy[override] pyright[reportIncompatibleMethodOverride]
+    async def get_row(self, obj: Book) -> list[Any]:
+        return [1]
+
+
+# Streams.
+
+
+class CoroutineOfEvents(ServerSentEventsView):
+    # error -> mypy[override] pyright[reportIncompatibleMethodOverride]
+    async def events(self) -> list[str]:
+        return []
+
+
+class PollWithoutCursor(LongPollView):
+    # error -> mypy[override] pyright[reportIncompatibleMethodOverride]
+    async def poll(self, since: str | None) -> list[str]:
+        return []
+
+
+class NoChannel(ChannelView):
+    # error -> mypy[assignment] pyright[reportAssignmentType]
+    channel = "news"
+
+
+# error -> mypy[call-arg] pyright[reportCallIssue]
+Event("data", "name")

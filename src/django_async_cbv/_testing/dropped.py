@@ -12,10 +12,10 @@ from typing import Any
 
 from asgiref.current_thread_executor import _WorkItem as _AsgirefItem
 
-from ._blocks import Block
-from .core.crossing import Crossing, Job
-from .core.naming import Place
-from .trace import is_framework
+from ..core.crossing import Crossing, Job
+from ..core.naming import Place
+from ..trace import is_framework
+from .blocks import Block
 
 __all__ = ["forbid_dropped_coroutines"]
 

@@ -7,8 +7,8 @@ from collections.abc import Collection, Iterator
 from fnmatch import fnmatchcase
 from typing import Any, Self
 
-from ._blocks import Block
-from .trace import Hop, Recording, Repeated, Span
+from ..trace import Hop, Recording, Repeated, Span
+from .blocks import Block
 
 __all__ = [
     "HopAssertionsMixin",

@@ -1,0 +1,1 @@
+"""What `django_async_cbv.testing` is made of."""

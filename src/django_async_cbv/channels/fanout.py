@@ -1,0 +1,278 @@
+"""Hand the messages of one channel to all of its subscribers on one event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import Iterable
+from types import TracebackType
+from typing import Protocol, Self
+
+from .base import Message, Reset, Slow
+
+__all__ = ["TURNS", "Fanout", "Mailbox", "Office", "Subscriber"]
+
+# How many turns of the event loop subscribers get between two messages of a burst: a
+# view and its response are two tasks, and each takes its turn.
+TURNS = 4
+
+
+class Mailbox:
+    """What waits for one subscriber. Only the subscriber's event loop touches it."""
+
+    __slots__ = (
+        "floor",
+        "history",
+        "is_dropped",
+        "is_over",
+        "is_reset",
+        "limit",
+        "past",
+        "queue",
+        "skipped",
+        "slow",
+        "topics",
+        "waiter",
+    )
+
+    def __init__(self, topics: frozenset[str], limit: int, slow: Slow) -> None:
+        self.topics = topics
+        self.limit = limit
+        self.slow = slow
+        # Messages up to this position are not for this subscriber: it has them, or
+        # gets them from the history.
+        self.floor = 0
+        # What the history gave, and the id that the rest of the history comes after.
+        self.past: deque[Message] = deque()
+        self.history: str | None = None
+        self.queue: deque[tuple[int, Message]] = deque()
+        self.is_reset = False
+        self.is_dropped = False
+        self.is_over = False
+        self.skipped = 0
+        self.waiter: asyncio.Future[None] | None = None
+
+    def put(self, position: int, message: Message) -> None:
+        """Add a message, or do with a slow subscriber what it has asked for."""
+        if position <= self.floor or self.is_dropped:
+            return
+        if len(self.queue) >= self.limit:
+            if self.slow == "drop":
+                # What is queued is still read. The subscriber resumes after it.
+                self.is_dropped = True
+                return
+            self.queue.popleft()
+            self.skipped += 1
+        self.queue.append((position, message))
+        self.wake()
+
+    def forget(self) -> None:
+        """Say that the history is missing: what is queued came after it."""
+        self.past.clear()
+        self.history = None
+        self.is_reset = True
+        self.wake()
+
+    def reset(self) -> None:
+        """Say that messages are missing. What is queued is of no use after that."""
+        self.queue.clear()
+        # The positions may begin anew.
+        self.floor = 0
+        self.forget()
+
+    def close(self) -> None:
+        """End the subscription, also for who waits for a message."""
+        self.is_over = True
+        self.queue.clear()
+        self.past.clear()
+        self.history = None
+        self.wake()
+
+    def wake(self) -> None:
+        """Let the subscriber look for messages."""
+        if self.waiter is not None and not self.waiter.done():
+            self.waiter.set_result(None)
+
+    def take(self) -> Message | Reset | None:
+        """Return what is next, if anything is there."""
+        if self.is_reset:
+            self.is_reset = False
+            return Reset()
+        if self.past:
+            return self.past.popleft()
+        if self.history is None:
+            while self.queue:
+                position, message = self.queue.popleft()
+                # The history may have gone further than when it was queued.
+                if position > self.floor:
+                    return message
+        return None
+
+    async def wait(self) -> None:
+        """Wait until something may be there."""
+        if self.waiter is not None:
+            raise RuntimeError(
+                "Two tasks wait for one subscription. Call subscribe() for each."
+            )
+        self.waiter = asyncio.get_running_loop().create_future()
+        try:
+            await self.waiter
+        finally:
+            self.waiter = None
+
+
+class Fanout:
+    """The mailboxes of one channel on one event loop, by topic."""
+
+    def __init__(self) -> None:
+        self._by_topic: dict[str, set[Mailbox]] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._by_topic)
+
+    def add(self, mailbox: Mailbox) -> None:
+        """Let a mailbox get the messages of its topics."""
+        for topic in mailbox.topics:
+            self._by_topic.setdefault(topic, set()).add(mailbox)
+
+    def remove(self, mailbox: Mailbox) -> None:
+        """Let it get no more. A second call does nothing."""
+        for topic in mailbox.topics:
+            if (mailboxes := self._by_topic.get(topic)) is not None:
+                mailboxes.discard(mailbox)
+                if not mailboxes:
+                    del self._by_topic[topic]
+
+    def has(self, topic: str) -> bool:
+        """Whether anybody subscribes to a topic."""
+        return topic in self._by_topic
+
+    def put(self, position: int, message: Message) -> None:
+        """Hand a message to each mailbox of its topic."""
+        for mailbox in self._by_topic.get(message.topic, ()):
+            mailbox.put(position, message)
+
+    def reset(self) -> None:
+        """Say to each mailbox that messages are missing."""
+        for mailbox in self._all():
+            mailbox.reset()
+
+    def _all(self) -> Iterable[Mailbox]:
+        return {one for mailboxes in self._by_topic.values() for one in mailboxes}
+
+
+class Office(Protocol):
+    """Where a subscriber's mailbox is, on the subscriber's event loop."""
+
+    async def join(self, mailbox: Mailbox, since: str | None) -> None:
+        """Begin to fill the mailbox; called once."""
+        ...
+
+    async def recall(self, mailbox: Mailbox) -> None:
+        """Put more of the history into `past`, where `history` is not None."""
+        ...
+
+    async def leave(self, mailbox: Mailbox) -> None:
+        """End all that `join()` has begun, also where that was cancelled."""
+        ...
+
+    def abandon(self, mailbox: Mailbox) -> None:
+        """Begin to do as `leave()` does, for a subscriber that nobody has closed."""
+        ...
+
+
+class Subscriber:
+    """
+    The messages of some topics, as an async iterator.
+
+    Use it as an async context manager. The subscription then is in force when the
+    block begins, and is gone when it ends::
+
+        async with channel.subscribe("prices") as messages:
+            async for message in messages:
+                ...
+
+    Without the block it begins with the first message that you wait for.
+    """
+
+    def __init__(
+        self,
+        office: Office,
+        topics: frozenset[str],
+        since: str | None,
+        limit: int,
+        slow: Slow,
+    ) -> None:
+        self._office = office
+        self._since = since
+        self._mailbox = Mailbox(topics, limit, slow)
+        # The one on which it is in force.
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    @property
+    def skipped(self) -> int:
+        """How many messages this subscriber was too slow for (`slow="skip"`)."""
+        return self._mailbox.skipped
+
+    @property
+    def dropped(self) -> bool:
+        """Whether this subscriber was too slow, so that it ends (`slow="drop"`)."""
+        return self._mailbox.is_dropped
+
+    async def __aenter__(self) -> Self:
+        await self._begin()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Message | Reset:
+        mailbox = self._mailbox
+        if self._loop is None and not mailbox.is_over:
+            await self._begin()
+        while not mailbox.is_over:
+            if (found := mailbox.take()) is not None:
+                return found
+            if mailbox.history is not None:
+                await self._office.recall(mailbox)
+            elif mailbox.is_dropped:
+                break
+            else:
+                await mailbox.wait()
+        await self.aclose()
+        raise StopAsyncIteration
+
+    async def aclose(self) -> None:
+        """Unsubscribe. What waits for a message ends; a second call does nothing."""
+        if self._mailbox.is_over:
+            return
+        self._mailbox.close()
+        if self._loop is not None:
+            await self._office.leave(self._mailbox)
+
+    async def _begin(self) -> None:
+        if self._loop is not None or self._mailbox.is_over:
+            raise RuntimeError("This subscription has begun already. Subscribe anew.")
+        self._loop = asyncio.get_running_loop()
+        try:
+            await self._office.join(self._mailbox, self._since)
+        except BaseException:
+            await self.aclose()
+            raise
+
+    def __del__(self) -> None:
+        if self._loop is None or self._mailbox.is_over:
+            return
+        # In whatever thread the garbage collector runs. A loop that is closed has
+        # ended the subscription with everything else.
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._office.abandon, self._mailbox)

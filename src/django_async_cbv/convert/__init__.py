@@ -1,0 +1,1 @@
+"""The codemod: turns the bases of a project's views into those of this package."""

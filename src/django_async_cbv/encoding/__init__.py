@@ -1,0 +1,1 @@
+"""Bytes of what a stream sends, made by functions that do no I/O."""

@@ -1,0 +1,419 @@
+"""Run the generator of a stream in one task, one part ahead of who reads."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+import logging
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from django.core.exceptions import RequestAborted
+
+from ..core.resting import resting_executor
+from ..core.threads import run_to_the_end
+from ._shutdown import Leaver, cuts_off
+
+__all__ = ["Pump", "Terms"]
+
+_logger = logging.getLogger("django.request")
+
+# Seconds that a client which does not read has left when the server stops.
+_LAST = 1.0
+
+
+@dataclass
+class Terms:
+    """What a stream sends, and when it ends, as its view says."""
+
+    items: AsyncIterator[Any]
+    encode: Callable[[Any], bytes]
+    # The client has gone, or will; give the slot back.
+    release: Callable[[], object]
+    # What is sent before the first part.
+    first: bytes = b""
+    heartbeat: float | None = None
+    heartbeat_bytes: bytes = b""
+    max_duration: float | None = None
+    send_timeout: float | None = None
+    close_timeout: float = 5.0
+    recheck: float | None = None
+    may_continue: Callable[[], Awaitable[bool]] | None = None
+    # The last bytes of a stream that the server ends.
+    goodbye: Callable[[], bytes] = bytes
+    # Those of one that failed; None cuts the response off.
+    failure: Callable[[BaseException], bytes | None] = lambda _: None
+    # Those where the server leaves a connection open that Django cuts off.
+    failure_note: bytes = b""
+    request: Any = None
+    name: str = "The stream"
+    # Whether it leaves by itself when the server gets a signal.
+    ends_with_server: bool = True
+
+
+class Alarm:
+    """One timer that is set often: it is moved only when it goes off too early."""
+
+    def __init__(self, ring: Callable[[], None]) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._ring = ring
+        self._at: float | None = None
+        self._handle: asyncio.TimerHandle | None = None
+
+    def set(self, at: float | None) -> None:
+        """Ring at a time of the loop's, or not at all."""
+        self._at = at
+        if at is None or (self._handle is not None and self._handle.when() <= at):
+            return
+        self._schedule(at)
+
+    def _schedule(self, at: float) -> None:
+        self.stop()
+        self._at = at
+        # In no request's context, which it would keep alive.
+        self._handle = self._loop.call_at(
+            at, self._go_off, context=contextvars.Context()
+        )
+
+    def _go_off(self) -> None:
+        self._handle = None
+        at = self._at
+        if at is None:
+            return
+        if self._loop.time() >= at:
+            self._at = None
+            self._ring()
+        else:
+            self._schedule(at)
+
+    def stop(self) -> None:
+        """Never ring."""
+        self._at = None
+        if self._handle is not None:
+            self._handle.cancel()
+            self._handle = None
+
+
+class Pump(Leaver):
+    """
+    A stream: the task that its generator runs in, and the parts on their way.
+
+    The generator has one task from its first line to its last, so its context variables
+    and its timeouts are what they are in any coroutine. What reads waits for parts,
+    heartbeats and the end of the server in the task of the request.
+    """
+
+    def __init__(self, terms: Terms) -> None:
+        super().__init__()
+        self.terms = terms
+        self.error: BaseException | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._parts: list[bytes] = [terms.first] if terms.first else []
+        # Set for who waits: the reader for a part, the generator for the reader.
+        self._reader: asyncio.Future[None] | None = None
+        self._writer: asyncio.Future[None] | None = None
+        # The task that reads, while it sends a part.
+        self._sender: asyncio.Task[Any] | None = None
+        self._alarm: Alarm | None = None
+        # Its generator has come to its end, by itself.
+        self._is_done = False
+        # It is to end, or has ended.
+        self._is_closing = False
+        self._is_leaving = False
+        # Nothing more is to be read.
+        self._is_over = False
+        # The task that was cancelled, as its client does not read.
+        self._stuck: asyncio.Task[Any] | None = None
+        self._is_logged = False
+        self._ends_at: float | None = None
+        self._rechecks_at: float | None = None
+        self._beats_at: float | None = None
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether its generator runs no more, or was never begun."""
+        return self._task is None or self._task.done()
+
+    # The side of the generator.
+
+    async def _run(self) -> None:
+        try:
+            await self._drive()
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                # As all tasks are, when the loop ends.
+                self._is_leaving = True
+            else:
+                # No end that a client may take for that of a whole answer.
+                self.error = RuntimeError(f"{self.terms.name} cancelled itself.")
+        except Exception as error:  # noqa: BLE001 - for the reader
+            self.error = error
+        except BaseException as error:
+            self.error = error
+            raise
+        finally:
+            self._is_done = True
+            _wake(self._reader)
+
+    async def _drive(self) -> None:
+        iterator = self.terms.items
+        try:
+            step: Any = iterator.__anext__()
+            while True:
+                try:
+                    item = await step
+                except StopAsyncIteration:
+                    return
+                try:
+                    await self._put(self.terms.encode(item))
+                except asyncio.CancelledError as error:
+                    # A timeout of the generator's own is to be raised in it, and one
+                    # that is told to end hears of that as where it awaits.
+                    throw = getattr(iterator, "athrow", None)
+                    if throw is None:
+                        raise
+                    step = throw(error)
+                    if self._is_closing:
+                        with contextlib.suppress(StopAsyncIteration):
+                            await step
+                        return
+                else:
+                    step = iterator.__anext__()
+                item = None
+        finally:
+            if isinstance(iterator, AsyncGenerator):
+                await iterator.aclose()
+
+    async def _put(self, part: bytes) -> None:
+        if not part:
+            # One that yields nothing, again and again, is not to stop the process.
+            await asyncio.sleep(0)
+            return
+        while self._parts:
+            self._writer = asyncio.get_running_loop().create_future()
+            await self._writer
+        self._parts.append(part)
+        _wake(self._reader)
+
+    # The side of the reader: the request's task.
+
+    async def next(self) -> bytes:
+        """Return the next part; raise StopAsyncIteration at the end."""
+        self._sender = None
+        if self._alarm is None:
+            self._begin()
+        while not self._is_over:
+            now = self.loop.time()
+            if self._is_leaving or (self._ends_at is not None and now >= self._ends_at):
+                return await self._leave_now()
+            if self._rechecks_at is not None and now >= self._rechecks_at:
+                if not await self._may_continue():
+                    return await self._leave_now()
+                continue
+            if self._parts:
+                part = self._parts.pop()
+                _wake(self._writer)
+                return self._send(part)
+            if self._is_done:
+                return await self._end()
+            if self._beats_at is not None and now >= self._beats_at:
+                return self._send(self.terms.heartbeat_bytes)
+            await self._wait()
+        raise StopAsyncIteration
+
+    def _begin(self) -> None:
+        terms = self.terms
+        self.enter(watches=terms.ends_with_server)
+        if (resting := resting_executor()) is not None:
+            resting.rest()
+        now = self.loop.time()
+        self._alarm = Alarm(self._ring)
+        if terms.max_duration is not None:
+            self._ends_at = now + terms.max_duration
+        if terms.recheck is not None and terms.may_continue is not None:
+            self._rechecks_at = now + terms.recheck
+        self._beat(now)
+        self._task = self.loop.create_task(self._run())
+
+    def _beat(self, now: float) -> None:
+        if self.terms.heartbeat is not None:
+            self._beats_at = now + self.terms.heartbeat
+
+    def _send(self, part: bytes) -> bytes:
+        now = self.loop.time()
+        self._beat(now)
+        self._sender = asyncio.current_task()
+        assert self._alarm is not None
+        seconds = self.terms.send_timeout
+        if self._is_leaving:
+            seconds = _LAST
+        self._alarm.set(None if seconds is None else now + seconds)
+        return part
+
+    async def _wait(self) -> None:
+        assert self._alarm is not None
+        times = (self._beats_at, self._ends_at, self._rechecks_at)
+        self._alarm.set(min((at for at in times if at is not None), default=None))
+        self._reader = self.loop.create_future()
+        try:
+            await self._reader
+        finally:
+            self._reader = None
+
+    async def _may_continue(self) -> bool:
+        terms = self.terms
+        assert terms.may_continue is not None
+        assert terms.recheck is not None
+        self._rechecks_at = self.loop.time() + terms.recheck
+        try:
+            return await terms.may_continue() is True
+        except Exception as error:  # noqa: BLE001 - nobody stays by a failure
+            self.error = error
+            return False
+
+    def _ring(self) -> None:
+        """Have the reader look, or take a client that does not read for gone."""
+        if self._sender is None:
+            _wake(self._reader)
+            return
+        self._stuck, self._sender = self._sender, None
+        self._stop()
+        self._stuck.cancel()
+
+    def leave(self) -> None:
+        """Say goodbye and end, as the server does; on the event loop."""
+        self._is_leaving = True
+        if self._sender is not None and self._alarm is not None:
+            self._alarm.set(self.loop.time() + _LAST)
+        _wake(self._reader)
+
+    async def _leave_now(self) -> bytes:
+        """End the generator, and give the last bytes."""
+        await self._finish()
+        if self.error is not None:
+            return await self._fail()
+        self._is_over = True
+        return self._last(self.terms.goodbye())
+
+    async def _end(self) -> bytes:
+        """Give the last bytes of a generator that has ended."""
+        await self._finish()
+        if self.error is not None:
+            return await self._fail()
+        self._is_over = True
+        raise StopAsyncIteration
+
+    async def _fail(self) -> bytes:
+        self._is_over = True
+        error = self.error
+        assert error is not None
+        await self._log()
+        last = self.terms.failure(error)
+        if last is None and not cuts_off():
+            last = self.terms.failure_note
+        if last is None:
+            # Django ends the response there, and the server cuts it off.
+            raise RequestAborted from error
+        return self._last(last)
+
+    def _last(self, part: bytes) -> bytes:
+        if not part:
+            raise StopAsyncIteration
+        return self._send(part)
+
+    async def _log(self) -> None:
+        """Log the error once, in a worker, as a handler of the log may send mail."""
+        if self._is_logged or self.error is None:
+            return
+        self._is_logged = True
+        error, request = self.error, self.terms.request
+
+        def log() -> None:
+            path = getattr(request, "path", "")
+            _logger.error(
+                "Stream failed: %s",
+                path,
+                exc_info=error,
+                extra={"status_code": 500, "request": request},
+            )
+
+        await run_to_the_end(log)
+
+    def _stop(self) -> None:
+        """Have the generator end."""
+        if not self._is_closing:
+            self._is_closing = True
+            if self._task is not None and not self._is_done:
+                self._task.cancel()
+
+    async def _finish(self) -> None:
+        """End the generator and wait for that, however often this is cancelled."""
+        self._stop()
+        task = self._task
+        cancelled: asyncio.CancelledError | None = None
+        if task is not None:
+            end = time.monotonic() + self.terms.close_timeout
+            while not task.done() and (left := end - time.monotonic()) > 0:
+                try:
+                    await asyncio.wait({task}, timeout=left)
+                except asyncio.CancelledError as raised:
+                    cancelled = raised
+            if not task.done():
+                _logger.error(
+                    "%s did not end in %s s after it was cancelled. Its task is left "
+                    "behind. Let CancelledError pass, and await less in `finally`.",
+                    self.terms.name,
+                    self.terms.close_timeout,
+                    extra={"status_code": 500, "request": self.terms.request},
+                )
+        if cancelled is not None:
+            try:
+                raise cancelled
+            finally:
+                del cancelled
+
+    async def close(self) -> None:
+        """End the stream, wherever it is; raise for a client that does not read."""
+        self._sender = None
+        self._is_over = True
+        try:
+            await self._finish()
+        finally:
+            self.exit()
+            if self._alarm is not None:
+                self._alarm.stop()
+            self.terms.release()
+            await self._log()
+        stuck, self._stuck = self._stuck, None
+        if (
+            stuck is not None
+            and stuck is asyncio.current_task()
+            and not stuck.uncancel()
+        ):
+            raise RequestAborted
+
+    def abandon(self) -> None:
+        """End a stream that nobody reads or closes any more; in any thread."""
+        self.terms.release()
+        if self._task is not None and not self._task.done():
+            with contextlib.suppress(RuntimeError):
+                self.loop.call_soon_threadsafe(
+                    self._dismiss, context=contextvars.Context()
+                )
+
+    def _dismiss(self) -> None:
+        self._is_over = True
+        self._stop()
+        self.exit()
+        if self._alarm is not None:
+            self._alarm.stop()
+        _wake(self._reader)
+
+
+def _wake(future: asyncio.Future[None] | None) -> None:
+    if future is not None and not future.done():
+        future.set_result(None)

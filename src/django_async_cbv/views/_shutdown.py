@@ -1,0 +1,137 @@
+"""End the streams of a process when its server stops, which waits for their end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+import signal
+import sys
+import threading
+import weakref
+from typing import Any
+
+__all__ = ["Leaver", "cuts_off", "end_streams"]
+
+_SIGNALS = [
+    number
+    for name in ("SIGTERM", "SIGINT", "SIGQUIT", "SIGBREAK")
+    if (number := getattr(signal, name, None)) is not None
+]
+
+# What is open on each loop. Changed by the loop's thread alone, and read by others.
+_open: dict[asyncio.AbstractEventLoop, set[Leaver]] = {}
+# Those whose server ends: what begins there ends at once.
+_ending: weakref.WeakSet[asyncio.AbstractEventLoop] = weakref.WeakSet()
+# Those whose server was looked at.
+_watched: weakref.WeakSet[asyncio.AbstractEventLoop] = weakref.WeakSet()
+
+
+class Leaver:
+    """Something that is open for a client, and leaves when the server ends."""
+
+    loop: asyncio.AbstractEventLoop
+
+    def enter(self, *, watches: bool = True) -> None:
+        """
+        Have this leave when the server ends; on the event loop.
+
+        `watches`: hear of that by the signals that the server gets.
+        """
+        loop = self.loop = asyncio.get_running_loop()
+        if watches:
+            _watch(loop)
+        _open.setdefault(loop, set()).add(self)
+        if loop in _ending:
+            self.leave()
+
+    def exit(self) -> None:
+        """It is over; on the event loop."""
+        found = _open.get(self.loop)
+        if found is not None:
+            found.discard(self)
+            if not found:
+                del _open[self.loop]
+
+    def leave(self) -> None:
+        """Come to an end soon; on the event loop."""
+        raise NotImplementedError
+
+
+def end_streams() -> None:
+    """
+    End all streams and long polls of this process.
+
+    Each stream sends its last bytes, and clients of server-sent events connect again
+    after a random time. This package calls the function when your server gets SIGTERM,
+    SIGINT or SIGQUIT. Call the function yourself if you run an event loop in another
+    way, for example in a thread. New streams can start afterwards.
+
+    Runs on:
+        Any thread, also in a signal handler. The function does not wait.
+    """
+    for loop in [*_open]:
+        # One that is closed has no streams any more.
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(_end_all, loop, context=contextvars.Context())
+
+
+def _end_all(loop: asyncio.AbstractEventLoop) -> None:
+    for one in [*_open.get(loop, ())]:
+        one.leave()
+
+
+def _end_server(*_: Any) -> None:
+    _ending.update([*_watched])
+    end_streams()
+
+
+def _watch(loop: asyncio.AbstractEventLoop) -> None:
+    """Hear of the end of the server that runs this loop."""
+    if threading.current_thread() is threading.main_thread():
+        _chain_signals()
+    if loop not in _watched:
+        _watched.add(loop)
+        _watch_hypercorn(loop)
+
+
+class _Chained:
+    """A signal handler that ends the streams, and then does what was done before."""
+
+    def __init__(self, before: Any) -> None:
+        self.before = before
+
+    def __call__(self, number: int, frame: Any) -> Any:
+        _end_server()
+        return self.before(number, frame)
+
+
+def _chain_signals() -> None:
+    for number in _SIGNALS:
+        before = signal.getsignal(number)
+        # Those of the system end the process at once, or do nothing.
+        if callable(before) and not isinstance(before, _Chained):
+            # Not in a subinterpreter.
+            with contextlib.suppress(ValueError):
+                signal.signal(number, _Chained(before))
+
+
+def _watch_hypercorn(loop: asyncio.AbstractEventLoop) -> None:
+    """Hear of the event by which Hypercorn tells its processes to end, no signal."""
+    if "hypercorn" not in sys.modules:
+        return
+    for task in asyncio.all_tasks(loop):
+        code = getattr(task.get_coro(), "cr_code", None)
+        if (
+            code is not None
+            and code.co_name == "raise_shutdown"
+            and "hypercorn" in code.co_filename
+        ):
+            task.add_done_callback(_end_server)
+
+
+def cuts_off() -> bool:
+    """Whether the server closes the connection of a response that is not complete."""
+    # Daphne leaves it open. It runs the loop by a reactor of Twisted's.
+    reactor: Any = sys.modules.get("twisted.internet.reactor")
+    return not ("daphne.server" in sys.modules and getattr(reactor, "running", False))

@@ -1,0 +1,344 @@
+"""Views that answer with a file of many rows: CSV, and newline-delimited JSON."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import unicodedata
+from collections.abc import (
+    AsyncIterable,
+    AsyncIterator,
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
+from contextlib import closing
+from datetime import tzinfo
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured, RequestAborted
+from django.core.serializers.json import DjangoJSONEncoder
+from django.db.models import QuerySet
+from django.db.models.constants import LOOKUP_SEP
+from django.db.models.query import RawQuerySet
+from django.http import HttpResponseBase
+from django.utils import timezone, translation
+from django.utils.http import content_disposition_header
+
+from ..core.reading import (
+    Reader,
+    convert_apart,
+    convert_in_hops,
+    convert_in_sync_code,
+    reader_of,
+)
+from ..core.threads import run_sync
+from ..encoding.csv import BOM, Dialect, encode_csv, refuse_dialect
+from ..encoding.ndjson import encode_ndjson
+from ._django import _M
+from ._shutdown import cuts_off
+from .list import AsyncMultipleObjectMixin
+from .streaming import AsyncStreamView
+
+if TYPE_CHECKING:
+    from django.utils.functional import _StrOrPromise
+
+__all__ = ["CSVView", "ExportView", "NDJSONView"]
+
+_logger = logging.getLogger("django.request")
+
+# A lookup, or a lookup and what to call it in the file.
+Field: TypeAlias = "str | tuple[str, _StrOrPromise]"
+Rows: TypeAlias = Iterable[Any] | AsyncIterable[Any]
+
+# Control characters, those that turn the direction of text, halves of characters.
+_HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+_NOT_WHOLE = "ERROR: The export failed. Rows are missing in this file."
+
+
+class ExportView(AsyncMultipleObjectMixin[_M], AsyncStreamView):
+    """
+    Answer with the rows of a queryset, or of any iterable, as a file.
+
+    The view reads and encodes each batch in one hop. Between two batches the request
+    has no thread and no open query, where the rows can be read by a key.
+    """
+
+    #: The columns: lookups, or pairs of a lookup and a header.
+    fields: Sequence[Field] | None = None
+    #: What the browser calls the file. None: the browser takes the URL.
+    filename: str | None = None
+    #: How many rows are read, encoded and sent at once.
+    batch_size: int = 2000
+    #: Whether all rows are of one moment, for which a transaction stays open.
+    snapshot: bool = False
+    #: A server that stops waits for an export, as for each download.
+    ends_with_server = False
+
+    # What reads the rows, or an async iterable.
+    _source: Any = None
+    _time_zone: tzinfo | None = None
+    _language: str | None = None
+    # Whether tuples of the lookups are read, and no code of the project's runs.
+    _is_plain = False
+
+    async def aget_rows(self) -> Rows:
+        """
+        Return what to export: a queryset, or any sync or async iterable.
+
+        The items of an iterable are sequences, mappings, or what `get_row()` takes.
+        """
+        return await self.aget_queryset()
+
+    def get_row(self, obj: Any) -> Sequence[Any] | Mapping[str, Any]:
+        """
+        Return the row of an object: a sequence as `fields`, or a mapping.
+
+        If you override this method, the view reads whole objects, and calls the method
+        in the worker thread, where it may query.
+        """
+        return [_value_of(obj, lookup) for lookup in self._lookups()]
+
+    def convert(self, rows: Sequence[Any], *, is_first: bool) -> bytes:
+        """Return a batch of rows as bytes."""
+        raise NotImplementedError
+
+    async def _before(self) -> None:
+        await super()._before()
+        # Of a middleware, which is left before the rows are read.
+        # Not by get_current_timezone(), which reads the default one from a file.
+        active: Any = timezone._active  # type: ignore[attr-defined]  # no stub
+        self._time_zone = getattr(active, "value", None)
+        self._language = translation.get_language()
+        source: Any = self.aget_rows()
+        if not hasattr(source, "__aiter__"):
+            source = await source
+        if isinstance(source, QuerySet) and type(source) is not QuerySet:
+            # A project's own class may do anything.
+            self._source = await run_sync(self._read_from, source)
+        else:
+            self._source = self._read_from(source)
+
+    def _read_from(self, source: Any) -> Any:
+        """Return what reads the rows; raise for what cannot be exported."""
+        if self.batch_size < 1:
+            raise ImproperlyConfigured(
+                f"{type(self).__name__}.batch_size is {self.batch_size!r}. The client "
+                "gets an error page. Set it to 1 or more."
+            )
+        is_queryset = isinstance(source, QuerySet | RawQuerySet)
+        if self.fields is None and is_queryset and not self._has_own_rows():
+            name = type(self).__name__
+            raise ImproperlyConfigured(
+                f"{name} has no fields. The client gets an error page, as an export of "
+                "all columns could give away passwords. Name the columns: "
+                f'`fields = ["id", ("author__name", "Author")]` in {name}, or override '
+                "get_row()."
+            )
+        if isinstance(source, AsyncIterable) and not is_queryset:
+            return source
+        self._is_plain = isinstance(source, QuerySet) and not self._has_own_rows()
+        lookups = self._lookups() if self._is_plain else None
+        return reader_of(
+            source, self.batch_size, lookups=lookups, snapshot=self.snapshot
+        )
+
+    def _has_own_rows(self) -> bool:
+        return "get_row" in vars(self) or type(self).get_row is not ExportView.get_row
+
+    def _lookups(self) -> list[str]:
+        fields = self.fields or ()
+        return [field if isinstance(field, str) else field[0] for field in fields]
+
+    def _names(self) -> list[str]:
+        fields = self.fields or ()
+        return [field if isinstance(field, str) else str(field[1]) for field in fields]
+
+    def _converter(self) -> Callable[[Sequence[Any]], bytes]:
+        is_first = True
+        rows_of = self._rows_of()
+        # None is for none at all, which override() takes as well.
+        language: Any = self._language
+
+        def convert(rows: Sequence[Any]) -> bytes:
+            nonlocal is_first
+            was_first, is_first = is_first, False
+            with (
+                timezone.override(self._time_zone),
+                translation.override(language),
+            ):
+                return self.convert(rows_of(rows), is_first=was_first)
+
+        return convert
+
+    def _rows_of(self) -> Callable[[Sequence[Any]], Sequence[Any]]:
+        """Return what makes rows of the items that are read."""
+        if self._has_own_rows():
+            return lambda items: [self._whole(self.get_row(item)) for item in items]
+        if self._is_plain:
+            return lambda rows: rows
+        lookups = self._lookups()
+
+        def row_of(item: Any) -> Any:
+            if isinstance(item, Mapping | list | tuple) or not lookups:
+                return self._whole(item)
+            return self.get_row(item)
+
+        return lambda items: [row_of(item) for item in items]
+
+    def _whole(self, row: Any) -> Any:
+        """Return a row with a value for each field; raise for one that lacks some."""
+        if not self.fields:
+            return row
+        if isinstance(row, Mapping):
+            return [row[lookup] for lookup in self._lookups()]
+        if len(row) != len(self.fields):
+            raise ValueError(
+                f"{type(self).__name__} has {len(self.fields)} fields, and got a row "
+                f"of {len(row)} values: {row!r}. The export ends there. Give each row "
+                "a value for each of `fields`."
+            )
+        return row
+
+    def stream(self) -> AsyncIterator[bytes]:
+        """Yield the file, a batch at a time."""
+        convert = self._converter()
+        if isinstance(self._source, AsyncIterable):
+            return convert_apart(self._source, self.batch_size, convert)
+        return convert_in_hops(self._source, convert, is_plain=self._is_plain)
+
+    def sync_stream(self) -> Iterable[bytes] | None:
+        """Yield the same in sync code; None for an async iterable."""
+        if isinstance(self._source, AsyncIterable):
+            return None
+        return self._sync_parts(self._source)
+
+    def _sync_parts(self, reader: Reader) -> Iterator[bytes]:
+        with closing(convert_in_sync_code(reader, self._converter())) as parts:
+            try:
+                yield from parts
+            except Exception as error:
+                _logger.exception(
+                    "Stream failed: %s",
+                    self.request.path,
+                    extra={"status_code": 500, "request": self.request},
+                )
+                last = self.failure_bytes(error)
+                if last is None:
+                    raise
+                yield last
+
+    def last_bytes(self) -> bytes:
+        """Say that rows are missing, where the view ends before its rows."""
+        last = self.failure_bytes(RequestAborted())
+        if last is None:
+            # Cuts the response off.
+            raise RequestAborted
+        return last
+
+    def _with_headers(self, response: HttpResponseBase) -> HttpResponseBase:
+        super()._with_headers(response)
+        if self.filename is not None:
+            name = _safe_name(self.filename)
+            disposition = content_disposition_header(True, name)
+            if disposition is not None:
+                response.headers["Content-Disposition"] = disposition
+        return response
+
+
+class CSVView(ExportView[_M]):
+    """
+    Answer with rows as CSV, for programs and for spreadsheets.
+
+    Numbers and dates have one form, whatever the language: `1234.5`, `2026-11-27`.
+    Datetimes are in the current time zone. If the export fails, the response is cut
+    off, so that the client knows that rows are missing.
+    """
+
+    content_type = "text/csv; charset=utf-8"
+    #: What `csv.writer()` takes as such.
+    dialect: Dialect = "excel"
+    #: Whether the file begins with the mark by which Excel knows UTF-8.
+    bom: bool = False
+    #: Whether text that a spreadsheet takes for a formula gets an apostrophe in front.
+    escape_formulas: bool = True
+
+    def convert(self, rows: Sequence[Any], *, is_first: bool) -> bytes:
+        """Return a batch of rows as bytes, the first one with the headers."""
+        begin = b""
+        if is_first:
+            begin = BOM if self.bom else b""
+            if self.fields:
+                begin += self._encode([self._names()])
+        return begin + self._encode(rows)
+
+    def _encode(self, rows: Sequence[Any]) -> bytes:
+        return encode_csv(
+            rows,
+            dialect=self.dialect,
+            escape_formulas=self.escape_formulas,
+            tzinfo=timezone.get_current_timezone() if settings.USE_TZ else None,
+        )
+
+    def _read_from(self, source: Any) -> Any:
+        refuse_dialect(self.dialect)
+        return super()._read_from(source)
+
+    def failure_bytes(self, error: BaseException) -> bytes | None:
+        """Cut the response off, or end it with a row where the server can't do so."""
+        return self._encode([[_NOT_WHOLE]]) if _hides_a_cut(self.request) else None
+
+
+class NDJSONView(ExportView[_M]):
+    """
+    Answer with rows as newline-delimited JSON: an object a line.
+
+    If the export fails, the last line is `{"error": "..."}`.
+    """
+
+    content_type = "application/x-ndjson"
+    #: What makes JSON of the values.
+    encoder: type[json.JSONEncoder] = DjangoJSONEncoder
+
+    def convert(self, rows: Sequence[Any], *, is_first: bool) -> bytes:
+        """Return a batch of rows as bytes."""
+        items: Iterable[Any] = rows
+        if self.fields:
+            names = self._names()
+            items = [dict(zip(names, row, strict=True)) for row in rows]
+        return encode_ndjson(items, encoder=self.encoder)
+
+    def failure_bytes(self, error: BaseException) -> bytes | None:
+        """End with a line that says so."""
+        return encode_ndjson([{"error": _NOT_WHOLE.removeprefix("ERROR: ")}])
+
+
+def _value_of(obj: Any, lookup: str) -> Any:
+    """The value that a lookup leads to from an object, None where one is missing."""
+    for name in lookup.split(LOOKUP_SEP):
+        if obj is None:
+            return None
+        obj = obj[name] if isinstance(obj, Mapping) else getattr(obj, name)
+    return obj
+
+
+def _safe_name(name: str) -> str:
+    """A file name without what could lead elsewhere, or end a header."""
+    shown = "".join(
+        "_" if unicodedata.category(character) in _HIDDEN else character
+        for character in name
+    )
+    return re.sub(r"[/\\]+", "_", shown)
+
+
+def _hides_a_cut(request: Any) -> bool:
+    """Whether a server ends a response that failed as it ends others, or never."""
+    software = str(request.META.get("SERVER_SOFTWARE", ""))
+    if software.startswith("WSGIServer/"):
+        # That of `runserver`, which says the end by closing the connection.
+        return True
+    return not cuts_off()

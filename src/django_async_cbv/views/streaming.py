@@ -1,0 +1,542 @@
+"""Views that answer with a stream: server-sent events, channels, long polls."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+from urllib.parse import parse_qs, urlsplit
+
+from django.core.exceptions import ImproperlyConfigured, PermissionDenied
+from django.core.handlers.wsgi import WSGIRequest
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+
+from ..channels import Channel, Message, Reset
+from ..core.resting import resting_executor
+from ..core.threads import run_sync
+from ..encoding.sse import HEARTBEAT, Event, encode_event, encode_fields, encode_retry
+from ._limits import Slot, take_slot
+from ._pump import Pump, Terms
+from ._shutdown import Leaver, end_streams
+from ._stream_response import StreamResponse, wsgi_error
+from .base import AsyncView
+
+__all__ = [
+    "AsyncStreamView",
+    "ChannelView",
+    "Event",
+    "LongPollView",
+    "Polled",
+    "ServerSentEventsView",
+    "StreamResponse",
+    "end_streams",
+]
+
+# Longer ones are of nobody who was given them by a view.
+_LONGEST_ID = 255
+# Milliseconds until a browser comes back to a stream that failed.
+_AFTER_FAILURE = 10_000
+# Seconds until a client comes back to a full view.
+_RETRY_AFTER = 5, 15
+
+
+class _OpenView(AsyncView[HttpResponseBase]):
+    """A view whose answers stay open, so that their number may have a limit."""
+
+    #: How many answers of this view a process keeps open at once. None: any number.
+    limit: int | None = None
+    #: How many of them one user may have, or one address without a login.
+    limit_per_user: int | None = None
+    #: Whether the view ends its answers when the server gets a signal to stop.
+    ends_with_server: bool = True
+
+    async def prepare(self) -> HttpResponseBase | None:
+        """
+        Do what has to be done before the headers leave.
+
+        Raise `Http404` or `PermissionDenied` here. A response that you return is sent
+        in place of the stream. With ATOMIC_REQUESTS, the transaction ends after this
+        method.
+        """
+        return None
+
+    async def _take_slot(self) -> Slot | None:
+        cls: Any = type(self)
+        user = None
+        if self.limit_per_user is not None:
+            user = await self._user_key()
+        return take_slot((cls, self.limit), ((cls, user), self.limit_per_user))
+
+    async def _user_key(self) -> Any:
+        request: Any = self.request
+        # The user that an access mixin has looked up already takes no hop.
+        if "_cached_user" in vars(request):
+            return _key_of(request)
+        return await run_sync(_key_of, request)
+
+    def _overloaded(self) -> HttpResponseBase:
+        return HttpResponse(
+            "503 Service Unavailable",
+            status=503,
+            content_type="text/plain",
+            headers={
+                "Retry-After": str(random.randint(*_RETRY_AFTER)),  # noqa: S311
+                "Cache-Control": "no-store",
+            },
+        )
+
+    def _last_word(self, response: Any) -> Any:
+        """
+        Raise PermissionDenied in the place of a redirect to a login page.
+
+        EventSource follows the redirect, gets a page that is no stream, and gives up
+        without saying why.
+        """
+        if (
+            300 <= getattr(response, "status_code", 0) < 400
+            and "text/event-stream" in self.request.headers.get("Accept", "")
+            and _comes_back(self.request, response.get("Location", ""))
+        ):
+            raise PermissionDenied
+        return response
+
+
+def _key_of(request: Any) -> Any:
+    user = getattr(request, "user", None)
+    key = getattr(user, "pk", None)
+    return ("address", request.META.get("REMOTE_ADDR")) if key is None else key
+
+
+def _comes_back(request: HttpRequest, location: str) -> bool:
+    """Whether a redirect says in its query that the user is to be sent back here."""
+    here = {request.get_full_path(), request.build_absolute_uri()}
+    values = parse_qs(urlsplit(location).query).values()
+    return any(not here.isdisjoint(one) for one in values)
+
+
+def _jittered(milliseconds: int) -> int:
+    """Spread the clients of a server that comes back."""
+    return round(milliseconds * random.uniform(1, 3))  # noqa: S311
+
+
+class AsyncStreamView(_OpenView):
+    """
+    Answer with a stream of parts, as an async generator yields them.
+
+    Override `stream()`. The view runs it in one task, one part ahead of the client. The
+    task is cancelled when the client goes, and the response is over when the task is.
+    While the stream waits, the request has no thread and no database connection.
+    """
+
+    # As Django's View has it.
+    http_method_names = ["get", "head", "options"]
+
+    #: The header of that name.
+    content_type: str = "text/plain; charset=utf-8"
+    #: After how many seconds without a part `heartbeat_bytes` are sent. None: never.
+    heartbeat: float | None = None
+    #: What clients ignore.
+    heartbeat_bytes: bytes = b""
+    #: After how many seconds, and up to 10 % more, the view ends a stream.
+    max_duration: float | None = None
+    #: How many seconds a client may leave a part unread, before it is taken for gone.
+    send_timeout: float | None = 60
+    #: How many seconds the generator has to end after it was cancelled.
+    close_timeout: float = 5
+    #: How often `may_continue()` is awaited, in seconds. None: never.
+    recheck: float | None = None
+    #: What ends the response of a generator that failed, where the server is Daphne: it
+    #: leaves a connection open that others close.
+    failure_note: bytes = b"\nThis answer is not complete.\n"
+    #: What a client gets that is one too many: "retry" is for server-sent events.
+    overload: Literal["retry", "503"] = "503"
+
+    def stream(self) -> AsyncIterator[Any]:
+        """Yield what to send: `str`, `bytes`, or what `encode()` takes."""
+        raise NotImplementedError(
+            f"{type(self).__name__} has no stream. Define `async def stream(self)` "
+            "with a `yield` in it."
+        )
+
+    def sync_stream(self) -> Iterable[Any] | None:
+        """Return the same for sync code, or None if only async code can stream it."""
+        return None
+
+    def encode(self, item: Any) -> bytes:
+        """Return the bytes of what `stream()` yields."""
+        if isinstance(item, bytes):
+            return item
+        if isinstance(item, str):
+            return item.encode()
+        if isinstance(item, bytearray | memoryview):
+            return bytes(item)
+        raise TypeError(
+            f"{type(self).__name__}.stream() yielded {item!r}, which is no str and no "
+            "bytes. Override `encode(self, item)`, which returns bytes."
+        )
+
+    async def may_continue(self) -> bool:
+        """
+        Return whether the stream may go on, each `recheck` seconds.
+
+        Everything but True ends the stream, and so does an error.
+        """
+        return True
+
+    def first_bytes(self) -> bytes:
+        """Return what is sent before the first part."""
+        return b""
+
+    def last_bytes(self) -> bytes:
+        """Return what is sent when the view ends the stream before the generator."""
+        return b""
+
+    def failure_bytes(self, error: BaseException) -> bytes | None:
+        """
+        Return what tells the client that the generator failed.
+
+        With None the response is cut off, which a client sees.
+        """
+        return None
+
+    async def get(
+        self, request: HttpRequest, *args: Any, **kwargs: Any
+    ) -> HttpResponseBase:
+        """Answer with the stream."""
+        # Before the first hop of this view, so that what that opens is known.
+        resting_executor()
+        slot = await self._take_slot()
+        if slot is None:
+            return self._overloaded()
+        try:
+            answer = await self.prepare()
+            if answer is not None:
+                slot.release()
+                return answer
+            await self._before()
+            return self._stream_response(slot)
+        except BaseException:
+            slot.release()
+            raise
+
+    async def head(
+        self, request: HttpRequest, *args: Any, **kwargs: Any
+    ) -> HttpResponseBase:
+        """Answer with the headers of the stream, which is not begun."""
+        answer = await self.prepare()
+        return self._with_headers(StreamResponse(None)) if answer is None else answer
+
+    async def post(
+        self, request: HttpRequest, *args: Any, **kwargs: Any
+    ) -> HttpResponseBase:
+        """Answer with the stream, if `http_method_names` has "post"."""
+        return await self.get(request, *args, **kwargs)
+
+    async def _before(self) -> None:
+        """Do what a view of this package has to do before the headers leave."""
+
+    def _stream_response(self, slot: Slot) -> HttpResponseBase:
+        name = type(self).__name__
+        parts: Iterator[bytes] | None = None
+        if isinstance(self.request, WSGIRequest):
+            items = self.sync_stream()
+            if items is not None:
+                parts = self._encoded(items)
+            elif not _is_of_a_test(self.request):
+                raise wsgi_error(name)
+        pump = Pump(self._terms(slot))
+        return self._with_headers(StreamResponse(pump, parts, name=name))
+
+    def _encoded(self, items: Iterable[Any]) -> Iterator[bytes]:
+        # A generator: to close the response closes what it reads.
+        try:
+            for item in items:
+                yield self.encode(item)
+        finally:
+            close = getattr(items, "close", None)
+            if close is not None:
+                close()
+
+    def _terms(self, slot: Slot) -> Terms:
+        duration = self.max_duration
+        if duration is not None:
+            duration *= random.uniform(1, 1.1)  # noqa: S311
+        return Terms(
+            items=self._items(),
+            encode=self.encode,
+            release=slot.release,
+            first=self.first_bytes(),
+            heartbeat=self.heartbeat if self.heartbeat_bytes else None,
+            heartbeat_bytes=self.heartbeat_bytes,
+            max_duration=duration,
+            send_timeout=self.send_timeout,
+            close_timeout=self.close_timeout,
+            recheck=self.recheck,
+            may_continue=self.may_continue,
+            goodbye=self.last_bytes,
+            failure=self.failure_bytes,
+            failure_note=self.failure_note,
+            request=self.request,
+            name=f"{type(self).__name__}.stream()",
+            ends_with_server=self.ends_with_server,
+        )
+
+    def _items(self) -> AsyncIterator[Any]:
+        items: Any = self.stream()
+        if hasattr(items, "__aiter__"):
+            return items.__aiter__()
+        if hasattr(items, "close"):
+            # A coroutine that nobody awaits, or a sync generator.
+            items.close()
+        raise TypeError(
+            f"{type(self).__name__}.stream() returned {items!r}, which is no async "
+            "iterator. The client gets an error page. Write `async def stream(self)` "
+            "with a `yield` in it."
+        )
+
+    def _with_headers(self, response: HttpResponseBase) -> HttpResponseBase:
+        headers = response.headers
+        headers["Content-Type"] = self.content_type
+        headers.setdefault("Cache-Control", "no-store, no-transform")
+        # nginx would keep parts back until it has enough of them.
+        headers.setdefault("X-Accel-Buffering", "no")
+        return response
+
+
+def _is_of_a_test(request: Any) -> bool:
+    """Whether Django's RequestFactory, or a test client, made a request."""
+    body = request.environ.get("wsgi.input")
+    return type(body).__module__.startswith("django.test")
+
+
+class ServerSentEventsView(AsyncStreamView):
+    """
+    Answer with server-sent events, which a browser reads with `EventSource`.
+
+    Override `events()`. If the connection ends, the browser connects again by itself.
+    """
+
+    content_type = "text/event-stream"
+    heartbeat = 15
+    heartbeat_bytes = HEARTBEAT
+    overload: Literal["retry", "503"] = "retry"
+    #: After how many milliseconds the browser connects again.
+    retry: int = 3000
+
+    @property
+    def last_event_id(self) -> str | None:
+        """
+        The id of the last event that this client has.
+
+        It comes from the header of that name, or from the query parameter
+        `last_event_id`, and is None if the client is new.
+        """
+        return _last_event_id(self.request)
+
+    def events(self) -> AsyncIterator[Any]:
+        """Yield an `Event`, text, a channel's `Message`, or what becomes JSON."""
+        raise NotImplementedError(
+            f"{type(self).__name__} has no events. Define `async def events(self)` "
+            "with a `yield` in it."
+        )
+
+    def stream(self) -> AsyncIterator[Any]:
+        """Yield what `events()` yields."""
+        return self.events()
+
+    def encode(self, item: Any) -> bytes:
+        """Return an event as bytes; those of a message are made once a process."""
+        if isinstance(item, Message):
+            return item.encoded(_encode_message)
+        if isinstance(item, Reset):
+            return _RESET
+        return encode_event(item)
+
+    def first_bytes(self) -> bytes:
+        """Tell the browser when to connect again, after each end."""
+        return encode_retry(self.retry)
+
+    def last_bytes(self) -> bytes:
+        """Have the browsers connect again at different times."""
+        return encode_retry(_jittered(self.retry))
+
+    def failure_bytes(self, error: BaseException) -> bytes | None:
+        """Send an event `stream-error`, and have the browser wait ten seconds."""
+        return encode_fields(
+            {"error": "Internal Server Error"},
+            event="stream-error",
+            retry=_AFTER_FAILURE,
+        )
+
+    def _overloaded(self) -> HttpResponseBase:
+        if self.overload != "retry":
+            return super()._overloaded()
+        # EventSource gives up for good on any status but 200.
+        body = encode_retry(_jittered(_AFTER_FAILURE))
+        return self._with_headers(HttpResponse(body))
+
+
+def _encode_message(message: Message) -> bytes:
+    return encode_fields(message.data, id=message.id, event=message.event)
+
+
+# An event without data would not reach the page.
+_RESET = encode_fields({}, event="stream-reset")
+
+
+class ChannelView(ServerSentEventsView):
+    """
+    Answer with the messages of a channel, each as a server-sent event.
+
+    Set `channel` and `topics`. A browser that connects again gets what it missed. If
+    the channel does not know that any more, the browser gets the event `stream-reset`.
+    """
+
+    #: Where the messages come from.
+    channel: Channel | None = None
+    #: Which of them a client gets.
+    topics: Sequence[str] = ()
+
+    def get_topics(self) -> Sequence[str]:
+        """Return the topics, `topics` by default."""
+        return self.topics
+
+    async def aget_topics(self) -> Sequence[str]:
+        """
+        Return the topics.
+
+        Async variant of `get_topics()`.
+
+        Runs on:
+            The event loop. If you override `get_topics()`, in one hop.
+        """
+        get_topics = self.get_topics
+        if getattr(get_topics, "__func__", None) is ChannelView.get_topics:
+            return get_topics()
+        return await run_sync(get_topics)
+
+    async def _before(self) -> None:
+        if self.channel is None:
+            raise ImproperlyConfigured(
+                f"{type(self).__name__} has no channel, and sends nothing. Set it: "
+                "`channel = LocalChannel()`."
+            )
+        self._topics = tuple(await self.aget_topics())
+        if not self._topics:
+            raise ImproperlyConfigured(
+                f"{type(self).__name__} has no topics, and sends nothing. Set them, "
+                'for example `topics = ["news"]`.'
+            )
+
+    async def events(self) -> AsyncIterator[Any]:
+        """Yield the messages of the topics, from the last one that the client has."""
+        assert self.channel is not None
+        messages = self.channel.subscribe(*self._topics, since=self.last_event_id)
+        async with contextlib.aclosing(messages):
+            async for message in messages:
+                yield message
+
+
+def _last_event_id(request: HttpRequest) -> str | None:
+    value = request.headers.get("Last-Event-ID")
+    if value is None:
+        value = request.GET.get("last_event_id", request.GET.get("Last-Event-ID", ""))
+    else:
+        # Browsers send UTF-8, and Django reads headers as Latin-1.
+        with contextlib.suppress(UnicodeError):
+            value = value.encode("latin-1").decode()
+    return value if 0 < len(value) <= _LONGEST_ID else None
+
+
+@dataclass(frozen=True, slots=True)
+class Polled:
+    """What a long poll found: the data, and the cursor to poll with next."""
+
+    data: Any
+    cursor: Any = None
+
+
+class LongPollView(_OpenView):
+    """
+    Answer as soon as there is something new, or with status 204 after a time.
+
+    Override `poll()`. The client sends the cursor of the last answer as `since`.
+    """
+
+    http_method_names = ["get", "options"]
+
+    #: After how many seconds the view answers with status 204.
+    timeout: float = 25
+
+    @property
+    def since(self) -> str | None:
+        """The query parameter `since`, None if the client is new."""
+        value = self.request.GET.get("since", "")
+        return value if 0 < len(value) <= _LONGEST_ID else None
+
+    async def poll(self, since: str | None) -> Polled:
+        """Wait for what is newer than `since`, and return it with its cursor."""
+        raise NotImplementedError(
+            f"{type(self).__name__} polls nothing. Define "
+            "`async def poll(self, since)`, which returns Polled(data, cursor)."
+        )
+
+    async def get(
+        self, request: HttpRequest, *args: Any, **kwargs: Any
+    ) -> HttpResponseBase:
+        """Answer with what `poll()` returns, as JSON."""
+        resting = resting_executor()
+        slot = await self._take_slot()
+        if slot is None:
+            return self._overloaded()
+        try:
+            answer = await self.prepare()
+            if answer is not None:
+                return answer
+            if resting is not None:
+                resting.rest()
+            found = await self._poll()
+        finally:
+            slot.release()
+        if found is None:
+            response: HttpResponseBase = HttpResponse(status=204)
+        else:
+            content = {"data": found.data, "cursor": found.cursor}
+            response = JsonResponse(content)
+        response.headers.setdefault("Cache-Control", "no-store")
+        return response
+
+    async def _poll(self) -> Polled | None:
+        ends_at = asyncio.get_running_loop().time() + self.timeout
+        leaver = _Poll(asyncio.timeout_at(ends_at))
+        try:
+            async with leaver.timeout:
+                leaver.enter(watches=self.ends_with_server)
+                try:
+                    found: Any = await self.poll(self.since)
+                finally:
+                    leaver.exit()
+        except TimeoutError:
+            if not leaver.timeout.expired():
+                raise
+            return None
+        if not isinstance(found, Polled):
+            raise TypeError(
+                f"{type(self).__name__}.poll() returned {found!r}. The client gets an "
+                "error page. Return Polled(data, cursor)."
+            )
+        return found
+
+
+class _Poll(Leaver):
+    """A poll that waits, which the end of its server cuts short."""
+
+    def __init__(self, timeout: asyncio.Timeout) -> None:
+        self.timeout = timeout
+
+    def leave(self) -> None:
+        if not self.timeout.expired():
+            self.timeout.reschedule(self.loop.time())

@@ -1,0 +1,1 @@
+"""Tests of the codemod; `converting` turns text into text."""

@@ -1,0 +1,1318 @@
+"""Streaming views, each on Django's ASGI handler and on this package's."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+import gc
+import gzip
+import io
+import logging
+import signal
+import threading
+import warnings
+import weakref
+import zlib
+from unittest import mock
+
+from django.contrib.auth.decorators import login_required
+from django.contrib.auth.mixins import LoginRequiredMixin
+from django.contrib.auth.models import User
+from django.core.exceptions import ImproperlyConfigured, PermissionDenied
+from django.core.handlers.asgi import ASGIHandler
+from django.core.handlers.wsgi import WSGIHandler
+from django.db import connection
+from django.http import Http404, HttpResponse, HttpResponseRedirect
+from django.test import RequestFactory, SimpleTestCase, TestCase, override_settings
+from django.urls import path
+from django.utils.decorators import method_decorator
+
+from django_async_cbv.asgi import get_asgi_application
+from django_async_cbv.auth.mixins import (
+    AsyncLoginRequiredMixin,
+    AsyncPermissionRequiredMixin,
+    AsyncUserPassesTestMixin,
+)
+from django_async_cbv.channels import LocalChannel
+from django_async_cbv.sync import run_sync
+from django_async_cbv.testing import open_stream
+from django_async_cbv.views import _limits, _shutdown
+from django_async_cbv.views.streaming import (
+    AsyncStreamView,
+    ChannelView,
+    Event,
+    LongPollView,
+    Polled,
+    ServerSentEventsView,
+    StreamResponse,
+    end_streams,
+)
+from tests.hops import count_hops
+from tests.serve.driving import Client
+
+SECONDS = 10
+SOON = 0.02
+# Until long after each test.
+NEVER = 1000
+
+
+async def forever():
+    await asyncio.get_running_loop().create_future()
+
+
+async def turns(count=20):
+    """Let all other tasks go on for a while."""
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+class Ending:
+    """Says when a generator has ended, with an `await` in its `finally`."""
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def noted(cls):
+        cls.ended = asyncio.Event()
+        try:
+            yield
+        finally:
+            await asyncio.sleep(0)
+            cls.ended.set()
+
+
+class Events(Ending, ServerSentEventsView):
+    """Sends one event, and waits."""
+
+    retry = 7
+
+    async def events(self):
+        async with self.noted():
+            yield "first"
+            await forever()
+
+
+class Text(Ending, AsyncStreamView):
+    """The same as text."""
+
+    async def stream(self):
+        async with self.noted():
+            yield "first"
+            await forever()
+
+
+def of(*parts, base=AsyncStreamView, **attributes):
+    """A view that streams these, of which it raises exceptions."""
+
+    async def stream(self):
+        for part in parts:
+            if isinstance(part, BaseException):
+                raise part
+            yield part
+
+    name = "events" if issubclass(base, ServerSentEventsView) else "stream"
+    return type("Parts", (base,), {name: stream, **attributes})
+
+
+async def until_sent(request, part):
+    async with asyncio.timeout(SECONDS):
+        while part not in request.body:
+            request.news.clear()
+            await request.news.wait()
+
+
+class StreamTestCase(SimpleTestCase):
+    """Serves a view at / on both handlers, each on an event loop of its own."""
+
+    def serve(self, view, main, **settings):
+        patterns = (path("", view.as_view() if isinstance(view, type) else view),)
+        settings = {"MIDDLEWARE": [], **settings}
+        for make in (ASGIHandler, get_asgi_application):
+            with (
+                self.subTest(handler=make.__name__),
+                override_settings(ROOT_URLCONF=patterns, **settings),
+                asyncio.Runner() as runner,
+            ):
+                runner.run(self.watched(main, Client(make())))
+            self.assertEqual(+_limits._taken, {})
+
+    async def watched(self, main, client):
+        async with asyncio.timeout(SECONDS):
+            await main(client)
+        # Nothing is left but this, and what the loop's own executors do.
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        self.assertEqual(left, set())
+        self.assertEqual(_shutdown._open.get(asyncio.get_running_loop()), None)
+
+    def assertAnswers(self, view, body, **options):
+        async def main(client):
+            request = await client.get("/", **options)
+            self.assertEqual(request.body, body)
+
+        self.serve(view, main)
+
+
+class PartsTests(StreamTestCase):
+    def test_kinds_of_parts(self):
+        parts = ["ä", b"\xff", bytearray(b"a"), memoryview(b"b"), "", "end"]
+        self.assertAnswers(of(*parts), b"\xc3\xa4\xffabend")
+
+    def test_what_encode_takes(self):
+        view = of(1, 2, encode=lambda self, item: b"%d;" % item)
+        self.assertAnswers(view, b"1;2;")
+
+    def test_events(self):
+        parts = ["text", {"a": 1}, Event("x", id="1", event="e"), None]
+        self.assertAnswers(
+            of(*parts, base=ServerSentEventsView, retry=5),
+            b'retry: 5\n\ndata: text\n\ndata: {"a": 1}\n\n'
+            b"event: e\nid: 1\ndata: x\n\ndata: null\n\n",
+        )
+
+    def test_headers(self):
+        async def main(client):
+            for method in ("GET", "HEAD"):
+                request = await client.get("/", method)
+                headers = request.headers
+                self.assertEqual(headers["content-type"], "text/event-stream")
+                self.assertEqual(headers["cache-control"], "no-store, no-transform")
+                self.assertEqual(headers["x-accel-buffering"], "no")
+                self.assertNotIn("connection", headers)
+                self.assertNotIn("content-length", headers)
+
+        self.serve(of("x", base=ServerSentEventsView), main)
+
+    def test_head_begins_nothing(self):
+        class View(Events):
+            async def events(self):
+                raise AssertionError("It was begun.")
+                yield
+
+        async def main(client):
+            self.assertEqual((await client.get("/", "HEAD")).body, b"")
+
+        self.serve(View, main)
+
+    def test_methods(self):
+        async def main(client):
+            self.assertEqual((await client.get("/", "POST")).status, 405)
+            options = await client.get("/", "OPTIONS")
+            self.assertEqual(options.headers["allow"], "GET, HEAD, OPTIONS")
+
+        self.serve(of("x"), main)
+
+        async def posts(client):
+            self.assertEqual((await client.get("/", "POST")).body, b"x")
+            self.assertEqual((await client.get("/")).status, 405)
+
+        self.serve(of("x", http_method_names=["post"]), posts)
+
+    def test_a_post_needs_its_csrf_token(self):
+        async def main(client):
+            request = await client.get("/", "POST", body=b"a=1")
+            self.assertEqual(request.status, 403)
+
+        middleware = ["django.middleware.csrf.CsrfViewMiddleware"]
+        view = of("x", http_method_names=["post"])
+        self.serve(view, main, MIDDLEWARE=middleware)
+
+    def test_prepare(self):
+        for answer, status in (
+            (Http404(), 404),
+            (PermissionDenied(), 403),
+            (HttpResponseRedirect("/x/"), 302),
+            (HttpResponse("whole"), 200),
+        ):
+
+            class View(Events):
+                async def prepare(self, answer=answer):
+                    if isinstance(answer, Exception):
+                        raise answer
+                    return answer
+
+            async def main(client, status=status):
+                for method in ("GET", "HEAD"):
+                    self.assertEqual((await client.get("/", method)).status, status)
+
+            self.serve(View, main)
+
+    def test_what_is_no_async_generator(self):
+        async def coroutine(self):
+            return []
+
+        def generator(self):
+            yield "x"
+
+        for function in (coroutine, generator, lambda self: None):
+            view = type("View", (AsyncStreamView,), {"stream": function})
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")
+
+                async def main(client):
+                    self.assertEqual((await client.get("/")).status, 500)
+
+                with self.assertLogs("django.request", "ERROR") as logs:
+                    self.serve(view, main)
+            self.assertIn("Write `async def stream(self)`", logs.output[0])
+
+    def test_one_part_ahead(self):
+        made = []
+
+        class View(AsyncStreamView):
+            async def stream(self):
+                for number in range(5):
+                    made.append(number)
+                    yield str(number)
+
+        async def main(client):
+            made.clear()
+            request = client.begin("/", reads=False)
+            await request.begun()
+            await turns()
+            self.assertEqual(made, [])
+            request.reads.set()
+            await request.answer()
+            self.assertEqual(request.body, b"01234")
+
+        self.serve(View, main)
+
+    def test_one_that_awaits_nothing_lets_others_in(self):
+        class View(AsyncStreamView):
+            async def stream(self):
+                while True:
+                    yield "x"
+
+        class Nothing(AsyncStreamView):
+            async def stream(self):
+                while True:
+                    yield ""
+
+        async def main(client):
+            request = client.begin("/")
+            await request.begun()
+            await turns(50)
+            request.gone.set()
+            await request.answer()
+
+        self.serve(View, main)
+        self.serve(Nothing, main)
+
+
+class OneTaskTests(StreamTestCase):
+    def test_context_variables(self):
+        variable = contextvars.ContextVar("variable")
+
+        class View(AsyncStreamView):
+            async def stream(self):
+                token = variable.set("mine")
+                yield "a"
+                await asyncio.sleep(0)
+                yield variable.get()
+                variable.reset(token)
+
+        self.assertAnswers(View, b"amine")
+
+    def test_one_task_for_all_parts(self):
+        class View(AsyncStreamView):
+            async def stream(self):
+                tasks = set()
+                for _ in range(10):
+                    tasks.add(asyncio.current_task())
+                    yield ""
+                    await asyncio.sleep(0)
+                yield str(len(tasks))
+
+        self.assertAnswers(View, b"1")
+
+    def test_a_timeout_where_it_awaits(self):
+        class View(AsyncStreamView):
+            async def stream(self):
+                try:
+                    async with asyncio.timeout(SOON):
+                        yield "a"
+                        await forever()
+                except TimeoutError:
+                    yield "timeout"
+
+        self.assertAnswers(View, b"atimeout")
+
+    def test_a_timeout_while_its_client_does_not_read(self):
+        class View(AsyncStreamView):
+            async def stream(self):
+                try:
+                    async with asyncio.timeout(SOON):
+                        while True:
+                            yield "a"
+                except TimeoutError:
+                    yield "timeout"
+
+        async def main(client):
+            request = client.begin("/", reads=False)
+            await request.begun()
+            await asyncio.sleep(2 * SOON)
+            request.reads.set()
+            await request.answer()
+            self.assertTrue(request.body.endswith(b"timeout"))
+
+        self.serve(View, main)
+
+    def test_a_task_group(self):
+        class View(AsyncStreamView):
+            async def stream(self):
+                async def fail():
+                    await asyncio.sleep(0)
+                    raise ValueError
+
+                try:
+                    async with asyncio.TaskGroup() as group:
+                        yield "a"
+                        group.create_task(fail())
+                        await forever()
+                except* ValueError:
+                    pass
+                yield "caught"
+
+        self.assertAnswers(View, b"acaught")
+
+    def test_tasks_of_a_client(self):
+        async def main(client):
+            before = len(asyncio.all_tasks())
+            request = client.begin("/")
+            await until_sent(request, b"first")
+            # The request, its listener, the generator.
+            self.assertEqual(len(asyncio.all_tasks()) - before, 3)
+            request.gone.set()
+            await request.answer()
+
+        self.serve(Events, main)
+
+
+class GoneTests(StreamTestCase):
+    def test_while_it_waits(self):
+        async def main(client):
+            request = client.begin("/")
+            await until_sent(request, b"first")
+            request.gone.set()
+            await request.answer()
+            self.assertTrue(Events.ended.is_set())
+
+        self.serve(Events, main)
+
+    def test_while_the_client_does_not_read(self):
+        async def main(client):
+            request = client.begin("/", reads=False)
+            await request.begun()
+            request.sent.clear()
+            request.reads.set()
+            request.reads.clear()
+            await request.news.wait()
+            request.gone.set()
+            await request.answer()
+
+        self.serve(Events, main)
+
+    def test_a_second_cancellation_waits(self):
+        """As of Daphne, which cancels what has begun to end."""
+
+        class View(AsyncStreamView):
+            async def stream(self):
+                try:
+                    yield "first"
+                    await forever()
+                finally:
+                    View.ends.set()
+                    await View.may_end.wait()
+                    View.ended = True
+
+        async def main(client):
+            View.ends, View.may_end, View.ended = asyncio.Event(), asyncio.Event(), 0
+            request = client.begin("/")
+            await until_sent(request, b"first")
+            request.task.cancel()
+            await View.ends.wait()
+            for _ in range(3):
+                request.task.cancel()
+                await asyncio.sleep(0)
+            self.assertFalse(request.task.done())
+            View.may_end.set()
+            with contextlib.suppress(asyncio.CancelledError):
+                await request.task
+            self.assertTrue(View.ended)
+
+        self.serve(View, main)
+
+    def test_what_it_awaits_is_cancelled(self):
+        class View(ServerSentEventsView):
+            async def events(self):
+                try:
+                    yield "first"
+                    await forever()
+                except asyncio.CancelledError:
+                    View.cancelled = True
+                    raise
+
+        async def main(client):
+            View.cancelled = False
+            request = client.begin("/")
+            await until_sent(request, b"first")
+            request.gone.set()
+            await request.answer()
+            self.assertTrue(View.cancelled)
+
+        self.serve(View, main)
+
+    def test_one_that_does_not_end(self):
+        class View(AsyncStreamView):
+            close_timeout = SOON
+
+            async def stream(self):
+                yield "first"
+                while not View.may_end.is_set():
+                    with contextlib.suppress(asyncio.CancelledError):
+                        await View.may_end.wait()
+
+        async def main(client):
+            View.may_end = asyncio.Event()
+            request = client.begin("/")
+            await until_sent(request, b"first")
+            request.gone.set()
+            with self.assertLogs("django.request", "ERROR") as logs:
+                await request.answer()
+            self.assertIn("View.stream() did not end in 0.02 s", logs.output[0])
+            View.may_end.set()
+            await turns()
+
+        self.serve(View, main)
+
+    def test_one_that_yields_when_it_is_cancelled(self):
+        class View(AsyncStreamView):
+            async def stream(self):
+                try:
+                    yield "first"
+                    yield "second"
+                finally:
+                    yield "never"
+
+        async def main(client):
+            request = client.begin("/", reads=False)
+            await request.begun()
+            request.sent.clear()
+            request.gone.set()
+            await request.answer()
+
+        self.serve(View, main)
+
+    def test_one_that_fails_at_its_end(self):
+        class View(AsyncStreamView):
+            async def stream(self):
+                try:
+                    yield "first"
+                    await forever()
+                finally:
+                    raise ValueError("at the end")
+
+        async def main(client):
+            request = client.begin("/")
+            await until_sent(request, b"first")
+            request.gone.set()
+            with self.assertLogs("django.request", "ERROR") as logs:
+                await request.answer()
+            self.assertEqual(len(logs.records), 1)
+
+        self.serve(View, main)
+
+    def test_send_timeout(self):
+        class View(Text):
+            send_timeout = SOON
+
+        async def main(client):
+            request = client.begin("/", reads=False)
+            # The start of the response is read, the first part is not.
+            await request.begun()
+            request.reads.set()
+            request.reads.clear()
+            request.news.clear()
+            await request.news.wait()
+            await request.answer()
+            self.assertTrue(View.ended.is_set())
+            # So the server cuts it off.
+            self.assertNotIn({"type": "http.response.body"}, request.sent)
+
+        self.serve(View, main)
+
+    def test_a_response_that_nobody_reads(self):
+        view = Events.as_view()
+
+        async def main():
+            response = await view(RequestFactory().get("/"))
+            found = weakref.ref(response)
+            del response
+            gc.collect()
+            self.assertIsNone(found())
+            response = await view(RequestFactory().get("/"))
+            response.close()
+            self.assertEqual(+_limits._taken, {})
+
+        asyncio.run(main())
+
+    def test_a_response_that_is_closed_by_the_test_client(self):
+        async def main(client):
+            response = await self.async_client.get("/")
+            async for _ in response.streaming_content:
+                break
+            del response
+            for _ in range(3):
+                await turns()
+                gc.collect()
+            await turns()
+
+        self.serve(Events, main)
+
+
+class TimesTests(StreamTestCase):
+    def test_heartbeat(self):
+        class View(Events):
+            heartbeat = SOON
+
+        async def main(client):
+            request = client.begin("/")
+            await until_sent(request, b"data: first\n\n:\n\n:\n\n")
+            request.gone.set()
+            await request.answer()
+
+        self.serve(View, main)
+
+    def test_no_heartbeat_without_bytes(self):
+        class View(Text):
+            heartbeat = SOON / 10
+            max_duration = SOON
+
+        self.assertAnswers(View, b"first")
+
+    def test_max_duration(self):
+        class View(Events):
+            max_duration = SOON
+
+        async def main(client):
+            request = await client.get("/")
+            self.assertTrue(View.ended.is_set())
+            first, last = request.text.split("data: first\n\n")
+            self.assertEqual(first, "retry: 7\n\n")
+            self.assertRegex(last, r"^retry: \d+\n\n$")
+            self.assertEqual(request.sent[-1], {"type": "http.response.body"})
+
+        self.serve(View, main)
+
+    def test_max_duration_of_one_that_is_busy(self):
+        class View(AsyncStreamView):
+            max_duration = SOON
+
+            async def stream(self):
+                while True:
+                    yield "x"
+
+        async def main(client):
+            await client.get("/")
+
+        self.serve(View, main)
+
+    def test_may_continue(self):
+        for verdict in (False, None, "yes"):
+
+            class View(Events):
+                recheck = SOON
+
+                async def may_continue(self, verdict=verdict):
+                    await asyncio.sleep(0)
+                    self.asked = getattr(self, "asked", 0) + 1
+                    return True if self.asked < 3 else verdict
+
+            async def main(client):
+                request = await client.get("/")
+                self.assertNotIn("stream-error", request.text)
+
+            self.serve(View, main)
+
+    def test_may_continue_fails(self):
+        class View(Events):
+            recheck = SOON
+
+            async def may_continue(self):
+                raise ValueError
+
+        async def main(client):
+            with self.assertLogs("django.request", "ERROR") as logs:
+                request = await client.get("/")
+            self.assertEqual(len(logs.records), 1)
+            self.assertIn("stream-error", request.text)
+
+        self.serve(View, main)
+
+    def test_may_continue_of_one_that_is_busy(self):
+        class View(AsyncStreamView):
+            recheck = SOON
+
+            async def may_continue(self):
+                return False
+
+            async def stream(self):
+                while True:
+                    yield "x"
+
+        async def main(client):
+            await client.get("/")
+
+        self.serve(View, main)
+
+
+class FailureTests(StreamTestCase):
+    def test_events(self):
+        async def main(client):
+            with self.assertLogs("django.request", "ERROR") as logs:
+                request = await client.get("/")
+            (record,) = logs.records
+            self.assertEqual(record.status_code, 500)
+            self.assertEqual(record.request.path, "/")
+            self.assertIs(record.exc_info[0], ValueError)
+            self.assertTrue(
+                request.text.endswith(
+                    "event: stream-error\nretry: 10000\n"
+                    'data: {"error": "Internal Server Error"}\n\n'
+                )
+            )
+            self.assertEqual(request.sent[-1], {"type": "http.response.body"})
+
+        self.serve(of("first", ValueError(), base=ServerSentEventsView), main)
+
+    def test_others_are_cut_off(self):
+        async def main(client):
+            with self.assertLogs("django.request", "ERROR") as logs:
+                request = await client.get("/")
+            self.assertEqual(len(logs.records), 1)
+            self.assertEqual(request.body, b"first")
+            self.assertTrue(request.sent[-1]["more_body"])
+
+        for error in (ValueError(), TimeoutError(), asyncio.CancelledError()):
+            self.serve(of("first", error), main)
+        # What cannot be encoded.
+        self.serve(of("first", 1), main)
+
+    def test_before_the_first_part(self):
+        async def main(client):
+            with self.assertLogs("django.request", "ERROR"):
+                request = await client.get("/")
+            self.assertEqual(request.body, b"")
+
+        self.serve(of(ValueError()), main)
+
+    def test_it_is_logged_off_the_event_loop(self):
+        threads = []
+
+        class Handler(logging.Handler):
+            def emit(self, record):
+                threads.append(threading.current_thread())
+
+        async def main(client):
+            logger, handler = logging.getLogger("django.request"), Handler()
+            logger.addHandler(handler)
+            self.addCleanup(logger.removeHandler, handler)
+            await client.get("/")
+            self.assertNotIn(threading.current_thread(), threads)
+            self.assertEqual(len(threads), 1)
+            threads.clear()
+
+        self.serve(of(ValueError(), base=ServerSentEventsView), main)
+
+    def test_where_the_server_does_not_cut(self):
+        async def main(client):
+            with self.assertLogs("django.request", "ERROR"):
+                request = await client.get("/")
+            self.assertEqual(request.body, b"first, and no more")
+            self.assertEqual(request.sent[-1], {"type": "http.response.body"})
+
+        with mock.patch("django_async_cbv.views._pump.cuts_off", return_value=False):
+            view = of("first", ValueError(), failure_note=b", and no more")
+            self.serve(view, main)
+
+
+class EndOfServerTests(StreamTestCase):
+    async def ends(self, client, end):
+        requests = [client.begin("/") for _ in range(5)]
+        for request in requests:
+            await until_sent(request, b"first")
+        end()
+        for request in requests:
+            await request.answer()
+            self.assertEqual(request.sent[-1], {"type": "http.response.body"})
+        return requests
+
+    def test_end_streams(self):
+        async def main(client):
+            for request in await self.ends(client, end_streams):
+                last = request.text.partition("data: first\n\n")[2]
+                self.assertRegex(last, r"^retry: (7|8|9|1\d|2[01])\n\n$")
+            # Others may begin.
+            request = client.begin("/")
+            await until_sent(request, b"first")
+            request.gone.set()
+            await request.answer()
+
+        self.serve(Events, main)
+
+    def test_end_streams_in_another_thread(self):
+        async def main(client):
+            await self.ends(client, threading.Thread(target=end_streams).start)
+
+        self.serve(Text, main)
+
+    def test_a_signal(self):
+        heard = []
+
+        async def main(client):
+            before = signal.signal(signal.SIGTERM, lambda *_: heard.append("signal"))
+            try:
+                await self.ends(client, lambda: signal.raise_signal(signal.SIGTERM))
+                self.assertEqual(heard, ["signal"])
+                heard.clear()
+                # What begins now ends at once.
+                request = await client.get("/")
+                self.assertRegex(request.text, r"^retry: \d+\n\n$")
+            finally:
+                signal.signal(signal.SIGTERM, before)
+
+        self.serve(Events, main)
+
+    def test_a_signal_of_the_loop(self):
+        heard = []
+
+        async def main(client):
+            loop = asyncio.get_running_loop()
+            loop.add_signal_handler(signal.SIGTERM, heard.append, "signal")
+            try:
+                await self.ends(client, lambda: signal.raise_signal(signal.SIGTERM))
+                self.assertEqual(heard, ["signal"])
+                heard.clear()
+            finally:
+                loop.remove_signal_handler(signal.SIGTERM)
+
+        self.serve(Events, main)
+
+    def test_handlers_are_chained_once(self):
+        async def main(client):
+            def handler(*_):
+                pass
+
+            before = signal.signal(signal.SIGTERM, handler)
+            try:
+                await client.get("/")
+                await client.get("/")
+                self.assertIs(signal.getsignal(signal.SIGTERM).before, handler)
+                signal.signal(signal.SIGTERM, signal.SIG_DFL)
+                await client.get("/")
+                self.assertIs(signal.getsignal(signal.SIGTERM), signal.SIG_DFL)
+            finally:
+                signal.signal(signal.SIGTERM, before)
+
+        self.serve(of("x"), main)
+
+    def test_it_can_be_turned_off(self):
+        async def main(client):
+            def handler(*_):
+                pass
+
+            before = signal.signal(signal.SIGTERM, handler)
+            try:
+                await client.get("/")
+                self.assertIs(signal.getsignal(signal.SIGTERM), handler)
+            finally:
+                signal.signal(signal.SIGTERM, before)
+
+        self.serve(of("x", ends_with_server=False), main)
+
+    def test_a_client_that_does_not_read(self):
+
+        async def main(client):
+            request = client.begin("/", reads=False)
+            await request.begun()
+            request.reads.set()
+            request.reads.clear()
+            request.news.clear()
+            await request.news.wait()
+            end_streams()
+            await request.answer()
+
+        with mock.patch("django_async_cbv.views._pump._LAST", SOON):
+            self.serve(Text, main)
+
+
+class LimitTests(StreamTestCase):
+    def test_events_over_the_limit(self):
+        class View(Events):
+            limit = 1
+
+        async def main(client):
+            first = client.begin("/")
+            await until_sent(first, b"first")
+            second = await client.get("/")
+            self.assertEqual(second.status, 200)
+            self.assertRegex(second.text, r"^retry: \d{5}\n\n$")
+            first.gone.set()
+            await first.answer()
+            third = client.begin("/")
+            await until_sent(third, b"first")
+            third.gone.set()
+            await third.answer()
+
+        self.serve(View, main)
+
+    def test_others_over_the_limit(self):
+        class View(Text):
+            limit = 1
+
+        class Retry(Events):
+            limit = 1
+            overload = "503"
+
+        async def main(client):
+            first = client.begin("/")
+            await until_sent(first, b"first")
+            second = await client.get("/")
+            self.assertEqual(second.status, 503)
+            self.assertIn(int(second.headers["retry-after"]), range(5, 16))
+            first.gone.set()
+            await first.answer()
+
+        self.serve(View, main)
+        self.serve(Retry, main)
+
+    def test_limit_per_user(self):
+        class View(Events):
+            limit_per_user = 1
+
+            def setup(self, request, *args, **kwargs):
+                super().setup(request, *args, **kwargs)
+                request.user = User(pk=int(request.GET["user"]))
+
+        async def main(client):
+            one = client.begin("/?user=1")
+            await until_sent(one, b"first")
+            self.assertNotIn("first", (await client.get("/?user=1")).text)
+            other = client.begin("/?user=2")
+            await until_sent(other, b"first")
+            for request in (one, other):
+                request.gone.set()
+                await request.answer()
+
+        self.serve(View, main)
+
+    def test_it_is_freed_however_a_stream_ends(self):
+        async def main(client):
+            for _ in range(3):
+                await client.get("/")
+
+        for view in (
+            of("x"),
+            of(ValueError(), base=ServerSentEventsView),
+            of("x", ValueError()),
+            of("x", max_duration=0),
+        ):
+            view.limit = view.limit_per_user = 1
+            with contextlib.suppress(AssertionError), self.assertLogs("django.request"):
+                self.serve(view, main)
+
+
+class RefusedTests(TestCase):
+    """Of each kind of access control, a refused browser gets 403 from a stream."""
+
+    class Ours(AsyncLoginRequiredMixin, Events):
+        pass
+
+    class Permission(AsyncPermissionRequiredMixin, Events):
+        permission_required = "auth.nothing"
+
+    class Passes(AsyncUserPassesTestMixin, Events):
+        async def atest_func(self):
+            return False
+
+    class Djangos(LoginRequiredMixin, Events):
+        pass
+
+    @method_decorator(login_required, name="dispatch")
+    class Decorated(Events):
+        pass
+
+    @method_decorator(login_required(redirect_field_name="back"), name="dispatch")
+    class Named(Events):
+        pass
+
+    VIEWS = (Ours, Permission, Passes, Djangos, Decorated, Named)
+    STREAM = {"headers": {"Accept": "text/event-stream"}}
+
+    async def test_anonymous_users(self):
+        for view in self.VIEWS:
+            with (
+                self.subTest(view=view),
+                override_settings(ROOT_URLCONF=(path("", view.as_view()),)),
+            ):
+                response = await self.async_client.get("/?a=1", **self.STREAM)
+                self.assertEqual(response.status_code, 403)
+                # A page, as before.
+                response = await self.async_client.get("/?a=1")
+                self.assertEqual(response.status_code, 302)
+
+    async def test_users(self):
+        user = await User.objects.acreate(username="ann")
+        await self.async_client.aforce_login(user)
+        for view in (self.Ours, self.Djangos, self.Decorated):
+            with (
+                self.subTest(view=view),
+                override_settings(ROOT_URLCONF=(path("", view.as_view()),)),
+            ):
+                response = await self.async_client.get("/", **self.STREAM)
+                async with open_stream(response) as stream:
+                    event = await anext(stream.events())
+                self.assertEqual(event.data, "first")
+
+    async def test_redirects_elsewhere_stay(self):
+        class View(Events):
+            async def prepare(self):
+                return HttpResponseRedirect("/other/?next=/third/")
+
+        with override_settings(ROOT_URLCONF=(path("", View.as_view()),)):
+            response = await self.async_client.get("/", **self.STREAM)
+            self.assertEqual(response.status_code, 302)
+
+
+class GZipTests(StreamTestCase):
+    MIDDLEWARE = ("django.middleware.gzip.GZipMiddleware",)
+    HEADERS = ((b"accept-encoding", b"gzip"),)
+
+    def test_each_part_is_flushed_and_the_end_is_heard(self):
+
+        async def main(client):
+            request = client.begin("/", headers=self.HEADERS)
+            async with asyncio.timeout(SECONDS):
+                text = b""
+                while b"first" not in text:
+                    request.news.clear()
+                    await request.news.wait()
+                    text = zlib.decompressobj(31).decompress(request.body)
+            request.gone.set()
+            await request.answer()
+            self.assertTrue(Events.ended.is_set())
+
+        self.serve(Events, main, MIDDLEWARE=self.MIDDLEWARE)
+
+    def test_whole(self):
+        async def main(client):
+            request = await client.get("/", headers=self.HEADERS)
+            self.assertEqual(gzip.decompress(request.body), b"abc")
+
+        self.serve(of("a", "b", "c"), main, MIDDLEWARE=self.MIDDLEWARE)
+
+    def test_a_client_that_does_not_read(self):
+        async def main(client):
+            request = client.begin("/", headers=self.HEADERS, reads=False)
+            await request.begun()
+            for _ in range(3):
+                request.reads.set()
+                await asyncio.sleep(0)
+                request.reads.clear()
+                await asyncio.sleep(0)
+            request.gone.set()
+            await request.answer()
+
+        class View(Ending, AsyncStreamView):
+            async def stream(self):
+                async with self.noted():
+                    while True:
+                        yield "x" * 100
+
+        self.serve(View, main, MIDDLEWARE=self.MIDDLEWARE)
+
+
+class SyncCodeTests(TestCase):
+    class Both(AsyncStreamView):
+        async def stream(self):
+            yield "async"
+
+        def sync_stream(self):
+            yield "sync"
+
+    def test_what_only_streams_in_async_code_is_refused(self):
+        with override_settings(ROOT_URLCONF=(path("", Events.as_view()),)):
+            response = self.client.get("/")
+            with self.assertRaisesMessage(ImproperlyConfigured, "uvicorn"):
+                list(response)
+
+    def test_under_wsgi_before_the_headers_leave(self):
+
+        environ = RequestFactory().get("/").environ
+        environ["wsgi.input"] = io.BytesIO()
+        statuses = []
+        with (
+            override_settings(ROOT_URLCONF=(path("", Events.as_view()),)),
+            self.assertLogs("django.request", "ERROR") as logs,
+        ):
+            response = WSGIHandler()(environ, lambda *args: statuses.append(args[0]))
+            response.close()
+        self.assertEqual(statuses, ["500 Internal Server Error"])
+        self.assertIn('put "daphne" first', logs.output[0])
+
+    def test_what_streams_in_both(self):
+        for middleware in ([], ["django.middleware.gzip.GZipMiddleware"]):
+            with override_settings(
+                ROOT_URLCONF=(path("", self.Both.as_view()),), MIDDLEWARE=middleware
+            ):
+                headers = {"Accept-Encoding": "gzip"}
+                response = self.client_class().get("/", headers=headers)
+                body = b"".join(response)
+                if middleware:
+                    body = gzip.decompress(body)
+                self.assertEqual(body, b"sync")
+
+    async def test_what_streams_in_both_is_async_in_async_code(self):
+        response = await self.Both.as_view()(RequestFactory().get("/"))
+        self.assertIsInstance(response, StreamResponse)
+        async with open_stream(response) as stream:
+            self.assertEqual(await stream.read(), b"async")
+
+    def test_head(self):
+        with override_settings(ROOT_URLCONF=(path("", Events.as_view()),)):
+            response = self.client.head("/")
+            self.assertEqual(response["Content-Type"], "text/event-stream")
+
+
+class LastEventIdTests(SimpleTestCase):
+    def found(self, url="/", **headers):
+        view = Events()
+        view.setup(RequestFactory().get(url, headers=headers))
+        return view.last_event_id
+
+    def test_last_event_id(self):
+        self.assertIsNone(self.found())
+        self.assertEqual(self.found(**{"Last-Event-ID": "7"}), "7")
+        self.assertEqual(self.found("/?last_event_id=8"), "8")
+        self.assertEqual(self.found("/?last_event_id=8", **{"Last-Event-ID": "7"}), "7")
+        latin = "ä".encode().decode("latin-1")
+        self.assertEqual(self.found(**{"Last-Event-ID": latin}), "ä")
+        self.assertIsNone(self.found(**{"Last-Event-ID": ""}))
+        self.assertEqual(self.found(**{"Last-Event-ID": "x" * 255}), "x" * 255)
+        self.assertIsNone(self.found(**{"Last-Event-ID": "x" * 256}))
+
+
+class ChannelTests(StreamTestCase):
+    def view(self, **attributes):
+        channel = LocalChannel()
+        attributes = {"channel": channel, "topics": ["news"], **attributes}
+        return channel, type("View", (ChannelView,), attributes)
+
+    def test_messages(self):
+        channel, view = self.view()
+
+        async def main(client):
+            request = client.begin("/")
+            await until_sent(request, b"retry")
+            await turns()
+            channel.publish("other", "not this")
+            mark = channel.publish("news", {"a": 1}, event="update")
+            await until_sent(
+                request, f'event: update\nid: {mark}\ndata: {{"a": 1}}\n\n'.encode()
+            )
+            self.assertNotIn(b"not this", request.body)
+            request.gone.set()
+            await request.answer()
+
+        self.serve(view, main)
+
+    def test_resume_and_reset(self):
+        channel, view = self.view()
+        first = channel.publish("news", 1)
+        channel.publish("news", 2)
+
+        async def main(client):
+            request = client.begin("/", headers=[(b"last-event-id", first.encode())])
+            await until_sent(request, b"data: 2\n\n")
+            self.assertNotIn(b"data: 1\n\n", request.body)
+            request.gone.set()
+            await request.answer()
+            request = client.begin("/", headers=[(b"last-event-id", b"garbage")])
+            await until_sent(request, b"event: stream-reset\ndata: {}\n\n")
+            request.gone.set()
+            await request.answer()
+
+        self.serve(view, main)
+
+    def test_topics(self):
+        def get_topics(self):
+            with contextlib.suppress(RuntimeError):
+                asyncio.get_running_loop()
+                raise AssertionError("On the event loop.")
+            return ["sync"]
+
+        async def aget_topics(self):
+            return [*await ChannelView.aget_topics(self), "async"]
+
+        async def main(client):
+            request = client.begin("/")
+            await until_sent(request, b"retry")
+            await turns()
+            channel.publish(topic, "x")
+            await until_sent(request, b"data: x\n\n")
+            request.gone.set()
+            await request.answer()
+
+        for topic, attributes in (  # noqa: B007 - main() uses it
+            ("sync", {"get_topics": get_topics}),
+            ("async", {"aget_topics": aget_topics}),
+        ):
+            channel, view = self.view(**attributes)
+            self.serve(view, main)
+
+    def test_what_is_missing(self):
+        async def main(client):
+            self.assertEqual((await client.get("/")).status, 500)
+
+        for attributes, text in (
+            ({"channel": None}, "has no channel"),
+            ({"topics": []}, "has no topics"),
+        ):
+            with self.assertLogs("django.request", "ERROR") as logs:
+                self.serve(self.view(**attributes)[1], main)
+            self.assertIn(text, logs.output[0])
+
+
+class Waits(Ending, LongPollView):
+    async def poll(self, since):
+        async with self.noted():
+            await forever()
+
+
+class LongPollTests(StreamTestCase):
+    def test_something_new(self):
+        class View(LongPollView):
+            async def poll(self, since):
+                return Polled([since], "c2")
+
+        async def main(client):
+            request = await client.get("/?since=c1")
+            self.assertEqual(request.text, '{"data": ["c1"], "cursor": "c2"}')
+            self.assertEqual(request.headers["cache-control"], "no-store")
+            self.assertEqual((await client.get("/", "HEAD")).status, 405)
+
+        self.serve(View, main)
+
+    def test_nothing_new(self):
+        class View(Waits):
+            timeout = SOON
+
+        async def main(client):
+            self.assertEqual((await client.get("/")).status, 204)
+            self.assertTrue(View.ended.is_set())
+
+        self.serve(View, main)
+
+    def test_gone(self):
+        async def main(client):
+            request = client.begin("/")
+            await turns()
+            request.gone.set()
+            await request.answer()
+            self.assertTrue(Waits.ended.is_set())
+
+        self.serve(Waits, main)
+
+    def test_end_of_the_server(self):
+        async def main(client):
+            request = client.begin("/")
+            await turns()
+            end_streams()
+            self.assertEqual((await request.answer()).status, 204)
+
+        self.serve(Waits, main)
+
+    def test_limit(self):
+        class View(Waits):
+            limit = 1
+
+        async def main(client):
+            request = client.begin("/")
+            await turns()
+            self.assertEqual((await client.get("/")).status, 503)
+            request.gone.set()
+            await request.answer()
+
+        self.serve(View, main)
+
+    def test_failures(self):
+        async def main(client):
+            with self.assertLogs("django.request", "ERROR") as logs:
+                self.assertEqual((await client.get("/")).status, 500)
+            self.assertEqual(len(logs.records), 1)
+
+        async def wrong(self, since):
+            return ["no cursor"]
+
+        async def fails(self, since):
+            raise TimeoutError
+
+        for poll in (wrong, fails):
+            self.serve(type("View", (LongPollView,), {"poll": poll}), main)
+
+
+class HopTests(TestCase):
+    async def test_a_stream_costs_no_hop(self):
+        with count_hops() as hops:
+            response = await of("x").as_view()(RequestFactory().get("/"))
+            async with open_stream(response) as stream:
+                await stream.read()
+        self.assertEqual(hops.count, 0)
+
+    async def test_the_user_of_an_access_mixin_is_not_looked_up_again(self):
+        class Plain(AsyncLoginRequiredMixin, of("x")):
+            pass
+
+        class Limited(Plain):
+            limit_per_user = 1
+
+        user = await User.objects.acreate(username="ann")
+        await self.async_client.aforce_login(user)
+        counts = []
+        for view in (Plain, Limited):
+            with override_settings(ROOT_URLCONF=(path("", view.as_view()),)):
+                with count_hops() as hops:
+                    response = await self.async_client.get("/")
+                async with open_stream(response) as stream:
+                    self.assertEqual(await stream.read(), b"x")
+            counts.append(hops.count)
+        self.assertEqual(counts[0], counts[1])
+
+
+class AtomicRequestsTests(TestCase):
+    async def test_the_stream_is_outside_of_the_transaction(self):
+        blocks = []
+
+        def depth():
+            return len(connection.savepoint_ids)
+
+        class View(AsyncStreamView):
+            async def prepare(self):
+                from django_async_cbv.sync import run_sync
+
+                blocks.append(await run_sync(depth))
+
+            async def stream(self):
+                from django_async_cbv.sync import run_sync
+
+                blocks.append(await run_sync(depth))
+                yield "x"
+
+        outside = await run_sync(depth)
+        connection.settings_dict["ATOMIC_REQUESTS"] = True
+        try:
+            response = await View.as_view()(RequestFactory().get("/"))
+            async with open_stream(response) as stream:
+                await stream.read()
+        finally:
+            connection.settings_dict["ATOMIC_REQUESTS"] = False
+        self.assertEqual(blocks, [outside + 1, outside])
