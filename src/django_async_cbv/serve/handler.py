@@ -285,7 +285,7 @@ class Handler(_Choice, asgi.ASGIHandler):
         """Have a view of this package render its response in its last hop."""
         if isinstance(lease := leased_executor(), Lease):
             lease.has_begun = True
-            lease.name = getattr(view, "__qualname__", None) or repr(view)
+            lease.name = _name_of(view)
         made: Any = super().make_view_atomic(view)
         # An agent's proxy, or a decorator, is to see the response before.
         # Middleware for template responses comes before the rendering.
@@ -296,6 +296,13 @@ class Handler(_Choice, asgi.ASGIHandler):
 
 
 watch(Handler)
+
+
+def _name_of(view: Any) -> str:
+    """Where the view is written: Django's as_view() calls each class's view alike."""
+    named = getattr(view, "view_class", view)
+    name = getattr(named, "__qualname__", None)
+    return f"{named.__module__}.{name}" if name else repr(view)
 
 
 async def _begun(coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
