@@ -46,6 +46,8 @@ from django.utils.translation import trans_real
 
 from ..core.colours import awaits, both_colours
 from ..core.executors import request_executor
+from ..core.naming import shows
+from ..trace import watch
 from .middleware import swapped
 from .pool import Lease, Overloaded, Pool, Release, Statistics
 from .signals import Receivers
@@ -309,6 +311,9 @@ class Handler(_Choice, asgi.ASGIHandler):
         return made
 
 
+watch(Handler)
+
+
 def _name_of(view: Any) -> str:
     """Where the view is written: Django's as_view() calls each class's view alike."""
     named = getattr(view, "view_class", view)
@@ -486,6 +491,14 @@ def _read(response: Any) -> None:
     response._iterator = again()
 
 
+def _served(_: Any, __: Any, request: Any) -> Any:
+    """The view that a request is for, as far as that is known before it."""
+    known = vars(request).get("_known_match")
+    if known is None:
+        return base.BaseHandler.get_response
+    return getattr(known[1].func, "view_class", known[1].func)
+
+
 class _Exchange:
     """One request and its response, from the first signal to the last."""
 
@@ -512,6 +525,7 @@ class _Exchange:
         else:
             await sync_to_async(job, thread_sensitive=True)()
 
+    @shows("request_started")
     def _begin(self) -> None:
         """Send the first signal to its sync receivers, once."""
         if not self.has_begun:
@@ -545,6 +559,7 @@ class _Exchange:
         is_read = not self.response.streaming or _is_sync_stream(self.response)
         return not is_read and bool(self.lease and self.lease.pool.keeps_sessions)
 
+    @shows(_served)
     def _answer(self, chain: _SyncChain, request: HttpRequest) -> None:
         """Serve the request whole, in a worker."""
         if self.lease is not None:

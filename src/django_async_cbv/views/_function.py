@@ -411,4 +411,6 @@ async def _roll_back(blocks: list[WorkerBlock], error: BaseException) -> None:
                 if block.is_open:
                     rest.callback(block.leave, *details)
 
+    # What it is named as.
+    leave.__wrapped__ = blocks[0].leave  # type: ignore[attr-defined]
     await run_to_the_end(leave)
