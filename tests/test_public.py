@@ -118,6 +118,7 @@ ORDER = [
     "audit.middleware",
     "audit.report",
     "audit.baseline",
+    "audit.measure",
     "audit.formats",
     "audit",
     "apps",

@@ -15,7 +15,6 @@ from django_async_cbv.audit.middleware import chain_of, djangos_hops, middleware
 from tests.audit import chains
 from tests.hops import count_hops
 from tests.serve.chain import Request, visit
-from tests.serve.test_hops import count_crossings
 
 # The label `long` tries more.
 CHAINS = int(os.environ.get("AUDIT_CHAINS", "40"))
@@ -23,10 +22,10 @@ CHAINS = int(os.environ.get("AUDIT_CHAINS", "40"))
 
 def measured(app, path):
     async def serve():
-        with count_hops() as hops, count_crossings() as crossings:
+        with count_hops() as hops:
             answer = await visit(app, Request(path))
         assert answer.status == 200, (path, answer)
-        return hops.count + len(crossings)
+        return hops.count
 
     return asyncio.run(serve())
 

@@ -7,10 +7,19 @@ import textwrap
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from .measure import Measured
 from .middleware import Chain, Layer
 from .report import PROBLEMS, Entry, Reason, Report, Row
 
-__all__ = ["FORMATS", "VERSION", "annotation", "as_json", "hops_of", "written"]
+__all__ = [
+    "FORMATS",
+    "VERSION",
+    "annotation",
+    "as_json",
+    "hops_of",
+    "measured",
+    "written",
+]
 
 # Of the JSON: it changes when a field goes, or means something else.
 VERSION = 1
@@ -43,6 +52,18 @@ def hops_of(entry: Entry) -> str:
     else:
         said = f"{entry.low} hop{'' if entry.low == 1 else 's'}"
     return f"{said} + own" if entry.own else said
+
+
+def measured(found: Measured) -> str:
+    """A request that was served: the hops one by one, and the prediction."""
+    if found.low is None:
+        said = "not predicted"
+    elif found.high is None:
+        said = f"predicted: {found.low} and more"
+    else:
+        said = f"predicted: {found.low}-{found.high}, the middleware included"
+    head = f"{found.method} {found.url}: status {found.status}, {said}"
+    return f"\n{head}\n{found.table}"
 
 
 def _text(report: Report, style: Style) -> Iterator[str]:

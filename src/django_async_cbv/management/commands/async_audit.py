@@ -9,10 +9,12 @@ from importlib.util import find_spec
 from typing import Any
 
 from django.apps import apps
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from ...audit.baseline import BadBaseline, Finding, findings, load, save
-from ...audit.formats import FORMATS, annotation, written
+from ...audit.formats import FORMATS, annotation, measured, written
+from ...audit.measure import CantMeasure, measure
 from ...audit.report import Report, chosen, report
 
 _FAIL_ON = ("held", "sync-middleware", "unknown")
@@ -70,6 +72,23 @@ class Command(BaseCommand):
             help="fail only for what is new or worse than in a baseline",
         )
 
+        add(
+            "--measure",
+            action="append",
+            default=[],
+            metavar="URL",
+            help="serve a request and print its hops; may be given several times",
+        )
+        add(
+            "--method", default="GET", metavar="NAME", help="of --measure: GET or other"
+        )
+        add("--user", metavar="NAME", help="of --measure: who is logged in")
+        add(
+            "--force",
+            action="store_true",
+            help="of --measure: with DEBUG = False too, where a view may send mail",
+        )
+
     def handle(self, *args: Any, **options: Any) -> None:
         """Print the report; exit 1 if a limit is exceeded, 2 for a bad option."""
         limit, fail_on = _limits(options)
@@ -92,6 +111,8 @@ class Command(BaseCommand):
         _refuse_unmatched(whole, options["view"])
         text = written(shown, options["format"], self._style)
         self.stdout.write(text)
+        for url in options["measure"]:
+            self._measure(whole, url, options)
         if options["save"]:
             try:
                 save(whole, options["save"])
@@ -103,6 +124,18 @@ class Command(BaseCommand):
         found = findings(whole, max_hops=limit, fail_on=fail_on, against=against)
         if found:
             self._fail(found, options["format"])
+
+    def _measure(self, whole: Report, url: str, options: dict[str, Any]) -> None:
+        if not (settings.DEBUG or options["force"]):
+            raise _bad(
+                f"--measure {url}: DEBUG is False, and a view may send mail; "
+                "add --force if it may."
+            )
+        try:
+            found = measure(whole, url, options["method"].upper(), options["user"])
+        except CantMeasure as error:
+            raise _bad(f"--measure {url}: {error}") from None
+        self.stdout.write(measured(found))
 
     def _style(self, name: str, text: str) -> str:
         styled: str = getattr(self.style, name)(text)
