@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import sys
 import time
 from pathlib import Path
@@ -38,6 +39,11 @@ def audit(*args):
     return out.getvalue()
 
 
+def without_lines(text):
+    """Django's lines move with each of its releases."""
+    return re.sub(r"(\bdjango/\S+):\d+", r"\1", text)
+
+
 class TestSite(TestCase):
     def test_complete_and_quick_and_without_a_query(self):
         routes = [*patterns(get_resolver())]
@@ -64,4 +70,5 @@ class TestSite(TestCase):
         self.assertEqual([one for one in text.splitlines() if len(one) > 80], [])
         if os.environ.get("AUDIT_SNAPSHOT") == "write":
             SNAPSHOT.write_text(text, encoding="utf-8")
-        self.assertEqual(SNAPSHOT.read_text(encoding="utf-8"), text)
+        kept = SNAPSHOT.read_text(encoding="utf-8")
+        self.assertEqual(without_lines(kept), without_lines(text))
