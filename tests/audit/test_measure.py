@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import io
 import re
+from unittest import mock
 
 import pytest
 from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
 from django.core.management import CommandError, call_command
+from django.db import close_old_connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.test import TestCase, override_settings
 
 from tests.models import Author
@@ -42,6 +45,18 @@ class TestMeasure(TestCase):
         text = audit("--measure", "/write/", "--method", "post", "--force")
         self.assertIn("POST /write/: status 200", text)
         self.assertFalse(Author.objects.exists())
+
+    def test_the_connection_with_the_transaction_stays_open(self):
+        """Of a database in memory it always does: so the call is looked for."""
+        with mock.patch.object(
+            type(connection),
+            "close_if_unusable_or_obsolete",
+            side_effect=AssertionError,
+        ) as closes:
+            self.assertIn("status 200", audit("--measure", "/authors/", "--force"))
+            closes.assert_not_called()
+            with pytest.raises(AssertionError):
+                close_old_connections()
 
     def test_a_user(self):
         User.objects.create(username="jane", is_active=True)

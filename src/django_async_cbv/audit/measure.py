@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -11,8 +12,9 @@ from urllib.parse import unquote, urlsplit
 from asgiref.sync import async_to_sync
 from django.conf import settings
 from django.contrib.auth import get_user_model
+from django.core import signals
 from django.core.handlers.asgi import ASGIHandler
-from django.db import connections, transaction
+from django.db import close_old_connections, connections, transaction
 from django.test import Client
 from django.urls import Resolver404, get_resolver
 
@@ -64,12 +66,26 @@ def measure(report: Report, url: str, method: str, user: str | None) -> Measured
         cookies = {settings.CSRF_COOKIE_NAME: _TOKEN}
         if user is not None:
             cookies[settings.SESSION_COOKIE_NAME] = _session_of(user)
+        blocks.enter_context(_open_connections())
         status = _served(url, method, cookies, hops)
         for alias in connections:
             transaction.set_rollback(True, using=alias)
     entry = _entry(report, url, method)
     low, high = _whole(entry)
     return Measured(url, method, status, hops.count, str(hops), low, high)
+
+
+@contextmanager
+def _open_connections() -> Iterator[None]:
+    """Keep Django from closing the connections that have the open transactions."""
+    ends = (signals.request_started, signals.request_finished)
+    for signal in ends:
+        signal.disconnect(close_old_connections)
+    try:
+        yield
+    finally:
+        for signal in ends:
+            signal.connect(close_old_connections)
 
 
 def _session_of(name: str) -> str:
