@@ -49,7 +49,7 @@ class TestMeasure(TestCase):
     def test_the_connection_with_the_transaction_stays_open(self):
         """Of a database in memory it always does: so the call is looked for."""
         with mock.patch.object(
-            type(connection),
+            BaseDatabaseWrapper,
             "close_if_unusable_or_obsolete",
             side_effect=AssertionError,
         ) as closes:
