@@ -24,6 +24,7 @@ from django.forms import (
 
 from .flow import Call, Calls, Flow, call
 from .marks import is_async
+from .naming import shows
 from .threads import loop_is_running, wait_for
 
 __all__ = [
@@ -284,6 +285,7 @@ def _has_async_cleaners(form_class: type) -> bool:
     return known[1]
 
 
+@shows("is_valid")
 def _prepare(form: Any) -> list[Any]:
     """
     Make a form ready for Django's sync code, which validates and saves it.
@@ -370,6 +372,7 @@ def call_and_await(func: Callable[..., Any], *args: Any, **kwargs: Any) -> Calls
     return result
 
 
+@shows(functools.partial)
 def _boxed(func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> list[Any]:
     return [func(*args, **kwargs)]
 

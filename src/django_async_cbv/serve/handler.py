@@ -7,7 +7,7 @@ import functools
 import sys
 import threading
 import weakref
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from contextlib import closing
 from contextvars import ContextVar
 from io import BytesIO
@@ -46,11 +46,13 @@ from django.utils.translation import trans_real
 
 from ..core.colours import awaits, both_colours
 from ..core.executors import request_executor
+from ..core.naming import shows
+from ..trace import watch
 from .middleware import swapped
 from .pool import Lease, Overloaded, Pool, Release, Statistics
 from .signals import Receivers
 
-__all__ = ["Handler"]
+__all__ = ["Handler", "can_be_sync"]
 
 # Whether a request has been served in this context already.
 _serves: ContextVar[bool] = ContextVar("django_async_cbv_serves", default=False)
@@ -120,7 +122,11 @@ class Handler(_Choice, asgi.ASGIHandler):
         kind = type(self)
         # As Django's: receivers may be connected for that sender alone.
         self._sender: type = asgi.ASGIHandler if kind is Handler else kind
-        self._sync_chain = _SyncChain() if sync_chain and _can_be_sync() else None
+        self._sync_chain = (
+            _SyncChain()
+            if sync_chain and can_be_sync(map(import_string, settings.MIDDLEWARE))
+            else None
+        )
 
     def load_middleware(self, is_async: bool = False) -> None:
         """Load Django's own middleware as what stays on the event loop."""
@@ -305,6 +311,9 @@ class Handler(_Choice, asgi.ASGIHandler):
         return made
 
 
+watch(Handler)
+
+
 def _name_of(view: Any) -> str:
     """Where the view is written: Django's as_view() calls each class's view alike."""
     named = getattr(view, "view_class", view)
@@ -348,9 +357,8 @@ def _answering_exceptions(get_response: Any) -> Any:
     return inner
 
 
-def _can_be_sync() -> bool:
+def can_be_sync(found: Iterable[Any]) -> bool:
     """Whether all middleware has a sync mode, and does there what it does async."""
-    found = [import_string(path) for path in settings.MIDDLEWARE]
     return all(
         getattr(one, "sync_capable", True)
         # Django's RemoteUserMiddleware has it beside process_request(). A subclass may
@@ -483,6 +491,14 @@ def _read(response: Any) -> None:
     response._iterator = again()
 
 
+def _served(_: Any, __: Any, request: Any) -> Any:
+    """The view that a request is for, as far as that is known before it."""
+    known = vars(request).get("_known_match")
+    if known is None:
+        return base.BaseHandler.get_response
+    return getattr(known[1].func, "view_class", known[1].func)
+
+
 class _Exchange:
     """One request and its response, from the first signal to the last."""
 
@@ -509,6 +525,7 @@ class _Exchange:
         else:
             await sync_to_async(job, thread_sensitive=True)()
 
+    @shows("request_started")
     def _begin(self) -> None:
         """Send the first signal to its sync receivers, once."""
         if not self.has_begun:
@@ -542,6 +559,7 @@ class _Exchange:
         is_read = not self.response.streaming or _is_sync_stream(self.response)
         return not is_read and bool(self.lease and self.lease.pool.keeps_sessions)
 
+    @shows(_served)
     def _answer(self, chain: _SyncChain, request: HttpRequest) -> None:
         """Serve the request whole, in a worker."""
         if self.lease is not None:
