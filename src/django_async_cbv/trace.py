@@ -43,6 +43,7 @@ __all__ = [
     "Span",
     "is_framework",
     "on_hop",
+    "original_of",
     "watch",
 ]
 
@@ -265,6 +266,13 @@ def watch(cls: type) -> None:
                 _watched.append((cls, name, wrap))
                 if _users:
                     _put_around(cls, name, wrap)
+
+
+def original_of(function: Any) -> Any:
+    """What was there before the recorder put its own function around it."""
+    while getattr(function, "__globals__", None) is globals():
+        function = function.__wrapped__
+    return function
 
 
 def _install() -> None:

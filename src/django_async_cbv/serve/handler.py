@@ -47,7 +47,7 @@ from django.utils.translation import trans_real
 from ..core.colours import awaits, both_colours
 from ..core.executors import request_executor
 from ..core.naming import shows
-from ..trace import watch
+from ..trace import original_of, watch
 from .middleware import swapped
 from .pool import Lease, Overloaded, Pool, Release, Statistics
 from .signals import Receivers
@@ -401,6 +401,7 @@ async def _driven(view: Any, request: HttpRequest, *args: Any, **kwargs: Any) ->
 
 def _is_djangos(function: Any) -> bool:
     """Whether a method of Django's base handler is what Django has written."""
+    function = original_of(function)
     return type(function) is FunctionType and function.__globals__ is vars(base)
 
 
