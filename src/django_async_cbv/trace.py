@@ -21,7 +21,6 @@ from inspect import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_GENERATOR
 from pathlib import Path
 from types import (
     AsyncGeneratorType,
-    CodeType,
     CoroutineType,
     FrameType,
     GeneratorType,
@@ -30,7 +29,7 @@ from typing import Any, TypeAlias
 
 import asgiref
 import django
-from asgiref.sync import AsyncToSync, SyncToAsync
+from asgiref.sync import AsyncToSync, SyncToAsync, markcoroutinefunction
 from django.core.handlers.base import BaseHandler
 
 from .core.naming import Place, place_of
@@ -41,6 +40,7 @@ __all__ = [
     "Recording",
     "Repeated",
     "Span",
+    "hold",
     "is_framework",
     "on_hop",
     "original_of",
@@ -116,10 +116,15 @@ class Repeated:
 
 
 class Recording:
-    """The hops of one context, or of all, from start() to stop()."""
+    """
+    The hops of one context, or of all, from start() to stop().
 
-    def __init__(self, *, everywhere: bool = False) -> None:
+    `awaits`: note what is awaited between the hops too, which takes a timer.
+    """
+
+    def __init__(self, *, everywhere: bool = False, awaits: bool = False) -> None:
         self.everywhere = everywhere
+        self.awaits = awaits
         self.is_open = False
         #: In the order in which they were asked for.
         self.hops: list[Hop] = []
@@ -143,8 +148,8 @@ class Recording:
             _add_everywhere(self)
             return
         _recordings.set((*_open_here(), self))
-        if (task := _current_task()) is not None:
-            _look_at(task, (self,))
+        if self.awaits:
+            _look_at(_current_task(), (self,))
 
     def stop(self) -> None:
         """Record no more, in no task."""
@@ -258,6 +263,17 @@ _installed: list[tuple[type, str, Any, Any]] = []
 _MISSING: Any = object()
 
 
+def hold() -> Callable[[], None]:
+    """
+    Leave the wrappers in place between two recordings; return what ends that.
+
+    To change a class takes longer than to record a request, and Python caches nothing
+    of one that is changed again and again.
+    """
+    _install()
+    return functools.cache(_uninstall)
+
+
 def watch(cls: type) -> None:
     """Record the hops of a RequestExecutor, or the requests of a Django handler."""
     with _lock:
@@ -315,14 +331,23 @@ def _uninstall() -> None:
 
 
 def _sync_to_async(original: Any) -> Any:
-    async def call(self: Any, /, *args: Any, **kwargs: Any) -> Any:
+    @markcoroutinefunction
+    def call(self: Any, /, *args: Any, **kwargs: Any) -> Any:
         __traceback_hide__ = True
-        hop = recordings = None
+        recordings = _listeners()
         # One that is recorded may come to a wrapper of before.
-        if "_hop" not in vars(self) and (recordings := _listeners()) is not None:
-            hop = _asked(self.func, args, recordings)
-        if hop is None or recordings is None:
-            return await original(self, *args, **kwargs)
+        if recordings is None or "_hop" in vars(self):
+            return original(self, *args, **kwargs)
+        return recorded(recordings, self, args, kwargs)
+
+    async def recorded(
+        recordings: tuple[Recording, ...],
+        self: Any,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> Any:
+        __traceback_hide__ = True
+        hop = _asked(self.func, args, recordings)
         # One object may be called by many tasks at once.
         stand_in = object.__new__(type(self))
         vars(stand_in).update(vars(self), _hop=hop)
@@ -349,12 +374,17 @@ def _thread_handler(original: Any) -> Any:
 
 
 def _cross(original: Any) -> Any:
-    async def call(self: Any, func: Any, /, **options: Any) -> Any:
-        hop = recordings = None
-        if type(func) is not _Job and (recordings := _listeners()) is not None:
-            hop = _asked(func, (), recordings)
-        if hop is None or recordings is None:
-            return await original(self, func, **options)
+    @markcoroutinefunction
+    def call(self: Any, func: Any, /, **options: Any) -> Any:
+        recordings = _listeners()
+        if recordings is None or type(func) is _Job:
+            return original(self, func, **options)
+        return recorded(recordings, self, func, options)
+
+    async def recorded(
+        recordings: tuple[Recording, ...], self: Any, func: Any, options: dict[str, Any]
+    ) -> Any:
+        hop = _asked(func, (), recordings)
         try:
             return await original(self, _Job(hop, func), **options)
         except asyncio.CancelledError:
@@ -412,10 +442,13 @@ def _async_to_sync(original: Any) -> Any:
 
 def _run_in_executor(original: Any) -> Any:
     def call(self: Any, executor: Any, func: Any, *args: Any) -> Any:
-        is_asgiref = isinstance(func, functools.partial) and isinstance(
-            getattr(func.func, "__self__", None), SyncToAsync
-        )
-        spans = _noted("threads", func, args, None if is_asgiref else _listeners())
+        recordings = _listeners()
+        if not recordings or (
+            isinstance(func, functools.partial)
+            and isinstance(getattr(func.func, "__self__", None), SyncToAsync)
+        ):
+            return original(self, executor, func, *args)
+        spans = _noted("threads", func, args, recordings)
         future = original(self, executor, func, *args)
         for span in spans:
             future.add_done_callback(functools.partial(_end, span))
@@ -477,8 +510,11 @@ _watched: list[tuple[type, str, _Wrap]] = [
 def _listeners() -> tuple[Recording, ...] | None:
     """Who records here; None if nobody is to hear of a hop."""
     here = _recordings.get()
-    if not (here or _everywhere or _callbacks):
-        return None
+    if not _everywhere:
+        if not here:
+            return () if _callbacks else None
+        if len(here) == 1 and here[0].is_open:
+            return here
     found = (*(one for one in here if one.is_open), *_everywhere)
     return found if found or _callbacks else None
 
@@ -491,7 +527,8 @@ def _asked(func: Any, args: tuple[Any, ...], recordings: tuple[Recording, ...]) 
     if asker is _HANDLER or by_signal:
         # Before a request or after it, one of many: this hop is not like the others.
         asker, request = None, next(_numbers) if request is None else request
-    _look_no_more()
+    if _looks.looks.waiting:
+        _look_no_more()
     hop = Hop(place, asker, request, time.perf_counter())
     for recording in recordings:
         recording.hops.append(hop)
@@ -508,8 +545,10 @@ def _back(hop: Hop, recordings: tuple[Recording, ...]) -> None:
             _log_once(
                 callback, error, "A callback of on_hop() failed: %s", place_of(callback)
             )
-    if recordings and (task := _current_task()) is not None:
-        _look_at(task, recordings)
+    for recording in recordings:
+        if recording.awaits:
+            _look_at(_current_task(), recordings)
+            break
 
 
 def _noted(
@@ -554,17 +593,17 @@ def _asker(frame: FrameType | None, *, in_worker: bool) -> Place | None:
             return None
         side = _side(code.co_filename)
         if side is None:
-            return _line(code, frame.f_lineno)
+            return _line(code.co_qualname, code.co_filename, frame.f_lineno)
         if side == "request":
             return None if in_worker else _HANDLER
         frame = frame.f_back
     return None
 
 
+# Not by the code itself: its hash is made of all that is in it, each time.
 @functools.lru_cache(maxsize=1024)
-def _line(code: CodeType, line: int) -> Place:
-    name = code.co_qualname.rpartition("<locals>.")[2]
-    return Place(name, code.co_filename, line)
+def _line(name: str, file: str, line: int) -> Place:
+    return Place(name.rpartition("<locals>.")[2], file, line)
 
 
 def _folder(file: str | None) -> str:
@@ -609,39 +648,78 @@ def _current_task() -> asyncio.Task[Any] | None:
         return None
 
 
-# Seconds after which a task that has not gone on is looked at. A shorter wait is of no
-# interest, and a look at once would have the event loop turn round for each hop.
+# Seconds after which a task that has not gone on is looked at: a shorter wait is of no
+# interest.
 _AFTER = 0.001
-_looks: weakref.WeakKeyDictionary[asyncio.Task[Any], asyncio.TimerHandle] = (
-    weakref.WeakKeyDictionary()
-)
 
 
-def _look_at(task: asyncio.Task[Any], recordings: tuple[Recording, ...]) -> None:
+class _Looks:
+    """The tasks of one event loop that are to be looked at, by one timer for all."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
+        self.loop = None if loop is None else weakref.ref(loop)
+        # Neither a task nor a request's context is kept alive.
+        self.waiting: dict[
+            weakref.ref[asyncio.Task[Any]], tuple[float, tuple[Recording, ...]]
+        ] = {}
+        self.is_timed = False
+
+    def time(self, loop: asyncio.AbstractEventLoop, seconds: float) -> None:
+        if not self.is_timed:
+            self.is_timed = True
+            loop.call_later(seconds, self.look, loop, context=contextvars.Context())
+
+    def look(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Look at each task that has waited for long enough, and come back for others."""
+        self.is_timed = False
+        now = time.perf_counter()
+        first = None
+        # In the order of their times.
+        for key, (since, recordings) in [*self.waiting.items()]:
+            if now - since < _AFTER * 0.9:
+                first = since
+                break
+            del self.waiting[key]
+            if (task := key()) is not None:
+                _look(task, recordings, since)
+        if first is not None:
+            self.time(loop, first + _AFTER - now)
+
+
+class _LooksHere(threading.local):
+    """The looks of the event loop that runs in this thread."""
+
+    looks = _Looks()
+
+
+_looks = _LooksHere()
+
+
+def _look_at(task: asyncio.Task[Any] | None, recordings: tuple[Recording, ...]) -> None:
     """Look what a task waits for, unless it makes a hop before."""
-    _looks[task] = task.get_loop().call_later(
-        _AFTER,
-        _look,
-        task,
-        recordings,
-        time.perf_counter(),
-        # In no request's context, which it would keep alive.
-        context=contextvars.Context(),
-    )
+    if task is None:
+        return
+    loop = task.get_loop()
+    looks = _looks.looks
+    if looks.loop is None or looks.loop() is not loop:
+        looks = _looks.looks = _Looks(loop)
+    key = weakref.ref(task)
+    looks.waiting.pop(key, None)
+    looks.waiting[key] = time.perf_counter(), recordings
+    looks.time(loop, _AFTER)
 
 
 def _look_no_more() -> None:
     """This task makes a hop."""
-    if _looks and (task := _current_task()) is not None:
-        look = _looks.pop(task, None)
-        if look is not None:
-            look.cancel()
+    if (task := _current_task()) is not None:
+        _looks.looks.waiting.pop(weakref.ref(task), None)
 
 
 def _look(
     task: asyncio.Task[Any], recordings: tuple[Recording, ...], since: float
 ) -> None:
-    if task.done() or not any(one.is_open for one in recordings):
+    recordings = tuple(one for one in recordings if one.is_open and one.awaits)
+    if task.done() or not recordings:
         return
     waiter = getattr(task, "_fut_waiter", None)
     if waiter is None:
@@ -653,8 +731,7 @@ def _look(
     if place is not None:
         span = Span(place, None, since)
         for recording in recordings:
-            if recording.is_open:
-                recording.awaited.append(span)
+            recording.awaited.append(span)
 
     def again(waiter: Any) -> None:
         if span is not None:
@@ -679,4 +756,7 @@ def _waits_at(coroutine: Any) -> Place | None:
         if frame is not None and _side(frame.f_code.co_filename) is None:
             found = frame
         coroutine = getattr(coroutine, names[1])
-    return None if found is None else _line(found.f_code, found.f_lineno)
+    if found is None:
+        return None
+    code = found.f_code
+    return _line(code.co_qualname, code.co_filename, found.f_lineno)

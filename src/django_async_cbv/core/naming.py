@@ -6,7 +6,7 @@ import functools
 import sys
 from collections.abc import Callable
 from contextvars import Context
-from types import BuiltinMethodType, CodeType, FunctionType, MethodType
+from types import BuiltinMethodType, FunctionType, MethodType
 from typing import Any, NamedTuple, TypeVar
 
 __all__ = ["Place", "place_of", "shows"]
@@ -82,6 +82,9 @@ def place_of(func: Any, args: tuple[Any, ...] = ()) -> Place:
             if shown is not None:
                 func, args, owner = shown(*args), (), None
                 continue
+            if not func.__dict__:
+                # As most are: nobody has wrapped it.
+                break
         elif kind is BuiltinMethodType and type(func.__self__) is Context and args:
             # As asyncio.to_thread() calls it.
             func, args = args[0], args[1:]
@@ -108,9 +111,11 @@ def _described(  # noqa: PLR0911 - one for each kind
 ) -> Place:
     kind = type(func)
     if kind is FunctionType:
+        code = func.__code__
+        file, line = code.co_filename, code.co_firstlineno
         if owner is None:
-            return _of_function(func.__code__, func.__qualname__, None)
-        return _of_function(func.__code__, func.__name__, _class_of(owner))
+            return _of_function(func.__qualname__, None, file, line)
+        return _of_function(func.__name__, _class_of(owner), file, line)
     if issubclass(kind, type):
         own = type.__getattribute__(func, "__dict__")
         name = _class_name(func)
@@ -129,11 +134,12 @@ def _described(  # noqa: PLR0911 - one for each kind
     return Place(_class_name(func))
 
 
+# Not by the code itself: its hash is made of all that is in it, each time.
 @functools.lru_cache(maxsize=1024)
-def _of_function(code: CodeType, name: str, cls: type | None) -> Place:
+def _of_function(name: str, cls: type | None, file: str, line: int) -> Place:
     if cls is None:
-        return Place(name.rpartition("<locals>.")[2], *_of_code(code))
-    return Place(f"{_class_name(cls)}.{name}", *_of_code(code))
+        return Place(name.rpartition("<locals>.")[2], file, line)
+    return Place(f"{_class_name(cls)}.{name}", file, line)
 
 
 def _class_of(owner: Any) -> type:
