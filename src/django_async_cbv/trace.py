@@ -671,7 +671,7 @@ class _Looks:
             loop.call_later(seconds, self.look, loop, context=contextvars.Context())
 
     def look(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Look at each task that has waited for long enough, and come back for others."""
+        """Look at each task that has waited long enough, and come back for others."""
         self.is_timed = False
         now = time.perf_counter()
         first = None
