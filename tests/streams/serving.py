@@ -17,7 +17,7 @@ from typing import Self
 
 import pytest
 
-__all__ = ["SERVERS", "SINGLE", "Server", "serving", "until"]
+__all__ = ["SERVERS", "SINGLE", "Server", "free_port", "serving", "until"]
 
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 60
@@ -150,17 +150,25 @@ class Server:
         return pages * os.sysconf("SC_PAGE_SIZE")
 
 
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return sock.getsockname()[1]
+
+
 @contextmanager
-def serving(name: str, folder: Path, **environment: str) -> Iterator[Server]:
-    """Run a server on a free port, and leave nothing of it behind."""
+def serving(
+    name: str, folder: Path, *, port: int | None = None, **environment: str
+) -> Iterator[Server]:
+    """Run a server, by default on a free port, and leave nothing of it behind."""
     command = SERVERS[name]
     module = command.split()[0]
     for needed in [module, *NEEDS.get(name, [])]:
         if importlib.util.find_spec(needed) is None:
             pytest.skip(f"{needed} is not installed")
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port = sock.getsockname()[1]
+    if port is None:
+        port = free_port()
     log = folder / f"{name}.log"
     inherited = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     with (
