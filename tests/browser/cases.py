@@ -62,6 +62,9 @@ TEXTS = [
     "y\n" * 1000,
 ]
 
+# What a name and an id may be.
+LINES = [" a", "a ", "a:b", "\ufeff", "\x85\u2028", "\ud800", "\x01"]
+
 # What a view may yield.
 ITEMS = [
     *TEXTS,
@@ -79,14 +82,8 @@ ITEMS = [
     Event("d", id="1", event="e", retry=5, comment="c\nd"),
     # Names that EventSource has events of its own by.
     *(Event("d", event=name) for name in ("", "message", "error", "open")),
-    *(
-        Event("d", event=name)
-        for name in (" e", "e:f", "\ufeff", "\x85\u2028", "\ud800")
-    ),
-    *(
-        Event("d", id=one)
-        for one in (" 1", "1 ", "a:b", "\ufeff", "\x85\u2028", "\ud800")
-    ),
+    *(Event("d", event=line) for line in LINES),
+    *(Event("d", id=line) for line in LINES),
     encode_retry(1),
     HEARTBEAT,
 ]

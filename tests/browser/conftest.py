@@ -18,7 +18,7 @@ NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 @pytest.fixture(autouse=True)
 def blockbuster():
-    """Let tests block: the event loop of their thread is Playwright's, not a server's."""
+    """Let tests block: the event loop of their thread is Playwright's."""
 
 
 @pytest.fixture(scope="session")
@@ -51,7 +51,7 @@ def open_page(context):
 
     def open_page(server):
         page = context.new_page()
-        page.on("pageerror", errors.append)
+        page.on("pageerror", lambda error: errors.append(str(error)))
         page.goto(f"http://127.0.0.1:{server.port}/")
         return page
 

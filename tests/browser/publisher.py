@@ -1,8 +1,8 @@
 """
 Publishes numbers, from 0, on both channels, from a process of its own.
 
-It makes the table, prints "ready", begins at a line of its input and ends with its input.
-Then it prints how many numbers it has published.
+It makes the table, prints "ready", begins at a line of its input and ends with its
+input. Then it prints how many numbers it has published.
 """
 
 import sys

@@ -34,14 +34,12 @@ def promised(item):
     """The events that a browser gets for what a view yields."""
     if isinstance(item, bytes):
         return []
-    event = item if isinstance(item, Event) else Event("null" if item is None else item)
-    if event.data is None:
+    event = item if isinstance(item, Event) else Event(item)
+    if event.data is None and event is item:
         return []
-    data = (
-        event.data
-        if isinstance(event.data, str)
-        else json.dumps(event.data, ensure_ascii=False)
-    )
+    data = event.data
+    if not isinstance(data, str):
+        data = json.dumps(data, ensure_ascii=False)
     return [[as_sent(data), as_sent(event.event or "message"), as_sent(event.id or "")]]
 
 
