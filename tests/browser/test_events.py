@@ -72,7 +72,8 @@ def test_ids_come_back(server, open_page, subtests):
     for number, mark in enumerate(IDS):
         with subtests.test(mark=mark[:20]):
             read = page.evaluate("(url) => readSome(url, 2)", f"/id/{number}/")
-            came = as_sent(mark) if 0 < len(mark) <= LONGEST_ID else None
+            # HTTP takes the spaces at the ends of a header for none of its value.
+            came = as_sent(mark).strip(" ") if 0 < len(mark) <= LONGEST_ID else None
             assert [json.loads(one) for one in read] == [[None], [came]]
 
 
