@@ -71,9 +71,13 @@ async def until(condition):
 
 async def in_threads(*functions):
     """Call sync functions, each in a thread of its own, at the same time."""
-    with ThreadPoolExecutor(len(functions)) as pool:
-        loop = asyncio.get_running_loop()
+    pool = ThreadPoolExecutor(len(functions))
+    loop = asyncio.get_running_loop()
+    try:
         await asyncio.gather(*(loop.run_in_executor(pool, one) for one in functions))
+    finally:
+        # To wait for its threads would block the loop.
+        await asyncio.to_thread(pool.shutdown)
 
 
 class Contract:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+import functools
 import gc
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from unittest import mock
 
 from asgiref.local import Local
 from asgiref.sync import async_to_sync, sync_to_async
+from django import urls
 from django.core.signals import got_request_exception
 from django.db import connection, connections, transaction
 from django.db.models import FilteredRelation, Q
@@ -23,6 +25,7 @@ from django.db.models.signals import post_init
 from django.http import HttpResponse, StreamingHttpResponse
 from django.test import SimpleTestCase, override_settings
 from django.utils import timezone, translation
+from django.views import View
 
 from django_async_cbv.asgi import get_asgi_application, hold_worker, release_worker
 from django_async_cbv.core.executors import leased_executor
@@ -30,6 +33,7 @@ from django_async_cbv.core.flow import Flow, call
 from django_async_cbv.db import aatomic
 from django_async_cbv.serve import pool as module
 from django_async_cbv.sync import iterate, run_sync, to_async, wait_for
+from django_async_cbv.views import AsyncView
 from tests.app.models import Article, Author, Book, Tag
 from tests.serve.driving import PATIENCE, Client, PoolTestCase, happened, serving
 
@@ -1437,7 +1441,7 @@ class TestStatistics(PoolTestCase):
             reasons,
             [
                 "foreign: code that is not Django's ran there",
-                "holds: something is held open",
+                "holds: a block of hold_worker(), aatomic() or to_async() is open",
             ],
         )
 
@@ -1468,6 +1472,86 @@ class TestStatistics(PoolTestCase):
                     if is_named:
                         self.assertIn("holding held an idle worker", logs.output[0])
                         self.assertIn("release_worker()", logs.output[0])
+
+    async def test_the_warning_says_what_gives_back_a_worker_that_is_held_thus(self):
+        go, begun = asyncio.Event(), asyncio.Event()
+
+        async def wait():
+            begun.set()
+            await go.wait()
+
+        async def in_a_block(request):
+            async with hold_worker():
+                await sync_to_async(touch)()
+                await wait()
+            return HttpResponse()
+
+        async def in_a_transaction(request):
+            await sync_to_async(transaction.set_autocommit)(False)
+            await wait()
+            await sync_to_async(transaction.set_autocommit)(True)
+            return HttpResponse()
+
+        async def to_its_end(request):
+            await sync_to_async(touch)()
+            async with release_worker():
+                await wait()
+            return HttpResponse()
+
+        for view, release, reason, fix in (
+            (in_a_block, "always", "a block of hold_worker()", "before that block"),
+            (in_a_transaction, "always", "a transaction", "End the transaction"),
+            (to_its_end, "request", 'release="request"', 'release="between"'),
+        ):
+            go.clear()
+            begun.clear()
+            with self.subTest(view=view), mock.patch.object(module, "_LONG", 0.0):
+                async with serving(view, here, workers=1, release=release) as client:
+                    first = client.begin(f"/{view.__name__}/")
+                    await begun.wait()
+                    second = client.begin("/here/")
+                    await client.until(waiting=1)
+                    [held] = client.statistics.held
+                    self.assertIn(f"{view.__name__}: {reason}", held)
+                    with self.assertLogs("django_async_cbv.pool", "WARNING") as logs:
+                        go.set()
+                        self.assertEqual((await first.answer()).status, 200)
+                        await second.answer()
+                        await client.idle()
+                    self.assertIn(f"for one: {reason}", logs.output[0])
+                    self.assertIn(fix, logs.output[0])
+                    self.assertNotIn("release_worker()", logs.output[0])
+
+    async def test_a_view_has_the_name_of_its_class_or_function(self):
+        go, begun = asyncio.Event(), asyncio.Queue()
+
+        async def waits(self, request):
+            await sync_to_async(touch)()
+            begun.put_nowait(None)
+            await go.wait()
+            return HttpResponse()
+
+        theirs = type("Theirs", (View,), {"get": waits})
+        ours = type("Ours", (AsyncView,), {"get": waits})
+        function = functools.partial(waits, None)
+        written = functools.update_wrapper(functools.partial(waits, None), waits)
+        views = {
+            theirs.as_view(): f"{__name__}.Theirs",
+            ours.as_view(): f"{__name__}.Ours",
+            written: f"{__name__}.{waits.__qualname__}",
+            function: repr(function),
+        }
+        routes = [urls.path(f"{number}/", view) for number, view in enumerate(views)]
+        async with serving(urls=routes) as client:
+            requests = [client.begin(f"/{number}/") for number in range(len(views))]
+            for _ in requests:
+                await begun.get()
+            await client.until(idle=0)
+            held = [one.partition(": code")[0] for one in client.statistics.held]
+            go.set()
+            for request in requests:
+                await request.answer()
+        self.assertCountEqual(held, views.values())
 
     async def test_it_may_be_asked_in_a_worker(self):
         seen = []

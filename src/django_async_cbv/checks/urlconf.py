@@ -273,10 +273,11 @@ def sync_middleware() -> Iterator[Problem]:
         if not getattr(middleware, "async_capable", False):
             yield Problem(
                 "async_cbv.W004",
-                f"{path} is sync: under ASGI each request goes through a thread for "
-                "it, and holds that while an async view awaits",
-                "make it async capable: derive it from MiddlewareMixin, or decorate it "
-                "with sync_and_async_middleware.",
+                f"{path} is sync. Under ASGI, a worker thread waits in it for each "
+                "request until the async view has answered",
+                "if it is yours, derive it from MiddlewareMixin or decorate it with "
+                "sync_and_async_middleware. If it is of another package, wrap it in a "
+                "function with that decorator, or take it out of MIDDLEWARE.",
                 (f"module {middleware.__module__}",),
             )
 

@@ -283,7 +283,7 @@ class Handler(_Choice, asgi.ASGIHandler):
         """Have a view of this package render its response in its last hop."""
         if isinstance(lease := leased_executor(), Lease):
             lease.has_begun = True
-            lease.name = getattr(view, "__qualname__", None) or repr(view)
+            lease.name = _name_of(view)
         made: Any = super().make_view_atomic(view)
         # An agent's proxy, or a decorator, is to see the response before.
         # Middleware for template responses comes before the rendering.
@@ -291,6 +291,13 @@ class Handler(_Choice, asgi.ASGIHandler):
         if is_bare and not self._template_response_middleware:
             return functools.partial(_driven, view)
         return made
+
+
+def _name_of(view: Any) -> str:
+    """Where the view is written: Django's as_view() calls each class's view alike."""
+    named = getattr(view, "view_class", view)
+    name = getattr(named, "__qualname__", None)
+    return f"{named.__module__}.{name}" if name else repr(view)
 
 
 async def _begun(coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:

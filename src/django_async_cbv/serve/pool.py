@@ -38,6 +38,17 @@ _logger = logging.getLogger("django_async_cbv.pool")
 
 # Seconds that a worker may be held idle, while others wait, before a warning.
 _LONG = 1.0
+# Why a request keeps a worker that has nothing to do, with what gives it back.
+_BLOCK = "a block of hold_worker(), aatomic() or to_async() is open"
+_OPEN = "a transaction or a cursor is open in the thread"
+_REQUEST = 'release="request"'
+_FOREIGN = "code that is not Django's ran there"
+_FIXES = {
+    _BLOCK: "Await before that block or after it.",
+    _OPEN: "End the transaction, or close the cursor, before the await.",
+    _REQUEST: 'Give it back earlier: `get_asgi_application(release="between")`.',
+    _FOREIGN: "Give it back during the await: `async with release_worker():`",
+}
 # Seconds for the workers to end at exit.
 _LAST = 5.0
 
@@ -201,13 +212,13 @@ class Lease(RequestExecutor):
     def why_held(self) -> str | None:
         """What keeps a worker for the request, but for what is open in its thread."""
         if self.holds:
-            return "something is held open"
+            return _BLOCK
         if self.has_ended or self.pool.release == "always":
             return None
         if self.pool.release == "request":
-            return 'release="request"'
+            return _REQUEST
         if self.is_foreign and not self.releases:
-            return "code that is not Django's ran there"
+            return _FOREIGN
         return None
 
 
@@ -220,6 +231,8 @@ class _Worker(threading.Thread):
         self.lease: Lease | None = None
         # Since when it has waited with a lease, which holds it.
         self.since: float | None = None
+        # And why.
+        self.reason = ""
         self.is_told_to_end = False
         # What is put into it has it look for work: also in vain.
         self.wake: SimpleQueue[None] = SimpleQueue()
@@ -280,7 +293,8 @@ class _Worker(threading.Thread):
             if lease.is_abandoned:
                 if is_in_use:
                     for_each_connection(drop)
-            elif is_in_use or lease.why_held():
+            elif reason := lease.why_held() or (_OPEN if is_in_use else None):
+                self.reason = reason
                 self.since = time.monotonic()
                 return
             this_thread.executor = None
@@ -523,10 +537,11 @@ class Pool:
         if held > _LONG and others_waited and lease is not None:
             _logger.warning(
                 "%s held an idle worker thread for %.1f s while other requests waited "
-                "for one. Give it back during the await: "
-                "`async with release_worker():`",
+                "for one: %s. %s",
                 lease.name,
                 held,
+                worker.reason,
+                _FIXES[worker.reason],
             )
 
     def deliver(self, job: Crossing) -> None:
@@ -550,16 +565,17 @@ class Pool:
         """Tell what the pool does at this moment; from any thread."""
         with self.lock:
             now = time.monotonic()
-            leased = [(one.lease, one.since) for one in self.workers if one.lease]
-            held = [(lease, since) for lease, since in leased if since is not None]
+            leased = [(one, one.lease, one.since) for one in self.workers if one.lease]
+            held = [
+                (f"{lease.name}: {one.reason}", since)
+                for one, lease, since in leased
+                if since is not None
+            ]
             return Statistics(
                 workers=len(self.workers),
                 idle=len(self.idle),
                 leased=len(leased),
-                held=tuple(
-                    f"{lease.name}: {lease.why_held() or 'something is open there'}"
-                    for lease, _ in held
-                ),
+                held=tuple(text for text, _ in held),
                 waiting=len(self.waiting),
                 longest_wait=max(
                     [self.longest_wait, *(now - one for one in self.waiting.values())]
