@@ -32,6 +32,8 @@ def main() -> None:
         postgres_channel.publish("numbers", number)
         number += 1
         time.sleep(SECONDS)
+    for channel in (redis_channel, postgres_channel):
+        channel.publish("numbers", "end")
     print(number, flush=True)
 
 

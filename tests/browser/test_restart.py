@@ -87,10 +87,10 @@ def test_each_event_once(open_page, environment, tmp_path):
                     continue
                 out, _ = publisher.communicate(timeout=SECONDS)
                 published = int(out)
-                wait(page, f"one.events.length >= {published}")
+                wait(page, "one.events.at(-1)[0] === 'end'")
     for channel in CHANNELS:
         events = page.evaluate(f"watched.{channel}.events.map((event) => event[0])")
-        assert events == [str(number) for number in range(published)]
+        assert events == [*map(str, range(published)), "end"]
     opened = page.evaluate("Object.values(watched).map((one) => one.opened.length)")
     print(f"{published} events on each channel, opened {opened}")
 
