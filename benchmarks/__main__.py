@@ -5,13 +5,17 @@
 The exit status is 1 where our view is slower than the view by hand by more than the
 tolerance. See README.md beside this file.
 
-    python -m benchmarks {serve,limit,upstream,release,idle,soak} --help
+    python -m benchmarks {serve,limit,upstream,release,idle,soak,trace} --help
 
 Each of these measures the entry point for ASGI servers against other servers.
 
     python -m benchmarks channels --help
 
 This one measures the fan-out of messages to thousands of subscribers.
+
+    python -m benchmarks streams --help
+
+This one measures the same by server-sent events, from a server to its clients.
 
     python -m benchmarks export --help
 
@@ -43,7 +47,8 @@ from benchmarks.load import LoadError, Sample, generator, measure
 from benchmarks.servers import Server, pinned, processors, running
 
 # Each is a module of `benchmarks.serve`, and `export` of `benchmarks` itself.
-COMMANDS = ("serve", "limit", "upstream", "release", "idle", "soak")
+COMMANDS = ("serve", "limit", "upstream", "release", "idle", "soak", "trace")
+FAN_OUT = ("channels", "streams")
 
 
 def main() -> int:
@@ -54,10 +59,9 @@ def main() -> int:
         command = importlib.import_module(f"benchmarks.serve.{sys.argv[1]}")
         status: int = command.main(sys.argv[2:])
         return status
-    if sys.argv[1:2] == ["channels"]:
-        from benchmarks import channels
-
-        return channels.main(sys.argv[2:])
+    if sys.argv[1:2] and sys.argv[1] in FAN_OUT:
+        command = importlib.import_module(f"benchmarks.{sys.argv[1]}")
+        return int(command.main(sys.argv[2:]))
     options = _options()
     with database(url=options.database_url, postgres=options.postgres) as settings:
         environment = process_environment(

@@ -17,10 +17,15 @@ import statistics
 import subprocess
 import sys
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import psutil
+
+from benchmarks.common import process_environment
+
+__all__ = ["KINDS", "TOPIC", "broker", "channel", "main", "publisher"]
 
 KINDS = ("redis", "postgres")
 TOPIC = "prices"
@@ -40,22 +45,21 @@ def main(arguments: list[str]) -> int:
     return max(_measured_apart(kind, options) for kind in options.only)
 
 
-def _measured_apart(kind: str, options: argparse.Namespace) -> int:
-    """Measure in a process of its own, so that nothing of another run is in memory."""
+@contextmanager
+def broker(kind: str) -> Iterator[dict[str, str]]:
+    """Run Redis or PostgreSQL; yield the environment of all that use the channel."""
     with ExitStack() as stack:
-        environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "benchmarks.settings"}
+        more = {"BENCHMARK_CHANNELS": kind}
         if kind == "redis":
             from tests.brokers import own_redis
 
-            _, environment["BENCHMARK_REDIS"] = stack.enter_context(own_redis())
+            _, more["BENCHMARK_REDIS"] = stack.enter_context(own_redis())
             database = {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}
         else:
             from tests.postgres import server
 
             database = stack.enter_context(server().database("channels"))
-        environment["BENCHMARK_DATABASE"] = json.dumps(database)
-        environment["BENCHMARK_CHANNELS"] = kind
-        command = [sys.executable, "-m", "benchmarks.channels"]
+        environment = process_environment(database, **more)
         if kind == "postgres":
             subprocess.run(
                 [sys.executable, "-m", "django", "migrate", "async_cbv_channels"],
@@ -63,16 +67,27 @@ def _measured_apart(kind: str, options: argparse.Namespace) -> int:
                 stdout=subprocess.DEVNULL,
                 check=True,
             )
+        yield environment
+
+
+def _measured_apart(kind: str, options: argparse.Namespace) -> int:
+    """Measure in a process of its own, so that nothing of another run is in memory."""
+    with broker(kind) as environment:
+        command = [sys.executable, "-m", "benchmarks.channels"]
         settings = json.dumps(vars(options))
         return subprocess.run(
             [*command, "subscribe", settings], env=environment, check=False
         ).returncode
 
 
-def _channel() -> Any:
-    import django
+def publisher(number: int, every: float) -> list[str]:
+    """Return the command that publishes, when it reads a line."""
+    command = [sys.executable, "-m", "benchmarks.channels", "publish"]
+    return [*command, str(number), str(every)]
 
-    django.setup()
+
+def channel() -> Any:
+    """Return the channel that the environment names, for a project that is set up."""
     if os.environ["BENCHMARK_CHANNELS"] == "redis":
         from django_async_cbv.channels.redis import RedisChannel
 
@@ -82,14 +97,23 @@ def _channel() -> Any:
     return PostgresChannel()
 
 
+def _set_up() -> Any:
+    import django
+
+    django.setup()
+    return channel()
+
+
 def _publish(number: int, every: float) -> None:
     """Publish in a process of its own; each message carries the time."""
-    channel = _channel()
+    news = _set_up()
+    # The connection is open before the first message.
+    news.publish("nobody", 0)
     sys.stdin.readline()
+    begin = time.monotonic()
     for n in range(number):
-        if n:
-            time.sleep(every)
-        channel.publish(TOPIC, time.time())
+        time.sleep(max(0.0, begin + n * every - time.monotonic()))
+        news.publish(TOPIC, time.time())
 
 
 class _Run:
@@ -124,25 +148,23 @@ class _Run:
         self.delays = []
         self._missing = number * self._number
         self._all_received.clear()
-        publisher = await asyncio.create_subprocess_exec(
-            *[sys.executable, "-m", "benchmarks.channels", "publish"],
-            *[str(number), str(every)],
-            stdin=subprocess.PIPE,
+        other = await asyncio.create_subprocess_exec(
+            *publisher(number, every), stdin=subprocess.PIPE
         )
-        assert publisher.stdin is not None
+        assert other.stdin is not None
         begun = time.perf_counter()
-        publisher.stdin.write(b"go\n")
+        other.stdin.write(b"go\n")
         async with asyncio.timeout(PATIENCE):
-            await publisher.wait()
+            await other.wait()
             await self._all_received.wait()
         return time.perf_counter() - begun
 
 
 async def _measure(options: dict[str, Any]) -> int:
     process = psutil.Process()
-    channel = _channel()
+    news = _set_up()
     before, threads = process.memory_info().rss, process.num_threads()
-    run = _Run(channel, options["subscribers"])
+    run = _Run(news, options["subscribers"])
     tasks = await run.begin()
     kilobytes = (process.memory_info().rss - before) / 1024 / options["subscribers"]
     per_subscriber = (len(asyncio.all_tasks()) - 2) / options["subscribers"]

@@ -26,7 +26,7 @@ from urllib.parse import urlsplit
 from benchmarks.contenders import BASELINE, CONTENDERS, OURS, PAGES
 from benchmarks.load import GET, Ask
 
-__all__ = ["ask"]
+__all__ = ["ask", "block", "with_database"]
 
 
 async def ask(
@@ -76,7 +76,7 @@ async def ask(
     return status
 
 
-async def _block(application: Any, url: str, requests: int) -> tuple[float, float]:
+async def block(application: Any, url: str, requests: int) -> tuple[float, float]:
     """Return processor time and time of one request, in microseconds."""
     gc.collect()
     begin, begin_cpu = time.perf_counter(), time.process_time()
@@ -98,13 +98,11 @@ async def _compare(options: argparse.Namespace) -> None:
         urls = {key: CONTENDERS[key].path(page) for key in (BASELINE, OURS)}
         found: dict[str, list[tuple[float, float]]] = {key: [] for key in urls}
         for url in urls.values():
-            await _block(application, url, options.requests)
+            await block(application, url, options.requests)
         for number in range(options.blocks):
             keys = list(urls)[:: -1 if number % 2 else 1]
             for key in keys:
-                found[key].append(
-                    await _block(application, urls[key], options.requests)
-                )
+                found[key].append(await block(application, urls[key], options.requests))
         for place, clock in enumerate(("processor", "wall clock")):
             hand = [block[place] for block in found[BASELINE]]
             ours = [block[place] for block in found[OURS]]
@@ -130,12 +128,17 @@ def main() -> int:
         os.environ.setdefault("DJANGO_SETTINGS_MODULE", "benchmarks.settings")
         asyncio.run(_compare(options))
         return 0
+    return with_database("benchmarks.overhead", sys.argv[1:], middleware="none")
+
+
+def with_database(module: str, arguments: list[str], *, middleware: str) -> int:
+    """Run a module in a process of its own that has a new database."""
     with tempfile.TemporaryDirectory() as folder:
         name = str(Path(folder) / "benchmarks.sqlite3")
         settings = {"ENGINE": "django.db.backends.sqlite3", "NAME": name}
         environment = os.environ | {
             "BENCHMARK_DATABASE": json.dumps(settings),
-            "BENCHMARK_MIDDLEWARE": "none",
+            "BENCHMARK_MIDDLEWARE": middleware,
         }
         subprocess.run(
             [sys.executable, "-m", "benchmarks.prepare"],
@@ -143,7 +146,7 @@ def main() -> int:
             stdout=subprocess.DEVNULL,
             check=True,
         )
-        command = [sys.executable, "-m", "benchmarks.overhead", *sys.argv[1:]]
+        command = [sys.executable, "-m", module, *arguments]
         return subprocess.run(command, env=environment, check=False).returncode
 
 

@@ -1,5 +1,6 @@
 """Each contender's pages, under the name of its module."""
 
+import os
 from importlib import import_module
 
 from django.http import HttpResponse
@@ -72,6 +73,11 @@ urlpatterns.append(
         ),
     )
 )
+
+if "BENCHMARK_CHANNELS" in os.environ:
+    from benchmarks.views import news
+
+    urlpatterns.append(path("news/", news.News.as_view()))
 
 urlpatterns.append(
     path(

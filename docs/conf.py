@@ -64,11 +64,15 @@ def show_bases(
 ) -> None:
     """Show the classes that a reader knows: no type arguments, no helper of ours."""
     classes = [get_origin(base) or base for base in bases]
+    # In the place of a private class, the one that it is derived from.
+    classes = [
+        base.__bases__[0] if base.__name__.startswith("_") else base for base in classes
+    ]
     bases[:] = [
         base
         for base in classes
         if base not in {TwinMixin, Generic}
-        and not base.__module__.endswith("._formsets")
+        and not base.__module__.rpartition(".")[2].startswith("_")
     ]
 
 

@@ -1,4 +1,7 @@
-"""Asks the upstream services: about a day all at once, or in turn; about a password."""
+"""Asks the upstream services.
+
+About a day, all at once or in turn, or to be told it; and about a password.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,7 @@ from briefing.services import SERVICES
 
 if TYPE_CHECKING:
     import datetime as dt
+    from collections.abc import AsyncIterator
 
 # Reading the certificates takes longer than all else of making a client: once will do.
 TLS = ssl.create_default_context()
@@ -131,6 +135,16 @@ async def briefing(
             answers = list(await asyncio.gather(*questions))
         total = round((time.perf_counter() - start) * 1000)
         return Report(answers, total, await _most_at_once(client, batch))
+
+
+async def tell(day: dt.date) -> AsyncIterator[str]:
+    """`day` in words, as they come. To cancel this ends the call upstream.
+
+    Raises httpx.HTTPError where the service fails.
+    """
+    async with upstream() as client, client.stream("GET", f"/telling/{day}") as answer:
+        async for words in answer.raise_for_status().aiter_text():
+            yield words
 
 
 async def times_leaked(password: str) -> int:

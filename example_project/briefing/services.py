@@ -154,6 +154,28 @@ def headlines(day: dt.date) -> list[str]:
     return found
 
 
+def telling(day: dt.date) -> str:
+    """The day in words, from what the other services know."""
+    counted, light = reckoning(day), daylight(day)
+    longest = max(light, key=lambda place: place["hours"])
+    shortest = min(light, key=lambda place: place["hours"])
+    trading = [market["city"] for market in markets(day) if market["open"]]
+    feast = next(feast for feast in feasts(day) if feast["days"])
+    return " ".join(
+        [
+            f"{day:%A}, {day.day} {day:%B %Y}, is day {counted['day_of_year']} of the "
+            f"year; {counted['days_left']} are left.",
+            *(f"{line}." for line in headlines(day)[:2]),
+            f"The moon is a {moon(day)['name'].lower()}, {moon(day)['lit']} % lit.",
+            f"The sun is up for {shortest['hours']} hours in {shortest['city']}, and "
+            f"for {longest['hours']} in {longest['city']}.",
+            f"Of ten stock exchanges {len(trading) or 'none'} "
+            f"trade{'s' if len(trading) == 1 else ''}.",
+            f"{feast['name']} is {feast['days']} days away.",
+        ]
+    )
+
+
 SERVICES: dict[str, tuple[str, float, Callable[[dt.date], Any]]] = {
     "markets": ("Stock exchanges", 0.80, markets),
     "headlines": ("Headlines", 0.65, headlines),

@@ -3,6 +3,9 @@
 `GET /leaked/<first five digits of a SHA-1>` answers how often which leaked password of
 such a hash was seen, by the other digits.
 
+`GET /telling/<date>` tells the day in words, one at a time, and stops when the caller
+has gone.
+
 `GET /<service>/<date>` answers in JSON after the latency of the service. A request may
 name the batch that it is of (`X-Batch`); `GET /batches/<name>` says how many requests
 of that batch came and the most that were there at once, which is how the site knows
@@ -12,6 +15,7 @@ that they overlapped.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime as dt
 import hashlib
 import json
@@ -20,7 +24,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
-from briefing.services import SERVICES
+from briefing.services import SERVICES, telling
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -29,6 +33,9 @@ BATCHES_KEPT = 1000
 
 LEAKED_LATENCY = 0.05
 """Seconds."""
+
+WORD_LATENCY = 0.05
+"""Seconds from one word of a telling to the next."""
 
 LEAKED = {
     hashlib.sha1(password.encode(), usedforsecurity=False).hexdigest(): times
@@ -71,6 +78,10 @@ class Upstream:
                 await send({"type": f"{message['type']}.complete"})
             await send({"type": "lifespan.shutdown.complete"})
             return
+        match scope["path"].strip("/").split("/"):
+            case ["telling", date]:
+                await self.tell(dt.date.fromisoformat(date), receive, send)
+                return
         headers = dict(scope["headers"])
         batch = headers.get(b"x-batch", b"").decode("latin-1")
         status, body = await self.answer(
@@ -106,6 +117,26 @@ class Upstream:
                     return 404, {"error": f"{date} is no date"}
                 return await self.serve(service, day, batch, fail=b"fail" in query)
         return 404, {"error": "no such service"}
+
+    async def tell(
+        self,
+        day: dt.date,
+        receive: Callable[[], Awaitable[dict[str, Any]]],
+        send: Callable[[dict[str, Any]], Awaitable[None]],
+    ) -> None:
+        """Send one word after the other, as long as somebody listens."""
+        text = await asyncio.to_thread(telling, day)
+        headers = [(b"content-type", b"text/plain; charset=utf-8")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        for word in text.split():
+            body = f"{word} ".encode()
+            await send({"type": "http.response.body", "body": body, "more_body": True})
+            # The pause is over early when there is word that the caller has gone.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(WORD_LATENCY):
+                    if (await receive())["type"] == "http.disconnect":
+                        return
+        await send({"type": "http.response.body", "body": b""})
 
     async def serve(
         self, service: str, day: dt.date, batch: str, *, fail: bool

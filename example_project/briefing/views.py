@@ -1,16 +1,28 @@
-"""The page that shows why async: one day, six slow services, asked all at once."""
+"""The pages that show why async: one day, six slow services, asked all at once.
+
+And the day in words, sent one by one until the reader has heard enough.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from django.http import Http404
+import httpx
+from django.http import Http404, HttpResponseBadRequest
 from django.utils import timezone
-from django_async_cbv.views import AsyncTemplateView
+from django_async_cbv.views import AsyncFormView, AsyncTemplateView
+from django_async_cbv.views.streaming import ChannelView, Event, ServerSentEventsView
 
-from briefing.client import briefing
+from briefing.channels import endings
+from briefing.client import briefing, tell
+from briefing.forms import DayForm
 from briefing.services import SERVICES
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from django.http import HttpResponse, HttpResponseBase
 
 
 class Briefing(AsyncTemplateView):
@@ -49,3 +61,58 @@ class Briefing(AsyncTemplateView):
             report=await briefing(day, in_turn=in_turn, broken=broken),
         )
         return context
+
+
+class Told(AsyncFormView[DayForm]):
+    """The day in words. This view waits for all of them: it needs no script."""
+
+    template_name = "briefing/told.html"
+    form_class = DayForm
+
+    def get_initial(self) -> dict[str, Any]:
+        """Today."""
+        return {"day": timezone.localdate()}
+
+    async def aform_valid(self, form: DayForm) -> HttpResponse:
+        """Show the whole text, under the form."""
+        try:
+            text = "".join([words async for words in tell(form.cleaned_data["day"])])
+        except httpx.HTTPError:
+            form.add_error(None, "The service that tells it does not answer.")
+            return await self.aform_invalid(form)
+        context = await self.aget_context_data(form=form, text=text)
+        return self.render_to_response(context)
+
+
+class Telling(ServerSentEventsView):
+    """The same for a script: words as they come. Who leaves ends the call upstream."""
+
+    http_method_names = ["post"]
+
+    async def prepare(self) -> HttpResponseBase | None:
+        """Read the form while there is still a status to answer with."""
+        form = DayForm(self.request.POST)
+        if not form.is_valid():
+            return HttpResponseBadRequest("This is no day.")
+        self.day = form.cleaned_data["day"]
+        return None
+
+    async def events(self) -> AsyncIterator[Any]:
+        """Send the words; at the end, whoever brought it about, say so to the page."""
+        count, whole = 0, False
+        try:
+            async for words in tell(self.day):
+                count += len(words.split())
+                yield words
+            whole = True
+            yield Event("", event="end")
+        finally:
+            data = {"day": self.day, "words": count, "whole": whole}
+            endings.publish("endings", data, event="ended")
+
+
+class Endings(ChannelView):
+    """Which tellings ended on the server, and after how many words."""
+
+    channel = endings
+    topics = ("endings",)

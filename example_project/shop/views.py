@@ -1,6 +1,7 @@
 """The shop: what is on the shelf, an order in one transaction, one's own orders.
 
-And the desk behind it, for the staff: all orders, and what a calendar costs.
+And the desk behind it, for the staff: all orders, and what a calendar costs. Shelf and
+desk change while somebody looks at them: each has a view that sends what happens.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ from django_async_cbv.views import (
     AsyncListView,
     AsyncModelFormSetView,
 )
+from django_async_cbv.views.streaming import ChannelView
 
+from shop.channels import announce, news
 from shop.forms import OrderForm, PriceForm
 from shop.models import Order, WallCalendar
 from shop.orders import SoldOut, place
@@ -37,6 +40,13 @@ class Shelf(AsyncListView[WallCalendar]):
     def get_queryset(self) -> QuerySet[WallCalendar]:
         """Those that are not of a year gone by."""
         return WallCalendar.on_sale()
+
+
+class Stock(ChannelView):
+    """How many copies are left, as they are sold: what the shelf listens to."""
+
+    channel = news
+    topics = ("stock",)
 
 
 class OrderCreate(LoginRequiredMixin, AsyncFormView[OrderForm]):
@@ -64,10 +74,11 @@ class OrderCreate(LoginRequiredMixin, AsyncFormView[OrderForm]):
         return await super().aform_valid(form)
 
     def confirm(self) -> None:
-        """Say that the order is placed."""
+        """Say that the order is placed: to the buyer, and to the open pages."""
         messages.success(
             self.request, f"{self.order} is placed. The post will bring it."
         )
+        announce(self.order)
 
     def get_success_url(self) -> str:
         """The page of the order."""
@@ -121,6 +132,14 @@ class Desk(Staff, AsyncListView[Order]):
     )
     template_name = "shop/desk.html"
     paginate_by = 20
+
+
+class DeskNews(Staff, ChannelView):
+    """That an order came in: what the desk listens to, with the desk's permission."""
+
+    permission_required = "shop.view_order"
+    channel = news
+    topics = ("orders",)
 
 
 class Prices(Staff, AsyncModelFormSetView[WallCalendar]):

@@ -32,6 +32,7 @@ from django.dispatch import receiver
 
 from .async_backend import AsyncTransaction, has_async_connection
 from .core.executors import RequestExecutor, request_executor
+from .core.naming import shows
 from .core.threads import OWN, run_apart, run_sync
 from .core.transactions import WRAPPERS, Block, WorkerBlock, blocks, forget
 
@@ -328,6 +329,7 @@ async def _on_idle_worker(
             other.leave()
 
 
+@shows(lambda work: work)
 def _then_close(work: Callable[[], Any]) -> Any:
     """Run work on connections that no other request may find prepared."""
     try:
@@ -341,7 +343,7 @@ def _then_close(work: Callable[[], Any]) -> Any:
 
 def _job(query: Any) -> Callable[[], Any]:
     if isinstance(query, QuerySet):
-        return functools.partial(list, query)
+        return functools.partial(_rows, query)
     if isinstance(query, BaseManager):
         raise TypeError(f"agather() takes QuerySets, not {query!r}: use its all().")
     if iscoroutinefunction(query) or not callable(query):
@@ -351,6 +353,11 @@ def _job(query: Any) -> Callable[[], Any]:
             else _async_query_error(query)
         )
     return query  # type: ignore[no-any-return]  # callable() says so
+
+
+@shows(lambda query: query.__iter__)
+def _rows(query: QuerySet[Any]) -> list[Any]:
+    return list(query)
 
 
 def _holds_queries(query: Any) -> bool:
@@ -402,6 +409,7 @@ SELECT current_setting('search_path'), current_user::text, session_user::text,
 """
 
 
+@shows("agather")
 def _states(ask: bool) -> dict[str, _State] | None:
     """The states of the request's connections, if no transaction is open on one."""
     opened = connections.all(initialized_only=True)
@@ -489,6 +497,7 @@ class _OwnConnection:
         return error
 
 
+@shows(lambda job, *_: job)
 def _on_own_connections(
     job: Callable[[], Any],
     prepare: Callable[[BaseDatabaseWrapper], object] | None,
@@ -549,6 +558,7 @@ def _forget_pooled() -> None:
             raw.close()
 
 
+@shows(lambda job: job)
 def _result_of(job: Callable[[], Any]) -> Any:
     result = job()
     if isinstance(result, CoroutineType):
@@ -563,6 +573,7 @@ def _is_in_block() -> bool:
     return any(block.is_open for block in blocks.get())
 
 
+@shows("agather")
 def _one_by_one(
     jobs: Sequence[Callable[[], Any]], return_exceptions: bool
 ) -> list[Any]:

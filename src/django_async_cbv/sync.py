@@ -26,6 +26,7 @@ from django.db.models.manager import BaseManager
 from django.db.models.query import RawQuerySet
 from django.db.transaction import Atomic
 
+from .core.naming import shows
 from .core.steps import Driven
 from .core.threads import name_of, run_sync, wait_for
 
@@ -68,7 +69,8 @@ def iterate(
     if isinstance(iterable, QuerySet) and iterable._result_cache is None:
         rows: QuerySet[Any] = iterable
         fetched = chunk_size or FETCHED
-        return _batches(lambda: rows.iterator(chunk_size=fetched), chunk_size or ROWS)
+        begin = functools.partial(rows.iterator, chunk_size=fetched)
+        return _batches(begin, chunk_size or ROWS)
     raw: Any = iterable
     # One that prefetches has to have all its rows at once, as Django's has.
     if isinstance(iterable, RawQuerySet) and not raw._prefetch_related_lookups:
@@ -84,7 +86,7 @@ def iterate(
     anything: Any = iterable
     if not (isinstance(anything, Iterable) or hasattr(type(anything), "__getitem__")):
         raise TypeError(f"{anything!r} can't be iterated over.")
-    return _batches(lambda: iter(anything), chunk_size or ITEMS)
+    return _batches(functools.partial(_iterator, anything), chunk_size or ITEMS)
 
 
 async def _passed_on(iterable: AsyncIterable[_T]) -> AsyncGenerator[_T, None]:
@@ -95,6 +97,11 @@ async def _passed_on(iterable: AsyncIterable[_T]) -> AsyncGenerator[_T, None]:
     finally:
         if isinstance(iterator, AsyncGenerator):
             await iterator.aclose()
+
+
+@shows(type)
+def _iterator(iterable: Iterable[_T]) -> Iterator[_T]:
+    return iter(iterable)
 
 
 async def _batches(
@@ -122,6 +129,8 @@ async def _batches(
             if close_iterator is not None:
                 close_iterator()
 
+    # What they are named as.
+    take.__wrapped__ = close.__wrapped__ = begin  # type: ignore[attr-defined]
     ended = False
     try:
         while not ended:
@@ -194,7 +203,7 @@ def to_async(sync: Any = None, /, *, chunk_size: int | None = None) -> Any:
     if _is_async_already(sync):
         return sync
     if _is_context_manager(type(sync)):
-        return _AsyncContext(lambda: sync)
+        return _AsyncContext(functools.partial(_itself, sync))
     if not callable(sync):
         hint = ": use iterate()" if isinstance(sync, Iterable) else ""
         raise TypeError(f"{sync!r} is not a function or a context manager{hint}.")
@@ -229,6 +238,11 @@ def to_async(sync: Any = None, /, *, chunk_size: int | None = None) -> Any:
     if isinstance(sync, functools.partial):
         return functools.update_wrapper(adapter, function)
     return functools.update_wrapper(adapter, sync)
+
+
+@shows(type)
+def _itself(value: _T) -> _T:
+    return value
 
 
 def _refuse_atomic(sync: Any) -> None:
@@ -330,6 +344,7 @@ class _Entered(Generic[_T]):
         self.task = asyncio.current_task()
         self.is_entered = False
 
+    @shows(lambda self: self._make)
     def enter(self) -> _T:
         self._manager = self._make()
         value = self._manager.__enter__()
@@ -348,4 +363,6 @@ class _Entered(Generic[_T]):
             left: bool | None = manager.__exit__(*details)
             return left
 
+        # What it is named as.
+        leave.__wrapped__ = self._make  # type: ignore[attr-defined]
         return await self.driven.run_last_to_the_end(leave)

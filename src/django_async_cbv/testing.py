@@ -1,5 +1,15 @@
 """Helpers for the tests of a project."""
 
+from ._testing.dropped import forbid_dropped_coroutines
+from ._testing.hops import HopAssertionsMixin, count_hops, forbid_repeated_hops
 from ._testing.streams import OpenStream, ReceivedEvent, open_stream
 
-__all__ = ["OpenStream", "ReceivedEvent", "open_stream"]
+__all__ = [
+    "HopAssertionsMixin",
+    "OpenStream",
+    "ReceivedEvent",
+    "count_hops",
+    "forbid_dropped_coroutines",
+    "forbid_repeated_hops",
+    "open_stream",
+]

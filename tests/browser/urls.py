@@ -29,6 +29,7 @@ from django_async_cbv.views.streaming import (
     ServerSentEventsView,
 )
 from tests.browser.cases import IDS, ITEMS, STREAMS
+from tests.streams.urls import said
 
 PAGE = Path(__file__).with_name("page.html").read_text()
 
@@ -53,10 +54,6 @@ def named_by_a_cookie(get_response):
 
 
 named_by_a_cookie.sync_capable, named_by_a_cookie.async_capable = False, True
-
-
-def said(word):
-    print(word, flush=True)
 
 
 @ensure_csrf_cookie

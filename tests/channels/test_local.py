@@ -42,3 +42,17 @@ class TestLocalChannel(Contract, SimpleTestCase):
             assert [one.id for one in await take(messages, 1)] == [second]
         async with channel.subscribe("a", since=first) as messages:
             assert await take(messages, 1) == [Reset()]
+
+    async def test_a_subscriber_that_waits_has_no_room_for_messages(self):
+        """An empty deque would be a good part of what a waiting client costs."""
+        channel = LocalChannel()
+        first = channel.publish("a", 1)
+        channel.publish("a", 2)
+        async with channel.subscribe("a", since=first) as messages:
+            channel.publish("a", 3)
+            await take(messages, 2)
+            mailbox = messages._mailbox
+            assert (mailbox.past, mailbox.queue) == (None, None)
+            channel.publish("a", 4)
+            assert [one.data for one in await take(messages, 1)] == [4]
+            assert mailbox.queue is None

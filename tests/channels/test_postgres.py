@@ -236,11 +236,15 @@ class TestPostgresChannel(Contract, PostgresTestCase):
         async with channel.subscribe("a") as messages:
             readers = [asyncio.create_task(read(messages))]
             readers += [asyncio.create_task(come_and_go()) for _ in range(3)]
-            with ThreadPoolExecutor(writers) as pool:
-                loop = asyncio.get_running_loop()
+            pool = ThreadPoolExecutor(writers)
+            loop = asyncio.get_running_loop()
+            try:
                 await asyncio.gather(
                     *(loop.run_in_executor(pool, write, n) for n in range(writers))
                 )
+            finally:
+                # It waits for its threads.
+                await asyncio.to_thread(pool.shutdown)
             await self.apublish(channel, "a", "last")
             async with asyncio.timeout(30):
                 found = await asyncio.gather(*readers)

@@ -65,6 +65,7 @@ from django_async_cbv.views import (
     AsyncWeekArchiveView,
     AsyncYearArchiveView,
 )
+from django_async_cbv.views.streaming import ChannelView
 
 
 def line_of(function) -> str:
@@ -745,6 +746,7 @@ CLASSES = [
     AsyncRedirectView,
     AsyncWeekArchiveView,
     AsyncYearArchiveView,
+    ChannelView,
     Guarded,
 ]
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import threading
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from unittest import mock
 
@@ -65,6 +67,17 @@ class RestingTests(ServedTestCase):
             self.assertTrue(await gone(thread))
             self.assertIsNone(connection.connection)
             self.assertFalse(executor.has_thread)
+
+    async def test_nothing_keeps_a_thread_that_has_ended(self):
+        """Each of thousands of streams would keep the object of its last thread."""
+        async with Request() as executor:
+            thread, _ = await run_sync(query)
+            executor.rest()
+            self.assertTrue(await gone(thread))
+            known = weakref.ref(thread)
+            del thread
+            gc.collect()
+            self.assertIsNone(known())
 
     async def test_a_thread_from_before(self):
         """That of the middleware is taken over."""

@@ -26,7 +26,7 @@ from django_async_cbv.auth import views as async_auth
 from django_async_cbv.core.hooks import HOOKS, SUPER, TWINS, Bridge, Hook, Override
 from django_async_cbv.core.marks import mark_of
 from django_async_cbv.core.twins import plan_of
-from django_async_cbv.views import _formsets
+from django_async_cbv.views import _formsets, _streaming, streaming
 
 # Django's modules, each with where our classes of the same names are.
 MODULES = {
@@ -37,6 +37,7 @@ MODULES = {
     dates: views,
     # As Django's would be, had it such views.
     _formsets: views,
+    _streaming: streaming,
     access: async_access,
     auth: async_auth,
     django_messages: messages,

@@ -148,10 +148,7 @@ class Case:
             handler = await made(InlineHandler)
             with count_hops() as hops:
                 await visit(handler, request)
-        return sum(
-            type(getattr(function, "__self__", None)).__name__ == self.name
-            for function in hops.functions
-        )
+        return sum(hop.function.name.startswith(f"{self.name}.") for hop in hops.hops)
 
 
 async def made(handler: type[ASGIHandler]) -> ASGIHandler:

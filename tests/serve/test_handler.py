@@ -55,7 +55,7 @@ class TestCopies(SimpleTestCase):
 
     def test_get_response_async(self):
         self.assert_same(
-            without_insensitive_threads(module.Handler.get_response_async),
+            without_insensitive_threads(module.Handler._answer_and_log),
             without_insensitive_threads(base.BaseHandler.get_response_async),
         )
 

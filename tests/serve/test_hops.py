@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import replace
 from types import ModuleType
 from unittest import mock
@@ -16,7 +15,6 @@ from django.test import AsyncClient, override_settings
 from django.urls import path as route
 
 from django_async_cbv.asgi import get_asgi_application
-from django_async_cbv.serve.pool import Lease
 from tests import hop_table
 from tests.catalogue import CATALOGUE, make_rows
 from tests.concurrency import ServedTestCase
@@ -65,7 +63,7 @@ class Visit:
             "server": ("testserver", 80),
         }
         jobs = app.pool.statistics().jobs
-        with count_hops() as hops, count_crossings() as crossings:
+        with count_hops() as hops:
             visitor = ApplicationCommunicator(app, scope)
             await visitor.send_input({"type": "http.request", "body": self.body})
             start = await visitor.receive_output(20)
@@ -74,26 +72,12 @@ class Visit:
                 parts.append(await visitor.receive_output(20))
             # The response is closed after its last byte.
             await visitor.wait(20)
-        self.hops = hops.count + len(crossings)
+        self.hops = hops.count
         # Each was a job of the pool, and no job was anything else.
         self.jobs = app.pool.statistics().jobs - jobs
         self.status = start["status"]
         self.text = b"".join(part["body"] for part in parts).decode()
         return self
-
-
-@contextlib.contextmanager
-def count_crossings():
-    """Count the jobs that our own code gives to a worker, and not asgiref."""
-    crossings = []
-    cross = Lease.cross
-
-    async def counted(self, *args, **kwargs):
-        crossings.append(args)
-        return await cross(self, *args, **kwargs)
-
-    with mock.patch.object(Lease, "cross", counted):
-        yield crossings
 
 
 @override_settings(ROOT_URLCONF="tests.serve.pages")

@@ -243,9 +243,9 @@ class TestWhole(TestCase):
                     self.assertEqual((await visit(handler, request)).status, 200)
                 self.assertEqual(
                     [
-                        function.__name__
-                        for function in hops.functions
-                        if isinstance(getattr(function, "__self__", None), Inline)
+                        hop.function.name.rpartition(".")[2]
+                        for hop in hops.hops
+                        if hop.function.name.startswith("Locale")
                     ],
                     expected,
                 )

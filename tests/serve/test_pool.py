@@ -389,13 +389,17 @@ class TestCrossing(RequestTestCase):
         async def act():
             own = await sync_to_async(thread)()
             other = await sync_to_async(thread, thread_sensitive=False)()
-            back = await sync_to_async(async_to_sync(below), thread_sensitive=False)()
-            return own, other, back
+            waits, back = await sync_to_async(wait, thread_sensitive=False)()
+            return own, other, waits, back
 
-        own, other, back = await self.in_request(act)
+        def wait():
+            return thread(), async_to_sync(below)()
+
+        own, other, waits, back = await self.in_request(act)
         self.assertNotEqual(own, other)
+        self.assertNotEqual(own, waits)
         # By asgiref's rule it comes back to the thread that waits for it.
-        self.assertEqual(back, other)
+        self.assertEqual(back, waits)
 
     async def test_nothing_of_a_request_is_left_to_the_collector(self):
         class Thing:

@@ -15,9 +15,21 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Self
 
+import h2.connection
+import h2.errors
+import h2.events
 import pytest
 
-__all__ = ["SERVERS", "SINGLE", "Server", "free_port", "serving", "until"]
+__all__ = [
+    "HTTP2",
+    "SERVERS",
+    "SINGLE",
+    "HTTP2Client",
+    "Server",
+    "free_port",
+    "serving",
+    "until",
+]
 
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 60
@@ -36,6 +48,8 @@ SERVERS = {
     "granian": "granian {app} --interface asginl --port {port}",
 }
 NEEDS = {"uvicorn-httptools": ["httptools"], "gunicorn-uvicorn": ["uvicorn_worker"]}
+# Those that speak HTTP/2 without TLS by their default settings.
+HTTP2 = ["hypercorn", "granian"]
 # The one that runs each time. The others run where STREAM_SERVERS=all.
 SINGLE = "uvicorn-h11"
 
@@ -47,6 +61,11 @@ def until(found: Callable[[], bool], seconds: float = SECONDS) -> float:
         assert time.monotonic() < start + seconds, "It has not happened."
         time.sleep(0.01)
     return time.monotonic() - start
+
+
+def _fields(stat: Path) -> list[str]:
+    """Return what the system says of a process, after its name."""
+    return stat.read_text().rpartition(")")[2].split()
 
 
 class Client:
@@ -74,14 +93,26 @@ class Client:
 
     def read_compressed(self) -> str:
         """Read some more, and return the text so far of a body in gzip."""
-        self.received += self.sock.recv(65536)
-        _, _, rest = self.received.partition(b"\r\n\r\n")
+        data = self.sock.recv(65536)
+        assert data, self.received
+        self.received += data
+        head, _, rest = self.received.partition(b"\r\n\r\n")
         body = b""
-        while rest:
+        # A server may send the size of a chunk, the chunk and its end one by one.
+        while b"\r\n" in rest:
             size, _, rest = rest.partition(b"\r\n")
             body += rest[: int(size, 16)]
             rest = rest[int(size, 16) + 2 :]
-        return zlib.decompressobj(31).decompress(body).decode()
+        if b"content-encoding: gzip" not in head.lower():
+            # Until Django 6.0 goes: there a stream is not compressed.
+            return body.decode()
+        text = b""
+        while body:
+            # Until Django 5.2 goes: there each part is a member of its own.
+            decompressor = zlib.decompressobj(31)
+            text += decompressor.decompress(body)
+            body = decompressor.unused_data
+        return text.decode()
 
     def read_to_the_end(self) -> bytes:
         """Read until the last chunk, or until the server closes."""
@@ -114,12 +145,13 @@ class Server:
     """A server that runs."""
 
     def __init__(
-        self, process: subprocess.Popen[bytes], port: int, log: Path, name: str
+        self, process: subprocess.Popen[bytes], port: int, report: Path, name: str
     ) -> None:
-        self.process, self.port, self.log, self.name = process, port, log, name
+        self.process, self.port, self.report, self.name = process, port, report, name
 
     def said(self, word: str) -> int:
-        return self.log.read_text(errors="replace").splitlines().count(word)
+        """Return how often the project said this."""
+        return self.report.read_text().splitlines().count(word)
 
     def get(self, path: str, headers: str = "") -> Client:
         return Client(self.port, path, headers)
@@ -132,21 +164,47 @@ class Server:
         return False
 
     def stop(self, number: signal.Signals) -> float:
-        """Send a signal to the process that was started; seconds until it is gone."""
+        """
+        Send a signal to the process that was started; seconds until it is gone.
+
+        Those do not count in which its processes wanted a processor and had none.
+        """
+        waited: dict[Path, float] = {}
+        before = self._waits()
         start = time.monotonic()
         self.process.send_signal(number)
-        self.process.wait(SECONDS)
-        return time.monotonic() - start
+
+        def is_gone() -> bool:
+            waited.update(self._waits())
+            return self.process.poll() is not None
+
+        until(is_gone)
+        seconds = time.monotonic() - start
+        lost = [waits - before.get(path, 0) for path, waits in waited.items()]
+        return seconds - max(lost, default=0)
+
+    def _waits(self) -> dict[Path, float]:
+        """Seconds that each process of the server has waited for a processor."""
+        found = {}
+        for stat in self._processes():
+            with suppress(OSError, IndexError):
+                schedule = stat.with_name("schedstat").read_text().split()
+                found[stat] = int(schedule[1]) / 1e9
+        return found
+
+    def _processes(self) -> Iterator[Path]:
+        """Give the file with the numbers of each process in the server's group."""
+        for stat in Path("/proc").glob("[0-9]*/stat"):
+            with suppress(OSError):
+                if int(_fields(stat)[2]) == self.process.pid:
+                    yield stat
 
     def memory(self) -> int:
         """Bytes in memory of all processes of the server."""
         pages = 0
-        for status in Path("/proc").glob("[0-9]*/stat"):
+        for stat in self._processes():
             with suppress(OSError):
-                fields = status.read_text().rpartition(")")[2].split()
-                # Its process group, and its resident pages.
-                if int(fields[2]) == self.process.pid:
-                    pages += int(fields[21])
+                pages += int(_fields(stat)[21])
         return pages * os.sysconf("SC_PAGE_SIZE")
 
 
@@ -155,6 +213,64 @@ def free_port() -> int:
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         return sock.getsockname()[1]
+
+
+class HTTP2Client:
+    """One stream of a connection by HTTP/2, without TLS."""
+
+    def __init__(self, port: int, path: str) -> None:
+        self.sock = socket.create_connection(("127.0.0.1", port), SECONDS)
+        self.connection = h2.connection.H2Connection()
+        self.connection.initiate_connection()
+        self.stream = self.connection.get_next_available_stream_id()
+        headers = [
+            (":method", "GET"),
+            (":path", path),
+            (":scheme", "http"),
+            (":authority", "127.0.0.1"),
+        ]
+        self.connection.send_headers(self.stream, headers, end_stream=True)
+        self._flush()
+        self.received = b""
+        # What the server has ended, and how: a normal end has the code None.
+        self.ended: list[int | None] = []
+
+    def _flush(self) -> None:
+        self.sock.sendall(self.connection.data_to_send())
+
+    def _read(self) -> None:
+        data = self.sock.recv(65536)
+        assert data, self.received
+        for event in self.connection.receive_data(data):
+            if isinstance(event, h2.events.DataReceived):
+                self.received += event.data
+            elif isinstance(event, h2.events.StreamEnded):
+                self.ended.append(None)
+            elif isinstance(event, h2.events.StreamReset):
+                self.ended.append(event.error_code)
+        self._flush()
+
+    def read_until(self, part: bytes) -> None:
+        while part not in self.received:
+            self._read()
+
+    def read_to_the_end(self) -> None:
+        while not self.ended:
+            self._read()
+
+    def reset(self) -> None:
+        """Leave the stream, and keep the connection."""
+        self.connection.reset_stream(self.stream, h2.errors.ErrorCodes.CANCEL)
+        self._flush()
+
+    def leave(self) -> None:
+        self.sock.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.leave()
 
 
 @contextmanager
@@ -170,6 +286,8 @@ def serving(
     if port is None:
         port = free_port()
     log = folder / f"{name}.log"
+    report = folder / f"{name}.txt"
+    report.touch()
     inherited = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     with (
         log.open("wb") as output,
@@ -180,7 +298,7 @@ def serving(
                 **os.environ,
                 "DJANGO_SETTINGS_MODULE": "tests.streams.settings",
                 "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, inherited)]),
-                "PYTHONUNBUFFERED": "1",
+                "REPORT": str(report),
                 **environment,
             },
             stdin=subprocess.DEVNULL,
@@ -189,10 +307,14 @@ def serving(
             start_new_session=True,
         ) as process,
     ):
-        server = Server(process, port, log, name)
+        server = Server(process, port, report, name)
         try:
             until(server.answers)
             yield server
+        except BaseException:
+            # Which pytest shows of a test that fails.
+            print(log.read_text(errors="replace")[-4000:])
+            raise
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)

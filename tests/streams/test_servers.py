@@ -8,12 +8,23 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
 import pytest
 
-from tests.streams.serving import SERVERS, SINGLE, Server, serving, until
+from tests.streams.serving import (
+    HTTP2,
+    SERVERS,
+    SINGLE,
+    HTTP2Client,
+    Server,
+    serving,
+    until,
+)
 
 pytestmark = pytest.mark.server
 
@@ -21,7 +32,20 @@ ALL = os.environ.get("STREAM_SERVERS") == "all"
 NAMES = [*SERVERS] if ALL else [SINGLE]
 STREAMS = int(os.environ.get("STREAMS", "20"))
 # What a client may leave, with the word that the server then says.
-LEFT = {"/idle/": "ended idle", "/busy/": "ended busy", "/flood/": "ended flood"}
+LEFT = {
+    "/idle/": "ended idle",
+    "/busy/": "ended busy",
+    "/flood/": "ended flood",
+    "/export.csv": "ended export",
+}
+# What their generators send. The headers come before a generator begins, and one whose
+# client leaves before that never begins, so its `finally` does not run.
+SENT = {
+    "/idle/": b"first",
+    "/busy/": b"data: ",
+    "/flood/": b"xxx",
+    "/export.csv": b"row 0",
+}
 GZIP = "Accept-Encoding: gzip\r\n"
 
 
@@ -40,7 +64,7 @@ def server(request, tmp_path_factory):
 def test_a_client_that_goes(server, path):
     before = server.said(LEFT[path])
     client = server.get(path)
-    client.read_until(b"\r\n\r\n")
+    client.read_until(SENT[path])
     client.leave()
     seconds = until(lambda: server.said(LEFT[path]) > before, 5)
     measured(server, f"gone from {path}", seconds)
@@ -52,6 +76,63 @@ def test_a_client_that_goes_from_a_long_poll(server):
     client.leave()
     seconds = until(lambda: server.said("ended poll") > 0, 5)
     measured(server, "gone from /poll/", seconds)
+
+
+def test_a_client_that_goes_while_the_generator_awaits_another_server(server):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(60)
+        with server.get(f"/upstream/?port={listener.getsockname()[1]}") as client:
+            call, _ = listener.accept()
+            with call:
+                call.settimeout(5)
+                call.recv(65536)
+                call.sendall(b"HTTP/1.1 200 OK\r\n\r\nfirst\n")
+                client.read_until(b"first")
+                client.leave()
+                start = time.monotonic()
+                assert call.recv(1) == b""
+    measured(server, "call closed", time.monotonic() - start)
+
+
+def test_a_generator_that_never_awaits(server):
+    """It does not keep others from their page."""
+    before = server.said("ended flood")
+    with server.get("/flood/") as client:
+        stopped = threading.Event()
+
+        def read():
+            while not stopped.is_set():
+                client.sock.recv(65536)
+
+        with ThreadPoolExecutor(1) as pool:
+            reading = pool.submit(read)
+            try:
+                seconds = []
+                for _ in range(10):
+                    start = time.monotonic()
+                    assert server.answers()
+                    seconds.append(time.monotonic() - start)
+            finally:
+                stopped.set()
+            reading.result()
+    measured(server, "another page, the fastest of ten", min(seconds))
+    measured(server, "another page, the slowest of ten", max(seconds))
+    # Not the slowest: another process may have had the processor.
+    assert min(seconds) < 0.1
+    until(lambda: server.said("ended flood") > before, 5)
+
+
+@pytest.mark.parametrize("path", ["/idle/", "/busy/"])
+@pytest.mark.parametrize("leave", [HTTP2Client.reset, HTTP2Client.leave])
+def test_a_client_that_goes_by_http_2(server, path, leave):
+    if server.name not in HTTP2:
+        pytest.skip("Server: it does not speak HTTP/2 without TLS.")
+    before = server.said(LEFT[path])
+    with HTTP2Client(server.port, path) as client:
+        client.read_until(SENT[path])
+        leave(client)
+        seconds = until(lambda: server.said(LEFT[path]) > before, 5)
+    measured(server, f"gone from {path} by HTTP/2", seconds)
 
 
 def test_a_generator_that_fails(server):
@@ -89,11 +170,33 @@ def test_an_export_that_fails(server):
         assert client.is_complete == is_complete
 
 
+def test_a_client_that_does_not_read(server):
+    if server.name == "daphne":
+        pytest.skip("Server: it has no back-pressure, so nobody can tell who reads.")
+    before = server.memory()
+    with server.get("/unread/") as client:
+        client.read_until(b"xxx")
+        seconds = until(lambda: server.said("ended unread") > 0, 10)
+        grown = server.memory() - before
+        measured(server, "not read", seconds)
+        print(f"{server.name}: grown by {grown / 1e6:.1f} MB")
+        assert grown < 5e6
+
+
+def test_streams_are_compressed_one_part_at_a_time(server):
+    before = server.said("ended idle")
+    with server.get("/idle/", GZIP) as client:
+        # More than the header of gzip, which comes before the first part.
+        until(lambda: "first" in client.read_compressed(), 5)
+    seconds = until(lambda: server.said("ended idle") > before, 5)
+    measured(server, "gone, gzip", seconds)
+
+
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_server_that_stops(name, number, tmp_path):
     if name == "gunicorn-uvicorn" and number == signal.SIGINT:
-        pytest.skip("Gunicorn with Uvicorn workers does not stop then, with no stream.")
+        pytest.skip("Server: it does not stop then, also without a stream")
     with serving(name, tmp_path) as server, ExitStack() as stack:
         clients = [stack.enter_context(server.get("/idle/")) for _ in range(STREAMS)]
         for client in clients:
@@ -109,26 +212,3 @@ def test_a_server_that_stops(name, number, tmp_path):
         assert seconds < 5
         if name != "daphne":
             assert whole == STREAMS
-
-
-# Daphne has no back-pressure: nobody can tell who reads.
-@pytest.mark.parametrize("name", [name for name in NAMES if name != "daphne"])
-def test_a_client_that_does_not_read(name, tmp_path):
-    with serving(name, tmp_path, SEND_TIMEOUT="2") as server:
-        before = server.memory()
-        with server.get("/flood/") as client:
-            client.read_until(b"\r\n\r\n")
-            seconds = until(lambda: server.said("ended flood") > 0, 10)
-            grown = server.memory() - before
-            measured(server, "not read", seconds)
-            print(f"{name}: grown by {grown / 1e6:.1f} MB")
-            assert grown < 5e6
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_streams_are_compressed_one_part_at_a_time(name, tmp_path):
-    with serving(name, tmp_path, GZIP="1") as server:
-        with server.get("/idle/", GZIP) as client:
-            # More than the header of gzip, which comes before the first part.
-            until(lambda: "first" in client.read_compressed(), 5)
-        measured(server, "gone, gzip", until(lambda: server.said("ended idle") > 0, 5))

@@ -4,6 +4,7 @@ import asyncio
 import os
 from typing import Any
 
+import httpx
 from django.http import HttpResponse
 from django.urls import path
 
@@ -16,7 +17,13 @@ from django_async_cbv.views.streaming import (
 
 
 def said(word):
-    print(word, flush=True)
+    # One write a line, at the end of the file: no other process, and no log of the
+    # server's, can come between.
+    report = os.open(os.environ["REPORT"], os.O_WRONLY | os.O_APPEND)
+    try:
+        os.write(report, f"{word}\n".encode())
+    finally:
+        os.close(report)
 
 
 class Idle(ServerSentEventsView):
@@ -45,7 +52,7 @@ class Busy(ServerSentEventsView):
 class Flood(AsyncStreamView):
     """Awaits nothing, and sends as much as its client takes."""
 
-    send_timeout = float(os.environ.get("SEND_TIMEOUT", "60"))
+    name = "flood"
 
     async def stream(self):
         try:
@@ -53,7 +60,25 @@ class Flood(AsyncStreamView):
                 yield b"x" * 65536
         finally:
             await asyncio.sleep(0.01)
-            said("ended flood")
+            said(f"ended {self.name}")
+
+
+class Unread(Flood):
+    send_timeout = 2
+    name = "unread"
+
+
+class Upstream(ServerSentEventsView):
+    """Sends on what another server streams."""
+
+    async def events(self):
+        port = int(self.request.GET["port"])
+        async with (
+            httpx.AsyncClient(timeout=None, trust_env=False) as client,
+            client.stream("GET", f"http://127.0.0.1:{port}/") as response,
+        ):
+            async for line in response.aiter_lines():
+                yield line
 
 
 class Failing(ServerSentEventsView):
@@ -74,6 +99,22 @@ def half():
         if number == 3:
             raise ValueError("on purpose")
         yield [f"row {number}"]
+
+
+def endless():
+    """Rows without an end, of which a batch is under way at each time."""
+    number = 0
+    try:
+        while True:
+            yield [f"row {number}"]
+            number += 1
+    finally:
+        said("ended export")
+
+
+class Export(CSVView[Any]):
+    async def aget_rows(self):
+        return endless()
 
 
 class HalfCSV(CSVView[Any]):
@@ -109,6 +150,9 @@ urlpatterns = [
     path("idle/", Idle.as_view()),
     path("busy/", Busy.as_view()),
     path("flood/", Flood.as_view()),
+    path("unread/", Unread.as_view()),
+    path("upstream/", Upstream.as_view()),
+    path("export.csv", Export.as_view()),
     path("failing/", Failing.as_view()),
     path("cut/", Cut.as_view()),
     path("half.csv", HalfCSV.as_view()),

@@ -548,6 +548,12 @@ class TestFailure(ExportTestCase):
                 with self.assertRaises(error):
                     await abody_of(response)
 
+    async def test_middleware_may_compress_it(self):
+        for view in (BookCSV, BookNDJSON):
+            response = await view.as_view()(self.async_request_factory.get("/"))
+            assert not response.has_header("Content-Encoding")
+            response.close()
+
     def test_which_servers_hide_a_cut(self):
         request = RequestFactory().get("/")
         assert not exports._hides_a_cut(request)

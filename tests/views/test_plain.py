@@ -101,12 +101,20 @@ class MayAwaitTests(TestCase):
         def own(view, *args):
             return "/"
 
-        for name in ("get_form", "get_form_class", "get_success_url"):
+        for name in ("get_form", "get_form_class", "form_valid", "get_success_url"):
             with self.subTest(name=name):
                 self.assertTrue(self.asked(form_class=Plain, **{name: own}))
                 view = view_of(AsyncFormView, {"form_class": Plain})
                 setattr(view, name, lambda: "/")
                 self.assertTrue(may_await_for_a_form(view))
+
+    def test_a_url_of_the_model(self):
+        """Its get_absolute_url() may give a coroutine, of which no URL is made."""
+        self.assertTrue(
+            self.asked(
+                AsyncCreateView, form_class=PlainModel, model=Author, success_url=None
+            )
+        )
 
     def test_a_model_of_which_nothing_is_known(self):
         self.assertTrue(self.asked(AsyncCreateView, fields=["name"]))

@@ -44,9 +44,10 @@ class Mailbox:
         # gets them from the history.
         self.floor = 0
         # What the history gave, and the id that the rest of the history comes after.
-        self.past: deque[Message] = deque()
+        # An empty deque takes 700 bytes, so a subscriber that waits has none.
+        self.past: deque[Message] | None = None
         self.history: str | None = None
-        self.queue: deque[tuple[int, Message]] = deque()
+        self.queue: deque[tuple[int, Message]] | None = None
         self.is_reset = False
         self.is_dropped = False
         self.is_over = False
@@ -57,6 +58,8 @@ class Mailbox:
         """Add a message, or do with a slow subscriber what it has asked for."""
         if position <= self.floor or self.is_dropped:
             return
+        if self.queue is None:
+            self.queue = deque()
         if len(self.queue) >= self.limit:
             if self.slow == "drop":
                 # What is queued is still read. The subscriber resumes after it.
@@ -67,16 +70,20 @@ class Mailbox:
         self.queue.append((position, message))
         self.wake()
 
+    def recall(self, messages: Iterable[Message]) -> None:
+        """Add the next part of the history, when the last one has been read."""
+        self.past = deque(messages) or None
+
     def forget(self) -> None:
         """Say that the history is missing: what is queued came after it."""
-        self.past.clear()
+        self.past = None
         self.history = None
         self.is_reset = True
         self.wake()
 
     def reset(self) -> None:
         """Say that messages are missing. What is queued is of no use after that."""
-        self.queue.clear()
+        self.queue = None
         # The positions may begin anew.
         self.floor = 0
         self.forget()
@@ -84,8 +91,7 @@ class Mailbox:
     def close(self) -> None:
         """End the subscription, also for who waits for a message."""
         self.is_over = True
-        self.queue.clear()
-        self.past.clear()
+        self.queue = self.past = None
         self.history = None
         self.wake()
 
@@ -100,10 +106,13 @@ class Mailbox:
             self.is_reset = False
             return Reset()
         if self.past:
-            return self.past.popleft()
+            message = self.past.popleft()
+            self.past = self.past or None
+            return message
         if self.history is None:
             while self.queue:
                 position, message = self.queue.popleft()
+                self.queue = self.queue or None
                 # The history may have gone further than when it was queued.
                 if position > self.floor:
                     return message

@@ -109,9 +109,7 @@ class _Log:
                 if missed is None:
                     mailbox.forget()
                 else:
-                    mailbox.past.extend(
-                        one for one in missed if one.topic in mailbox.topics
-                    )
+                    mailbox.recall(one for one in missed if one.topic in mailbox.topics)
 
     def _after(self, since: str) -> list[Message] | None:
         """The messages after an id; None if some are gone, or the id is not ours."""

@@ -8,6 +8,7 @@ import contextvars
 import logging
 import os
 import random
+import sys
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -25,6 +26,8 @@ _logger = logging.getLogger("django_async_cbv.channels")
 LIMIT = 500
 # Seconds until the first and between later attempts to connect.
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0
+# Seconds until a task that was cancelled, and has not heard of it, is cancelled again.
+AGAIN = 0.2
 
 _inherited: list[object] = []
 
@@ -161,6 +164,8 @@ class _Reader:
         self._recent: OrderedDict[str, Entry] = OrderedDict()
         self._cursor = Cursor(0, "")
         self._is_over = False
+        # Whether the task waits for what comes: no harm is done if it is cancelled.
+        self._follows = False
         self._knows_cursor = asyncio.Event()
         self._history: Log | None = None
         self._history_is_read = asyncio.Lock()
@@ -168,11 +173,25 @@ class _Reader:
         self._task = asyncio.get_running_loop().create_task(
             self._run(), context=contextvars.Context()
         )
+        if sys.version_info < (3, 12):
+            self._task.get_loop().call_later(
+                AGAIN, self._cancel_again, context=contextvars.Context()
+            )
 
     def end(self) -> None:
         """Begin to end."""
         self._is_over = True
         self._task.cancel()
+
+    def _cancel_again(self) -> None:
+        # Until Python 3.11 goes: its wait_for(), by which a client of Redis sends,
+        # loses a cancellation that comes as it ends, by end() or by the loop's end.
+        if self._follows and self._task.cancelling():
+            self._task.cancel()
+        if not self._task.done():
+            self._task.get_loop().call_later(
+                AGAIN, self._cancel_again, context=contextvars.Context()
+            )
 
     async def wait_for_the_end(self) -> None:
         """Wait until both connections are closed."""
@@ -192,7 +211,7 @@ class _Reader:
                 if entry.message.id == since:
                     break
                 missed.append(entry.message)
-            mailbox.past.extend(
+            mailbox.recall(
                 one for one in reversed(missed) if one.topic in mailbox.topics
             )
         else:
@@ -219,7 +238,7 @@ class _Reader:
             mailbox.floor = past.position
             mailbox.history = None
         else:
-            mailbox.past.extend(
+            mailbox.recall(
                 message
                 for position, message in past.entries
                 if position <= mailbox.floor
@@ -259,15 +278,19 @@ class _Reader:
     async def _run(self) -> None:
         pause = FIRST_PAUSE
         try:
-            while True:
+            while not self._is_over:
                 log = None
                 try:
                     log = await self._connect()
                     if not self._knows_cursor.is_set():
                         self._cursor = await log.newest()
                         self._knows_cursor.set()
-                    while True:
-                        batch = await log.follow(self._cursor, LIMIT)
+                    while not self._is_over:
+                        self._follows = True
+                        try:
+                            batch = await log.follow(self._cursor, LIMIT)
+                        finally:
+                            self._follows = False
                         self._outage.ends("reader")
                         pause = FIRST_PAUSE
                         await self._hand_on(batch)
@@ -280,7 +303,8 @@ class _Reader:
                     if log is not None:
                         with contextlib.suppress(Exception):
                             await log.close()
-                pause = await _pause(pause)
+                if not self._is_over:
+                    pause = await _pause(pause)
         finally:
             await self._close_history()
 

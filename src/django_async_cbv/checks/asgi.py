@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import ast
-import inspect
-import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from contextvars import ContextVar
@@ -23,6 +21,7 @@ from django.utils.module_loading import import_string
 
 from ..core.connections import foreign_engines
 from ..core.problems import Problem, where
+from ..core.source import FunctionTree, tree_of
 from .urlconf import messages
 
 __all__ = ["check_entry_point", "entry_point"]
@@ -237,18 +236,12 @@ def _kept(cls: type) -> Iterator[tuple[type, str, str]]:
                 yield klass, name, attribute
 
 
-def _tree(function: Any) -> ast.FunctionDef | ast.AsyncFunctionDef | None:
-    """The source of a method; None for all else, and where there is no source."""
-    if not inspect.isfunction(function):
+def _tree(function: Any) -> FunctionTree | None:
+    """The source of a method that has a `self`."""
+    tree = tree_of(function)
+    if tree is None or not (tree.args.posonlyargs or tree.args.args):
         return None
-    try:
-        source = textwrap.dedent(inspect.getsource(inspect.unwrap(function)))
-        [tree] = ast.parse(source).body
-    except (OSError, SyntaxError, TypeError, ValueError):
-        return None
-    if not isinstance(tree, (ast.FunctionDef, ast.AsyncFunctionDef)):
-        return None
-    return tree if tree.args.posonlyargs or tree.args.args else None
+    return tree
 
 
 def _reached(methods: dict[str, Any]) -> list[str]:
@@ -262,7 +255,7 @@ def _reached(methods: dict[str, Any]) -> list[str]:
     return found
 
 
-def _changed(tree: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[str]:
+def _changed(tree: FunctionTree) -> Iterator[str]:
     """The attributes of `self` that a method assigns to, or changes."""
     me = _first(tree)
     for node in _inside(tree):
@@ -287,7 +280,7 @@ def _inside(tree: ast.AST) -> Iterator[ast.AST]:
             yield from _inside(node)
 
 
-def _thread_locals(tree: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[str]:
+def _thread_locals(tree: FunctionTree) -> Iterator[str]:
     """The attributes of `self` that a method sets to something local to a thread."""
     me = _first(tree)
     for node in ast.walk(tree):
@@ -300,7 +293,7 @@ def _thread_locals(tree: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterator[str
                 yield from _attribute_of(me, target)
 
 
-def _first(tree: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
+def _first(tree: FunctionTree) -> str:
     return [*tree.args.posonlyargs, *tree.args.args][0].arg
 
 

@@ -6,13 +6,13 @@ import contextlib
 import functools
 import logging
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import MethodType
 from typing import Any
 
 from asgiref.sync import SyncToAsync
 from django.conf import settings
-from django.db import connections
+from django.db import connections, reset_queries
 from django.db.models import QuerySet
 
 from .foreign import reads_plainly
@@ -50,6 +50,8 @@ class Cursors:
         self._known: set[weakref.ref[Any]] = set()
         # Connections in whose place there are new ones, by their aliases.
         self._aside: dict[str, Any] = {}
+        # Where there can be no connection, for want of a driver for example.
+        self._without: set[str] = set()
 
     def __call__(
         self, execute: Any, sql: Any, params: Any, many: bool, context: Any
@@ -65,16 +67,26 @@ class Cursors:
         `anew`: new ones, where an ENGINE may have kept what another request has set.
         """
         if anew:
-            for alias in foreign_engines():
+            for alias in foreign_engines().keys() & {one.alias for one in self._all()}:
                 self._aside[alias] = connections[alias]
                 del connections[alias]
-        for_each_connection(_refresh)
+        reset_queries()
+        for_each_connection(lambda one: one.close_if_unusable_or_obsolete())
         self.watch()
 
     def watch(self) -> None:
         """Note the cursors of all queries in this thread from now on."""
-        for connection in connections.all():
+        for connection in self._all():
             connection.execute_wrappers.insert(0, self)
+
+    def _all(self) -> Iterator[Any]:
+        for alias in connections:
+            if alias in self._without:
+                continue
+            try:
+                yield connections[alias]
+            except Exception:  # noqa: BLE001 - for who queries there
+                self._without.add(alias)
 
     def end(self) -> None:
         """Make them nobody's."""
@@ -97,12 +109,6 @@ class Cursors:
         )
 
 
-def _refresh(connection: Any) -> None:
-    # As Django's reset_queries() and close_old_connections() do.
-    connection.queries_log.clear()
-    connection.close_if_unusable_or_obsolete()
-
-
 def _is_open(cursor: Any) -> bool:
     if cursor is None:
         return False
@@ -115,25 +121,25 @@ def _is_open(cursor: Any) -> bool:
 
 def for_each_connection(do: Callable[[Any], object]) -> None:
     """Do it, and replace the connection where that fails: it serves another request."""
+    connection: Any
     for connection in connections.all(initialized_only=True):
         try:
             do(connection)
         except Exception:
             _logger.exception("A connection was given up: alias=%r", connection.alias)
-            raw = connection.connection
             del connections[connection.alias]
             with contextlib.suppress(Exception):
-                raw.close()
+                connection._close()
 
 
 def drop(connection: Any) -> None:
     """Close a connection on which somebody has left something open."""
-    raw = connection.connection
     if connection.in_atomic_block:
         # To close one in a transaction leaves its bookkeeping as it was.
         del connections[connection.alias]
-        if raw is not None:
-            raw.close()
+        if not connection.closed_in_transaction:
+            # By the backend: a driver's pool waits for each of its connections.
+            connection._close()
     else:
         connection.close()
 

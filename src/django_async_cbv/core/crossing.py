@@ -14,12 +14,7 @@ from typing import Any
 from asgiref import sync
 from asgiref.sync import SyncToAsync
 
-__all__ = ["Crossing", "Job", "restore_context"]
-
-
-def restore_context(context: contextvars.Context) -> None:
-    """Take over the variables of a context, and what asgiref's Local keeps in it."""
-    sync._restore_context(context)
+__all__ = ["Crossing", "Job"]
 
 
 class Job:
@@ -117,7 +112,7 @@ class Crossing(Job):
 
     def _inside(self) -> Any:
         # What asgiref's Local keeps moves with the context, as in SyncToAsync.
-        restore_context(self.context)
+        sync._restore_context(self.context)
         return self.work()
 
     def end(self, result: Any, error: BaseException | None) -> None:
@@ -152,7 +147,7 @@ class Crossing(Job):
                         await self.future
             raise
         finally:
-            restore_context(self.context)
+            sync._restore_context(self.context)
         error, self.error = self.error, None
         if error is not None:
             try:

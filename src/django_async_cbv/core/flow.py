@@ -17,6 +17,7 @@ from typing import Any, NoReturn, TypeAlias, TypeVar, final
 from django.http import HttpResponse, HttpResponseBase
 
 from .marks import carried_mark, is_async, is_in_a_slot
+from .naming import shows
 from .tailcalls import in_tail_position
 from .threads import (
     OWN,
@@ -249,6 +250,7 @@ class Flow:
             return self
         return wait_for(self.run)
 
+    @shows(lambda self: functools.partial(self._job.func, *self._job.args))
     def _work_in_hop(self) -> None:
         """Go on in the worker, as long as the task that waits is not cancelled."""
         self._hop = worker.hops[-1]

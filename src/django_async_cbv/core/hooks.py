@@ -15,6 +15,7 @@ from django.views.generic.base import View
 
 from .flow import Call, Calls, as_call, in_worker
 from .marks import Mark, is_bound, mark_of
+from .naming import shows
 
 __all__ = [
     "ANAMES",
@@ -517,6 +518,7 @@ def bind(function: Any, view: Any) -> Any:
     return function if get is None else get(function, view, type(view))
 
 
+@shows(lambda descriptor, *_: getattr(descriptor, "fget", descriptor))
 def _call_attribute(
     descriptor: Any, view: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Any:

@@ -206,7 +206,7 @@ class Plan:
             # a coroutine.
             on_loop = checks is not None and _calls_handlers(hook)
             in_worker = self._reads_descriptors(hook)
-            needed = on_loop or self._below_is_async(hook)
+            needed = on_loop or self.below_is_async(hook)
             always = None if needed or in_worker else hook.always
             found = self._choices[hook] = Choice(
                 function,
@@ -309,7 +309,7 @@ class Plan:
             return self.mro.index(hook.owner)
         return len(self.mro)
 
-    def _below_is_async(self, hook: Hook) -> bool:
+    def below_is_async(self, hook: Hook) -> bool:
         """Whether anything that Django's function calls is overridden async."""
         if hook.calls is None:
             return True

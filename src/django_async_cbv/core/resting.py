@@ -176,6 +176,8 @@ class RestingExecutor(PartingExecutor):
             )
             if ends:
                 self._inner = None
+                # A thread that has ended keeps 2 kB while somebody has its object.
+                self._watched = None
         if ends:
             inner.shutdown(wait=False)
         else:

@@ -21,6 +21,7 @@ from asgiref.sync import (
 )
 
 from .executors import LOCAL, PartingExecutor, parting_executor
+from .naming import shows
 from .threads import run_sync, run_to_the_end
 
 __all__ = ["Driven"]
@@ -128,6 +129,7 @@ class Driven:
             AsyncToSync.executors.current = executor
             variable.reset(token)
 
+    @shows(lambda _, step, *__: step)
     def _work(self, step: Callable[[], _R], bring: bool) -> _R:
         if self._thread is None:
             self._thread = threading.current_thread()

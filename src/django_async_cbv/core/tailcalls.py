@@ -9,7 +9,7 @@ import sys
 from types import CodeType, FrameType, FunctionType, MethodType
 from typing import Any
 
-__all__ = ["in_tail_position", "passes_on", "start_of"]
+__all__ = ["code_passes_on", "in_tail_position", "passes_on", "start_of", "tail_called"]
 
 _SUSPENDABLE = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
 
@@ -43,8 +43,11 @@ def passes_on(function: Any, name: str) -> bool:
     others: then the answer is False.
     """
     code = getattr(inspect.unwrap(function), "__code__", None)
-    if not isinstance(code, CodeType):
-        return False
+    return isinstance(code, CodeType) and code_passes_on(code, name)
+
+
+def code_passes_on(code: CodeType, name: str) -> bool:
+    """As passes_on(), of code that may also call a variable of that name."""
     steps = [*dis.Bytecode(code)]
     for step in steps:
         start = start_of(step)
@@ -62,6 +65,22 @@ def passes_on(function: Any, name: str) -> bool:
         if not calls or _tail_call(code, calls[-1].offset) is None:
             return False
     return True
+
+
+def tail_called(code: CodeType, place: tuple[int, int, int, int]) -> str | None:
+    """
+    The name of what is called at a place in the source, if its result is returned.
+
+    `place`: the lines and columns of the call, first line, last line, first column
+    and last, as in `dis.Positions`.
+    """
+    found = [
+        step.offset
+        for step in dis.Bytecode(code)
+        if step.opname.startswith("CALL") and step.positions == place
+    ]
+    called = _tail_call(code, found[-1]) if found else None
+    return None if called is None else called[1]
 
 
 @functools.lru_cache(maxsize=1024)

@@ -29,6 +29,7 @@ from asgiref.sync import (
 )
 
 from .executors import Desk, Relay, RequestExecutor, request_executor
+from .naming import shows
 
 __all__ = [
     "OWN",
@@ -166,6 +167,11 @@ def name_of(value: Any) -> str:
     return getattr(value, "__qualname__", None) or repr(value)
 
 
+def _called(_: Any, func: Callable[..., Any], /, *args: Any, **__: Any) -> Any:
+    return functools.partial(func, *args)
+
+
+@shows(_called)
 def _work(
     hop: Hop, func: Callable[_P, _R], /, *args: _P.args, **kwargs: _P.kwargs
 ) -> _R:
@@ -260,6 +266,8 @@ async def _insist(func: Callable[[], _R]) -> _R:
         except BaseException as error:  # noqa: BLE001 - for the caller
             errors.append(error)
 
+    # What it is named as.
+    once.__wrapped__ = func  # type: ignore[attr-defined]
     while not (outcome or errors):
         with contextlib.suppress(asyncio.CancelledError):
             await _cross_once(own, once)
@@ -299,6 +307,7 @@ def wait_for(
     )
 
 
+@shows(lambda _, __, func, *args: functools.partial(func, *args))
 async def _unless_cancelled(
     relay: Relay,
     hops: tuple[Hop, ...],

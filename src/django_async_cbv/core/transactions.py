@@ -20,6 +20,7 @@ from django.dispatch import receiver
 
 from .connections import Cursors
 from .executors import executor_in_use
+from .naming import shows
 from .threads import OWN, run_to_the_end, works_for
 
 __all__ = [
@@ -103,6 +104,7 @@ class WorkerBlock(Block):
             if self._own_thread is not None:
                 await self._own_thread.end(context)
 
+    @shows("aatomic")
     def enter(self) -> None:
         """Begin the transaction or set the savepoint; called in the worker."""
         using = self.using
@@ -134,6 +136,7 @@ class WorkerBlock(Block):
         """Whether its task is over, or waits for what this thread does."""
         return self.task is None or self.task.done() or works_for(self.task)
 
+    @shows("aatomic")
     def leave(self, *details: Any) -> None:
         """Commit, or roll back if `details` are an error's; called in the worker."""
         using = self.using

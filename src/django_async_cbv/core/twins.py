@@ -333,6 +333,8 @@ def _sync_asked(cls: type, name: str, aname: str) -> Callable[..., Any]:
             method = function if name in vars(self) else bind(function, self)
             return checked(method(*args, **kwargs), self, name)
 
+        # What it is named as.
+        ask.__wrapped__ = bind(function, self)  # type: ignore[attr-defined]
         return await run_call(Call(ask, is_sync=True))
 
     asked.__name__ = aname

@@ -23,7 +23,8 @@ from django.forms import (
 )
 
 from .flow import Call, Calls, Flow, call
-from .marks import is_async, is_awaitable
+from .marks import is_async
+from .naming import shows
 from .threads import loop_is_running, wait_for
 
 __all__ = [
@@ -284,6 +285,7 @@ def _has_async_cleaners(form_class: type) -> bool:
     return known[1]
 
 
+@shows("is_valid")
 def _prepare(form: Any) -> list[Any]:
     """
     Make a form ready for Django's sync code, which validates and saves it.
@@ -365,11 +367,12 @@ def call_and_await(func: Callable[..., Any], *args: Any, **kwargs: Any) -> Calls
         return (yield call(func, *args, **kwargs))
     # In a box, as a flow takes no coroutine for a result.
     [result] = yield call(_boxed, func, *args, **kwargs)
-    if is_awaitable(result):
+    if inspect.isawaitable(result):
         result = yield call(_given, result)
     return result
 
 
+@shows(functools.partial)
 def _boxed(func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> list[Any]:
     return [func(*args, **kwargs)]
 
@@ -411,7 +414,7 @@ def saved(view: Any, form: Any, form_valid: Call | Callable[[], Any]) -> Calls[A
 
 
 def _refuse_unsaved(view: Any, form: Any) -> None:
-    if is_awaitable(found := vars(view).get("object")):
+    if inspect.isawaitable(found := vars(view).get("object")):
         if inspect.iscoroutine(found):
             found.close()
         raise TypeError(
@@ -422,7 +425,7 @@ def _refuse_unsaved(view: Any, form: Any) -> None:
 
 def wait_if_awaitable(result: Any) -> Any:
     """What a method of the project's gave to sync code, which waits for it."""
-    return wait_for(_given, result) if is_awaitable(result) else result
+    return wait_for(_given, result) if inspect.isawaitable(result) else result
 
 
 async def _given(awaitable: Awaitable[Any]) -> Any:

@@ -7,16 +7,15 @@ import functools
 import sys
 import threading
 import weakref
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from contextlib import closing
-from contextvars import ContextVar, copy_context
+from contextvars import ContextVar
 from io import BytesIO
-from types import TracebackType
+from types import FunctionType, TracebackType
 from typing import Any
 
 from asgiref.sync import (
     AsyncToSync,
-    ThreadSensitiveContext,
     iscoroutinefunction,
     sync_to_async,
 )
@@ -29,26 +28,31 @@ from django.core.handlers.exception import (
     response_for_exception,
 )
 from django.http import FileResponse, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.urls import (
     LocalePrefixPattern,
+    URLPattern,
     URLResolver,
+    converters,
     get_resolver,
     set_script_prefix,
     set_urlconf,
 )
+from django.urls.resolvers import RegexPattern, RoutePattern
 from django.utils import translation
 from django.utils.log import log_response
 from django.utils.module_loading import import_string
 from django.utils.translation import trans_real
 
 from ..core.colours import awaits, both_colours
-from ..core.crossing import restore_context
-from ..core.executors import leased_executor
+from ..core.executors import request_executor
+from ..core.naming import shows
+from ..trace import original_of, watch
 from .middleware import swapped
 from .pool import Lease, Overloaded, Pool, Release, Statistics
 from .signals import Receivers
 
-__all__ = ["Handler"]
+__all__ = ["Handler", "can_be_sync"]
 
 # Whether a request has been served in this context already.
 _serves: ContextVar[bool] = ContextVar("django_async_cbv_serves", default=False)
@@ -118,7 +122,11 @@ class Handler(_Choice, asgi.ASGIHandler):
         kind = type(self)
         # As Django's: receivers may be connected for that sender alone.
         self._sender: type = asgi.ASGIHandler if kind is Handler else kind
-        self._sync_chain = _SyncChain() if sync_chain and _can_be_sync() else None
+        self._sync_chain = (
+            _SyncChain()
+            if sync_chain and can_be_sync(map(import_string, settings.MIDDLEWARE))
+            else None
+        )
 
     def load_middleware(self, is_async: bool = False) -> None:
         """Load Django's own middleware as what stays on the event loop."""
@@ -159,13 +167,16 @@ class Handler(_Choice, asgi.ASGIHandler):
         """Serve one connection of the server's."""
         if scope["type"] == "lifespan":
             await self._live(receive, send)
-        elif scope["type"] != "http":
+        else:
+            # An agent may have put its own in the place of Django's.
             await super().__call__(scope, receive, send)
-        elif _has_a_thread():
+
+    async def handle(self, scope: Any, receive: Any, send: Any) -> None:
+        """Serve one request in a context of its own."""
+        if _has_a_thread():
             # The caller's thread does the work, in a test's transaction for example.
             # A task that inherits nothing gets a thread of its own there, as in Django.
-            async with ThreadSensitiveContext():
-                await self.handle(scope, receive, send)
+            await self._exchange(None, scope, receive, send)
         elif asyncio.current_task() is None or _serves.get():
             await asyncio.ensure_future(self._serve(scope, receive, send))
         else:
@@ -183,18 +194,21 @@ class Handler(_Choice, asgi.ASGIHandler):
         lease = Lease(self.pool)
         lease.enter()
         try:
-            await self.handle(scope, receive, send)
+            await self._exchange(lease, scope, receive, send)
         finally:
             lease.leave()
 
-    async def handle(self, scope: Any, receive: Any, send: Any) -> None:
-        """Serve one request in the context that it has been given."""
+    async def _exchange(
+        self, lease: Lease | None, scope: Any, receive: Any, send: Any
+    ) -> None:
+        """Serve one request by a lease, or in the thread that waits for this."""
         try:
             body = await self._body(receive)
         except RequestAborted:
             return
         with closing(body):
-            exchange = _Exchange(self, self._sender, scope, send)
+            set_script_prefix(asgi.get_script_prefix(scope))
+            exchange = _Exchange(self, lease, scope, send)
             request, refusal = self.create_request(scope, body)
             if request is None:
                 await exchange.refuse(refusal)
@@ -205,7 +219,6 @@ class Handler(_Choice, asgi.ASGIHandler):
                     await exchange.run(request)
                 except Overloaded:
                     await self.send_response(self._overloaded(), send)
-                    return
                 except RequestAborted:
                     # By a stream, which the server is to cut off.
                     pass
@@ -237,8 +250,7 @@ class Handler(_Choice, asgi.ASGIHandler):
         urlconf = getattr(request, "urlconf", None)
         resolver = get_resolver(urlconf)
         try:
-            by_language = _is_by_language(resolver)
-            if by_language and settings.USE_I18N:
+            if _is_by_language(resolver) and settings.USE_I18N:
                 language = (
                     translation.get_language_from_path(request.path_info)
                     or settings.LANGUAGE_CODE
@@ -252,7 +264,7 @@ class Handler(_Choice, asgi.ASGIHandler):
                 match = resolver.resolve(request.path_info)
         except Exception:  # noqa: BLE001 - the chain meets it again, and answers
             return chain
-        if urlconf is None and not by_language:
+        if urlconf is None and _is_fixed(resolver):
             vars(request)["_known_match"] = request.path_info, match
         if chain is None or awaits(match.func, request.method or ""):
             return None
@@ -265,6 +277,12 @@ class Handler(_Choice, asgi.ASGIHandler):
         return response
 
     async def get_response_async(self, request: HttpRequest) -> Any:
+        """Answer by the middleware; by what an agent put in Django's place, if any."""
+        if _is_djangos(base.BaseHandler.get_response_async):
+            return await self._answer_and_log(request)
+        return await super().get_response_async(request)
+
+    async def _answer_and_log(self, request: HttpRequest) -> Any:
         """Do as Django does, but log in the thread of the request."""
         set_urlconf(settings.ROOT_URLCONF)
         response = await self._middleware_chain(request)
@@ -281,7 +299,7 @@ class Handler(_Choice, asgi.ASGIHandler):
 
     def make_view_atomic(self, view: Any) -> Any:
         """Have a view of this package render its response in its last hop."""
-        if isinstance(lease := leased_executor(), Lease):
+        if isinstance(lease := request_executor(), Lease):
             lease.has_begun = True
             lease.name = _name_of(view)
         made: Any = super().make_view_atomic(view)
@@ -291,6 +309,9 @@ class Handler(_Choice, asgi.ASGIHandler):
         if is_bare and not self._template_response_middleware:
             return functools.partial(_driven, view)
         return made
+
+
+watch(Handler)
 
 
 def _name_of(view: Any) -> str:
@@ -336,9 +357,8 @@ def _answering_exceptions(get_response: Any) -> Any:
     return inner
 
 
-def _can_be_sync() -> bool:
+def can_be_sync(found: Iterable[Any]) -> bool:
     """Whether all middleware has a sync mode, and does there what it does async."""
-    found = [import_string(path) for path in settings.MIDDLEWARE]
     return all(
         getattr(one, "sync_capable", True)
         # Django's RemoteUserMiddleware has it beside process_request(). A subclass may
@@ -379,6 +399,12 @@ async def _driven(view: Any, request: HttpRequest, *args: Any, **kwargs: Any) ->
     return await view.answer(request, args, kwargs, render)
 
 
+def _is_djangos(function: Any) -> bool:
+    """Whether a method of Django's base handler is what Django has written."""
+    function = original_of(function)
+    return type(function) is FunctionType and function.__globals__ is vars(base)
+
+
 @functools.lru_cache(maxsize=64)
 def _is_by_language(resolver: URLResolver) -> bool:
     """Whether any path of a URLconf depends on the language."""
@@ -388,6 +414,23 @@ def _is_by_language(resolver: URLResolver) -> bool:
         or (isinstance(one, URLResolver) and _is_by_language(one))
         for one in resolver.url_patterns
     )
+
+
+@functools.lru_cache(maxsize=64)
+def _is_fixed(resolver: URLResolver) -> bool:
+    """Whether a path has one match, whatever the project's middleware has set."""
+    return not _is_by_language(resolver) and all(
+        {type(one), type(one.pattern)} <= _FIXED
+        and all(
+            type(converter).__module__ == converters.__name__
+            for converter in one.pattern.converters.values()
+        )
+        and (not isinstance(one, URLResolver) or _is_fixed(one))
+        for one in resolver.url_patterns
+    )
+
+
+_FIXED: set[type] = {RegexPattern, RoutePattern, URLPattern, URLResolver}
 
 
 class _Client:
@@ -402,7 +445,8 @@ class _Client:
     def _hear(self, listener: asyncio.Task[None]) -> None:
         if self._task is not None and not listener.cancelled():
             self._error = listener.exception()
-            self._task.cancel()
+            if self._error is not None:
+                self._task.cancel()
 
     def __enter__(self) -> None:
         pass
@@ -448,77 +492,91 @@ def _read(response: Any) -> None:
     response._iterator = again()
 
 
+def _served(_: Any, __: Any, request: Any) -> Any:
+    """The view that a request is for, as far as that is known before it."""
+    known = vars(request).get("_known_match")
+    if known is None:
+        return base.BaseHandler.get_response
+    return getattr(known[1].func, "view_class", known[1].func)
+
+
 class _Exchange:
     """One request and its response, from the first signal to the last."""
 
-    def __init__(self, handler: Handler, sender: type, scope: Any, send: Any) -> None:
+    def __init__(
+        self, handler: Handler, lease: Lease | None, scope: Any, send: Any
+    ) -> None:
         self.handler = handler
-        self.sender = sender
+        self.sender = handler._sender
         self.scope = scope
         self.send = send
-        self.lease = leased_executor()
+        self.lease = lease
         self.request: Any = None
         self.response: Any = None
+        # The first signal has been sent; the last one has.
+        self.has_begun = self.has_ended = False
         self.started = self._receivers(signals.request_started)
 
     def _receivers(self, signal: Any) -> Receivers:
         return Receivers(signal, self.sender, whole=self.lease is None)
 
     async def _cross(self, job: Callable[[], Any], *, back: bool = False) -> None:
-        if isinstance(self.lease, Lease):
+        if self.lease is not None:
             await self.lease.cross(job, back=back)
         else:
             await sync_to_async(job, thread_sensitive=True)()
 
+    @shows("request_started")
     def _begin(self) -> None:
-        self.started.send(scope=self.scope)
+        """Send the first signal to its sync receivers, once."""
+        if not self.has_begun:
+            self.has_begun = True
+            self.started.send(scope=self.scope)
+
+    async def _abegin(self) -> None:
+        """Send the first signal to all of its receivers, the sync ones first."""
+        if self.started.sync:
+            await self._cross(self._begin)
+        self.has_begun = True
+        await self.started.asend(scope=self.scope)
 
     async def run(self, request: HttpRequest) -> None:
-        await self.started.asend(scope=self.scope)
         self.request = request
         chain = self.handler.choose(request)
+        if chain is None or self.started.asynchronous:
+            await self._abegin()
         if chain is not None:
             await self._cross(functools.partial(self._answer, chain, request))
         else:
-            set_script_prefix(asgi.get_script_prefix(self.scope))
-            if self.started.sync:
-                await self._cross(self._begin)
             self.response = await self.handler.run_get_response(request)
-            if getattr(self.lease, "worker", None) and _is_sync_stream(self.response):
+            if self.lease and self.lease.worker and _is_sync_stream(self.response):
                 await self._cross(functools.partial(_read, self.response))
-        if isinstance(self.lease, Lease) and not self._is_bound():
+        if self.lease is not None and not self._is_bound():
             self.lease.end()
         await self.handler.send_response(self.response, self.send)
 
     def _is_bound(self) -> bool:
         """Whether a stream is to find what an ENGINE keeps for the request."""
-        pool, response = getattr(self.lease, "pool", None), self.response
-        is_read = not response.streaming or _is_sync_stream(response)
-        return not is_read and bool(pool and pool.keeps_sessions)
+        is_read = not self.response.streaming or _is_sync_stream(self.response)
+        return not is_read and bool(self.lease and self.lease.pool.keeps_sessions)
 
+    @shows(_served)
     def _answer(self, chain: _SyncChain, request: HttpRequest) -> None:
         """Serve the request whole, in a worker."""
-        if isinstance(self.lease, Lease):
+        if self.lease is not None:
             self.lease.has_begun = True
-        context = copy_context()
-        context.run(self._respond, chain, request)
-        if not self.response.closed:
-            # What middleware has set is there for what streams, and for receivers.
-            restore_context(context)
-
-    def _respond(self, chain: _SyncChain, request: HttpRequest) -> None:
-        set_script_prefix(asgi.get_script_prefix(self.scope))
         self._begin()
         response: Any = chain.get_response(request)
         self.response = response
         response._handler_class = self.sender
         if isinstance(response, FileResponse):
             response.block_size = self.handler.chunk_size
-        if isinstance(self.lease, Lease):
+        if self.lease is not None:
             if _is_sync_stream(response):
                 _read(response)
             self.lease.has_ended = not self._is_bound()
         if not response.streaming and self._ends_here():
+            self.has_ended = True
             response.close()
 
     def _ends_here(self) -> bool:
@@ -526,17 +584,26 @@ class _Exchange:
         return self.lease is not None and (
             not self._receivers(signals.request_finished)
             and len(self.response._resource_closers) == 1
+            and self._close_is_djangos()
         )
+
+    def _close_is_djangos(self) -> bool:
+        close = getattr(self.response.close, "__func__", None)
+        return close is HttpResponseBase.close
 
     async def end(self) -> None:
         """Close the response, after its last byte."""
         response = self.response
-        if response is not None and response.closed:
+        if self.has_ended or not self.has_begun:
+            # It has waited for a worker, and nobody has heard of it.
             return
+        if self.lease is not None:
+            # Who has heard of its begin hears of its end, how long that may wait.
+            self.lease.has_begun = True
         finished = self._receivers(signals.request_finished)
         if response is None:
             # Behind a job that runs yet: the body that it may read is closed after.
-            if finished.sync or getattr(self.lease, "worker", None):
+            if finished.sync or (self.lease and self.lease.worker):
                 await self._cross(finished.send, back=True)
             await finished.asend()
             set_urlconf(None)
@@ -547,11 +614,8 @@ class _Exchange:
 
     async def refuse(self, response: Any) -> None:
         """Answer what is no request; this waits for a worker, and is not refused."""
-        if isinstance(self.lease, Lease):
+        if self.lease is not None:
             self.lease.has_begun = True
-        set_script_prefix(asgi.get_script_prefix(self.scope))
-        if self.started.sync:
-            await self._cross(self._begin)
-        await self.started.asend(scope=self.scope)
+        await self._abegin()
         await self.handler.send_response(response, self.send)
         await self._cross(response.close)

@@ -29,6 +29,7 @@ from ..core.connections import (
 from ..core.crossing import Crossing, Job
 from ..core.executors import Desk, RequestExecutor
 from ..core.threads import worker as this_thread
+from ..trace import watch
 
 __all__ = ["Lease", "Overloaded", "Pool", "Release", "Statistics"]
 
@@ -220,6 +221,9 @@ class Lease(RequestExecutor):
         if self.is_foreign and not self.releases:
             return _FOREIGN
         return None
+
+
+watch(Lease)
 
 
 class _Worker(threading.Thread):

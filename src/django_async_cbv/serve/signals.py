@@ -20,6 +20,13 @@ OWN = frozenset({close_caches, close_old_connections, reset_queries, reset_urlco
 _own_alone: dict[Signal, list[Any]] = {}
 
 
+def _is_own(receiver: Any) -> bool:
+    # Sentry's SDK puts a function around each receiver that is asked for.
+    receiver = getattr(receiver, "__wrapped__", receiver)
+    # One of the project's may have no hash.
+    return any(receiver is own for own in OWN)
+
+
 class Receivers:
     """
     Those who are to hear of a signal once, but for Django's own.
@@ -35,8 +42,9 @@ class Receivers:
         if not whole and signal.receivers == _own_alone.get(signal):
             return
         found, self.asynchronous = signal._live_receivers(sender)
-        self.sync = [one for one in found if whole or one not in OWN]
-        if OWN.issuperset(found) and len(found) == len(signal.receivers):
+        theirs = [one for one in found if not _is_own(one)]
+        self.sync = found if whole else theirs
+        if not theirs and len(found) == len(signal.receivers):
             _own_alone[signal] = [*signal.receivers]
 
     def __bool__(self) -> bool:

@@ -7,7 +7,7 @@ import contextlib
 import functools
 import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from types import FrameType, FunctionType
 from typing import Any
 
@@ -31,7 +31,14 @@ from ..core.threads import loop_is_running, run_to_the_end
 from ..core.transactions import WorkerBlock, forget, request_blocks
 from ..core.twins import adopt, plan_of
 
-__all__ = ["ViewFunction", "around"]
+__all__ = [
+    "ViewFunction",
+    "around",
+    "is_made_in_worker",
+    "is_set_up_in_worker",
+    "may_validate_async",
+    "validates_async",
+]
 
 # Django's own, whatever a subclass makes of them.
 _INIT = base.View.__init__
@@ -211,7 +218,7 @@ class ViewFunction(BothColours):
             own = frozenset(self._initkwargs.keys() & ANAMES.keys())
             found[method] = plan.with_own(own).awaits(method) or (
                 method in {"POST", "PUT"}
-                and _may_validate_async(self._cls, self._initkwargs)
+                and may_validate_async(self._cls, self._initkwargs)
             )
         return found[method]
 
@@ -229,12 +236,16 @@ class ViewFunction(BothColours):
         """Answer a request on the event loop, and finish a response to be rendered."""
         plan = plan_of(self._cls, verify=True)
         body = self._serve(plan, request, args, kwargs)
-        if aliases := self._opt_outs.atomic_aliases():
+        if aliases := self.atomic_aliases():
             body = _in_transactions(aliases, body)
         if finish is not None:
             body = _finished(body, finish)
         response: HttpResponseBase = await Flow(body, unwinds=bool(aliases)).run()
         return response
+
+    def atomic_aliases(self) -> list[str]:
+        """The databases in whose transactions each request runs."""
+        return self._opt_outs.atomic_aliases()
 
     def _serve(
         self,
@@ -245,14 +256,14 @@ class ViewFunction(BothColours):
     ) -> BaseAnswer:
         """Make the view and answer one request; overrides run in the worker thread."""
         cls = self._cls
-        if cls.__init__ is _INIT and not plan.reads_descriptors(self._initkwargs):
-            view = cls(**self._initkwargs)
-        else:
+        if is_made_in_worker(plan, self._initkwargs):
             view = yield call(cls, **self._initkwargs)
-        if cls.setup is _SETUP and not plan.reads_descriptors(_SET_UP):
-            view.setup(request, *args, **kwargs)
         else:
+            view = cls(**self._initkwargs)
+        if is_set_up_in_worker(plan):
             yield call(view.setup, request, *args, **kwargs)
+        else:
+            view.setup(request, *args, **kwargs)
         if "request" not in vars(view) and not (yield call(hasattr, view, "request")):
             raise AttributeError(
                 f"{cls.__name__} instance has no 'request' attribute. Did you override "
@@ -277,6 +288,18 @@ for _name, _value in COROUTINE_MARKS.items():
     setattr(ViewFunction, _name, _Mark(_value))
 
 
+def is_made_in_worker(plan: Plan, initkwargs: Iterable[str]) -> bool:
+    """Whether to make a view runs code of the project's."""
+    cls: Any = plan.cls
+    return cls.__init__ is not _INIT or plan.reads_descriptors(initkwargs)
+
+
+def is_set_up_in_worker(plan: Plan) -> bool:
+    """Whether the setup() of a view runs code of the project's."""
+    cls: Any = plan.cls
+    return cls.setup is not _SETUP or plan.reads_descriptors(_SET_UP)
+
+
 def around(django_view: Any, view: ViewFunction) -> Any:
     """
     The view, in the proxy that an agent's `View.as_view()` gave Django's view.
@@ -299,11 +322,16 @@ def _finished(body: Calls[Any], finish: Callable[[Any], Any]) -> Calls[Any]:
     return response
 
 
-def _may_validate_async(cls: Any, initkwargs: dict[str, Any]) -> bool:
+def may_validate_async(cls: Any, initkwargs: Mapping[str, Any]) -> bool:
     """Whether forms of an edit view may have async validation, or can't be known."""
     for name in ("get_form_class", "get_form", "get_formset_class", "get_formset"):
         if not is_of_a_framework(_definer(cls, name)):
             return True
+    return validates_async(cls, initkwargs)
+
+
+def validates_async(cls: Any, initkwargs: Mapping[str, Any]) -> bool:
+    """Whether a form that an edit view names has async validation."""
     classes = [
         initkwargs.get(name, getattr(cls, name, None))
         for name in ("form_class", "formset_class")
@@ -383,4 +411,6 @@ async def _roll_back(blocks: list[WorkerBlock], error: BaseException) -> None:
                 if block.is_open:
                     rest.callback(block.leave, *details)
 
+    # What it is named as.
+    leave.__wrapped__ = blocks[0].leave  # type: ignore[attr-defined]
     await run_to_the_end(leave)

@@ -15,6 +15,7 @@ from django.db.models import Manager, Model, QuerySet
 from django.urls import reverse
 from django.utils.functional import Promise
 from django.utils.translation import gettext, pgettext
+from django.views.generic import edit
 
 from ..core.flow import Calls, call
 from ..core.hooks import HOOKS
@@ -109,9 +110,12 @@ def may_await_for_a_form(view: Any) -> bool:
     own, kind = vars(view), type(view)
     if not HOOKS.keys().isdisjoint(own) or any(
         getattr(getattr(kind, name, None), "__globals__", {}).get("__name__")
-        not in _EDITED_BY
-        for name in ("get_form_class", "get_form", "get_success_url")
+        != edit.__name__
+        for name in ("get_form_class", "get_form", "form_valid", "get_success_url")
     ):
+        return True
+    # Else the model's get_absolute_url() is asked, which may give a coroutine.
+    if not view.success_url:
         return True
     instance, model = own.get("object"), getattr(view, "model", None)
     if view.form_class is None and model is None:
@@ -119,10 +123,6 @@ def may_await_for_a_form(view: Any) -> bool:
             return True
         model = type(instance)
     return not is_sync_form(view.form_class, model, instance)
-
-
-# Where Django's own edit views are.
-_EDITED_BY = ("django.views.generic.edit", "django.contrib.auth.views")
 
 
 def has_plain_url(view: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:

@@ -11,11 +11,9 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from django.core.exceptions import RequestAborted
-
 from ..core.resting import resting_executor
 from ..core.threads import run_to_the_end
-from ._shutdown import Leaver, cuts_off
+from ._shutdown import CutOff, Leaver, cuts_off
 
 __all__ = ["Pump", "Terms"]
 
@@ -317,7 +315,7 @@ class Pump(Leaver):
             last = self.terms.failure_note
         if last is None:
             # Django ends the response there, and the server cuts it off.
-            raise RequestAborted from error
+            raise CutOff from error
         return self._last(last)
 
     def _last(self, part: bytes) -> bytes:
@@ -394,7 +392,7 @@ class Pump(Leaver):
             and stuck is asyncio.current_task()
             and not stuck.uncancel()
         ):
-            raise RequestAborted
+            raise CutOff
 
     def abandon(self) -> None:
         """End a stream that nobody reads or closes any more; in any thread."""

@@ -12,7 +12,6 @@ from django.forms.models import BaseModelForm
 from django.http import HttpResponse, HttpResponseRedirect
 
 from ..core.flow import Answer, Call
-from ..core.marks import is_awaitable
 from ..core.validation import wait_if_awaitable
 from ._plain import is_plain_text
 
@@ -105,7 +104,7 @@ def join_saves(form: BaseModelForm[Any], inlines: Sequence[Any]) -> JoinedSaves:
 
 def redirect(view: Any, url: Any) -> Answer:
     """Redirect to what get_success_url() gave; made in a worker if it is not text."""
-    if is_awaitable(url):
+    if inspect.isawaitable(url):
         if inspect.iscoroutine(url):
             url.close()
         name = type(view).__name__

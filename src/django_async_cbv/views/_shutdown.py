@@ -9,9 +9,12 @@ import signal
 import sys
 import threading
 import weakref
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["Leaver", "cuts_off", "end_streams"]
+import django
+from django.core.exceptions import RequestAborted
+
+__all__ = ["CutOff", "Leaver", "cuts_off", "end_streams"]
 
 _SIGNALS = [
     number
@@ -128,6 +131,16 @@ def _watch_hypercorn(loop: asyncio.AbstractEventLoop) -> None:
             and "hypercorn" in code.co_filename
         ):
             task.add_done_callback(_end_server)
+
+
+if TYPE_CHECKING or django.VERSION >= (6, 1):
+    CutOff = RequestAborted
+else:
+    # Until Django 6.0 goes: its own handler lets a RequestAborted from a response pass,
+    # to the server's log, and neither closes the response nor the request's body.
+    # It takes a CancelledError there for the end of the client.
+    class CutOff(RequestAborted, asyncio.CancelledError):
+        """Ends a response before its end, which has Django's handler clean up."""
 
 
 def cuts_off() -> bool:

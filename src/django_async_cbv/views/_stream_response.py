@@ -13,6 +13,13 @@ from ._pump import Pump
 __all__ = ["StreamResponse", "wsgi_error"]
 
 
+# Bytes that a server gets at once. With 64 KiB or more, Gunicorn's worker calls
+# `writelines()` of asyncio's transport. Before Python 3.12.9 and 3.13.2 that method
+# never paused the writer (python/cpython#127655), so a client that did not read let the
+# process grow without an end.
+_LARGEST = 32768
+
+
 def wsgi_error(name: str) -> ImproperlyConfigured:
     """What is wrong where sync code serves a stream."""
     return ImproperlyConfigured(
@@ -23,6 +30,15 @@ def wsgi_error(name: str) -> ImproperlyConfigured:
         '`runserver`, put "daphne" first in INSTALLED_APPS. In a test, use '
         "`self.async_client` and `open_stream()`."
     )
+
+
+def _pieces(part: bytes) -> Iterator[bytes]:
+    """Cut a part into pieces that each server sends no faster than its client reads."""
+    if len(part) <= _LARGEST:
+        yield part
+        return
+    for start in range(0, len(part), _LARGEST):
+        yield part[start : start + _LARGEST]
 
 
 class _Parts:
@@ -125,10 +141,12 @@ class StreamResponse(StreamingHttpResponse):
         try:
             if hasattr(iterator, "__aiter__"):
                 async for part in iterator:
-                    yield self.make_bytes(part)
+                    for piece in _pieces(self.make_bytes(part)):
+                        yield piece
             else:
                 for part in iterator:
-                    yield self.make_bytes(part)
+                    for piece in _pieces(self.make_bytes(part)):
+                        yield piece
         finally:
             try:
                 if self._pump is not None:

@@ -13,6 +13,7 @@ from django.views.generic import detail
 from ..core import handlers as handler
 from ..core.flow import Answer, Calls, call
 from ..core.hooks import SUPER
+from ..core.naming import shows
 from ..core.twins import twin, twin_or_hook
 from . import _django
 from ._django import _M
@@ -98,6 +99,7 @@ class AsyncSingleObjectMixin(_django.SingleObjectMixin[_M], AsyncContextMixin):
         return result
 
 
+@shows("QuerySet.get")
 def _get_or_404(queryset: QuerySet[Any], lookups: list[dict[str, Any]]) -> Any:
     for lookup in lookups:
         queryset = queryset.filter(**lookup)

@@ -40,7 +40,7 @@ from ..core.threads import run_sync
 from ..encoding.csv import BOM, Dialect, encode_csv, refuse_dialect
 from ..encoding.ndjson import encode_ndjson
 from ._django import _M
-from ._shutdown import cuts_off
+from ._shutdown import CutOff, cuts_off
 from .list import AsyncMultipleObjectMixin
 from .streaming import AsyncStreamView
 
@@ -79,6 +79,8 @@ class ExportView(AsyncMultipleObjectMixin[_M], AsyncStreamView):
     #: A server that stops waits for an export, as for each download.
     ends_with_server = False
 
+    # It is read to its end: what compresses it may keep some of it back.
+    _is_live = False
     # What reads the rows, or an async iterable.
     _source: Any = None
     _time_zone: tzinfo | None = None
@@ -237,7 +239,7 @@ class ExportView(AsyncMultipleObjectMixin[_M], AsyncStreamView):
         last = self.failure_bytes(RequestAborted())
         if last is None:
             # Cuts the response off.
-            raise RequestAborted
+            raise CutOff
         return last
 
     def _with_headers(self, response: HttpResponseBase) -> HttpResponseBase:

@@ -15,6 +15,7 @@ from django.views.generic import list as django_list
 from ..core import handlers as handler
 from ..core.flow import Answer, Call, Calls, call
 from ..core.hooks import SUPER
+from ..core.naming import shows
 from ..core.twins import twin, twin_or_hook
 from . import _django
 from ._django import _M
@@ -175,6 +176,7 @@ class AsyncMultipleObjectMixin(_django.MultipleObjectMixin[_M], AsyncContextMixi
         return result
 
 
+@shows("Paginator.page")
 def _page_or_404(paginator: Paginator[Any], wanted: Any) -> Any:
     try:
         number = int(wanted)

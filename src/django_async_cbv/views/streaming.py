@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
+import inspect
 import random
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import parse_qs, urlsplit
 
+import django
 from django.core.exceptions import ImproperlyConfigured, PermissionDenied
 from django.core.handlers.wsgi import WSGIRequest
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
@@ -17,15 +20,18 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonRespons
 from ..channels import Channel, Message, Reset
 from ..core.resting import resting_executor
 from ..core.threads import run_sync
+from ..core.twins import TwinMixin
 from ..encoding.sse import HEARTBEAT, Event, encode_event, encode_fields, encode_retry
 from ._limits import Slot, take_slot
 from ._pump import Pump, Terms
 from ._shutdown import Leaver, end_streams
 from ._stream_response import StreamResponse, wsgi_error
+from ._streaming import TopicsMixin
 from .base import AsyncView
 
 __all__ = [
     "AsyncStreamView",
+    "AsyncTopicsMixin",
     "ChannelView",
     "Event",
     "LongPollView",
@@ -62,6 +68,17 @@ class _OpenView(AsyncView[HttpResponseBase]):
         method.
         """
         return None
+
+    async def _awaited(self, name: str, *args: Any) -> Any:
+        """Await a method of the project's; raise TypeError for one that is sync."""
+        given = getattr(self, name)(*args)
+        if not inspect.isawaitable(given):
+            raise TypeError(
+                f"{type(self).__name__}.{name}() returned {given!r}, and the view "
+                "awaits it. The client gets no answer of the view. Write "
+                f"`async def {name}()`."
+            )
+        return await given
 
     async def _take_slot(self) -> Slot | None:
         cls: Any = type(self)
@@ -132,7 +149,7 @@ class AsyncStreamView(_OpenView):
     """
 
     # As Django's View has it.
-    http_method_names = ["get", "head", "options"]
+    http_method_names: Sequence[str] = ["get", "head", "options"]
 
     #: The header of that name.
     content_type: str = "text/plain; charset=utf-8"
@@ -153,6 +170,8 @@ class AsyncStreamView(_OpenView):
     failure_note: bytes = b"\nThis answer is not complete.\n"
     #: What a client gets that is one too many: "retry" is for server-sent events.
     overload: Literal["retry", "503"] = "503"
+    # Whether a client needs each part at once.
+    _is_live = True
 
     def stream(self) -> AsyncIterator[Any]:
         """Yield what to send: `str`, `bytes`, or what `encode()` takes."""
@@ -212,7 +231,7 @@ class AsyncStreamView(_OpenView):
         if slot is None:
             return self._overloaded()
         try:
-            answer = await self.prepare()
+            answer = await self._awaited("prepare")
             if answer is not None:
                 slot.release()
                 return answer
@@ -226,7 +245,7 @@ class AsyncStreamView(_OpenView):
         self, request: HttpRequest, *args: Any, **kwargs: Any
     ) -> HttpResponseBase:
         """Answer with the headers of the stream, which is not begun."""
-        answer = await self.prepare()
+        answer = await self._awaited("prepare")
         return self._with_headers(StreamResponse(None)) if answer is None else answer
 
     async def post(
@@ -275,7 +294,7 @@ class AsyncStreamView(_OpenView):
             send_timeout=self.send_timeout,
             close_timeout=self.close_timeout,
             recheck=self.recheck,
-            may_continue=self.may_continue,
+            may_continue=functools.partial(self._awaited, "may_continue"),
             goodbye=self.last_bytes,
             failure=self.failure_bytes,
             failure_note=self.failure_note,
@@ -303,6 +322,14 @@ class AsyncStreamView(_OpenView):
         headers.setdefault("Cache-Control", "no-store, no-transform")
         # nginx would keep parts back until it has enough of them.
         headers.setdefault("X-Accel-Buffering", "no")
+        if (
+            self._is_live
+            and (6, 0) <= django.VERSION < (6, 1)
+            and not isinstance(self.request, WSGIRequest)
+        ):
+            # Until Django 6.0 goes: its GZipMiddleware keeps them back as well, and
+            # leaves alone what has this header.
+            headers.setdefault("Content-Encoding", "identity")
         return response
 
 
@@ -387,7 +414,13 @@ def _encode_message(message: Message) -> bytes:
 _RESET = encode_fields({}, event="stream-reset")
 
 
-class ChannelView(ServerSentEventsView):
+class AsyncTopicsMixin(TopicsMixin, TwinMixin):
+    """Says which messages of a channel a client gets, in sync or async code."""
+
+    async def aget_topics(self) -> Sequence[str]: ...  # noqa: D102 - by hook()
+
+
+class ChannelView(AsyncTopicsMixin, ServerSentEventsView):
     """
     Answer with the messages of a channel, each as a server-sent event.
 
@@ -397,26 +430,6 @@ class ChannelView(ServerSentEventsView):
 
     #: Where the messages come from.
     channel: Channel | None = None
-    #: Which of them a client gets.
-    topics: Sequence[str] = ()
-
-    def get_topics(self) -> Sequence[str]:
-        """Return the topics, `topics` by default."""
-        return self.topics
-
-    async def aget_topics(self) -> Sequence[str]:
-        """
-        Return the topics.
-
-        Async variant of `get_topics()`.
-
-        Runs on:
-            The event loop. If you override `get_topics()`, in one hop.
-        """
-        get_topics = self.get_topics
-        if getattr(get_topics, "__func__", None) is ChannelView.get_topics:
-            return get_topics()
-        return await run_sync(get_topics)
 
     async def _before(self) -> None:
         if self.channel is None:
@@ -466,7 +479,7 @@ class LongPollView(_OpenView):
     Override `poll()`. The client sends the cursor of the last answer as `since`.
     """
 
-    http_method_names = ["get", "options"]
+    http_method_names: Sequence[str] = ["get", "options"]
 
     #: After how many seconds the view answers with status 204.
     timeout: float = 25
@@ -493,7 +506,7 @@ class LongPollView(_OpenView):
         if slot is None:
             return self._overloaded()
         try:
-            answer = await self.prepare()
+            answer = await self._awaited("prepare")
             if answer is not None:
                 return answer
             if resting is not None:
@@ -516,7 +529,7 @@ class LongPollView(_OpenView):
             async with leaver.timeout:
                 leaver.enter(watches=self.ends_with_server)
                 try:
-                    found: Any = await self.poll(self.since)
+                    found: Any = await self._awaited("poll", self.since)
                 finally:
                     leaver.exit()
         except TimeoutError:

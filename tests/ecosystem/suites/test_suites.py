@@ -80,7 +80,9 @@ def runs(
     asked = [
         item.callspec.params["suite"]
         for item in request.session.items
-        if isinstance(item, pytest.Function) and hasattr(item, "callspec")
+        if isinstance(item, pytest.Function)
+        and "suite" in getattr(item, "fixturenames", ())
+        and hasattr(item, "callspec")
     ]
     with ThreadPoolExecutor(2) as pool:
         yield {suite: pool.submit(run_both, suite, folder) for suite in asked}

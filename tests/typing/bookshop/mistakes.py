@@ -18,6 +18,8 @@ from django_async_cbv.auth.mixins import (
 )
 from django_async_cbv.db import aatomic, agather
 from django_async_cbv.sync import iterate, run_sync, to_async
+from django_async_cbv.testing import count_hops
+from django_async_cbv.trace import on_hop
 from django_async_cbv.views import (
     AsyncArchiveIndexView,
     AsyncContextMixin,
@@ -406,6 +408,14 @@ class UnawaitedFormset(AsyncModelFormSetView[Book]):
     async def aformset_valid(self, formset: Any) -> HttpResponse:
         # error -> mypy[return-value] pyright[reportReturnType]
         return super().aformset_valid(formset)
+
+
+# Hops.
+
+# error -> mypy[call-arg] pyright[reportCallIssue]
+count_hops(anywhere=True)
+# error -> mypy[arg-type] pyright[reportArgumentType]
+on_hop("name")
 
 
 # Exports.

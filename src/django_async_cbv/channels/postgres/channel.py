@@ -30,6 +30,7 @@ WAIT, TIMEOUT = 5, 10
 # One in so many transactions trims the table.
 TRIM_ONE_IN = 100
 
+# The one name that is put into the queries below is this; all values are parameters.
 TABLE = "async_cbv_channels_channelmessage"
 NEWEST = f"""
 SELECT position, id FROM {TABLE} WHERE channel = %s AND position IS NOT NULL

@@ -1,0 +1,116 @@
+"""Measure what it costs to record hops: processor time of a request.
+
+    python -m benchmarks trace [--pages list] [--requests 40] [--blocks 60]
+
+Each application is called in a loop in one process, in short blocks, in turn: while
+nobody records; while somebody records other requests; with a recording of each request;
+and with a callback for each hop. The exit status is 1 where a recording costs more than
+the tolerance in the median.
+"""
+
+import argparse
+import asyncio
+import os
+import statistics
+import sys
+from collections.abc import Awaitable, Callable, Coroutine
+from contextvars import copy_context
+from typing import Any
+
+from benchmarks.contenders import CONTENDERS, OURS, PAGES
+from benchmarks.overhead import block, with_database
+
+OFF = "nobody records"
+PATHS = {"plain": "/ours/plain/"} | {
+    key: CONTENDERS[OURS].path(PAGES[key]) for key in ("list", "detail")
+}
+
+
+def main(arguments: list[str]) -> int:
+    """Measure as the command line says; return the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks trace", description=__doc__
+    )
+    parser.add_argument("--pages", nargs="+", choices=PATHS, default=list(PATHS))
+    parser.add_argument("--requests", type=int, default=40, help="in one block")
+    parser.add_argument("--blocks", type=int, default=60, help="of each kind")
+    parser.add_argument("--tolerance", type=float, default=3, help="percent")
+    options = parser.parse_args(arguments)
+    if "BENCHMARK_DATABASE" not in os.environ:
+        command = ["trace", *arguments]
+        return with_database("benchmarks", command, middleware="startproject")
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "benchmarks.settings")
+    return asyncio.run(_compare(options))
+
+
+_Act = Callable[[], Coroutine[Any, Any, tuple[float, float]]]
+
+
+async def _compare(options: argparse.Namespace) -> int:
+    from django.core.asgi import get_asgi_application as stock
+
+    from django_async_cbv.asgi import get_asgi_application as ours
+    from django_async_cbv.testing import count_hops
+    from django_async_cbv.trace import on_hop
+
+    empty = copy_context()
+
+    async def while_others_are_recorded(act: _Act) -> tuple[float, float]:
+        with count_hops():
+            # In a context without the recording.
+            return await asyncio.create_task(act(), context=empty.copy())
+
+    async def with_callback(act: _Act) -> tuple[float, float]:
+        stop = on_hop(lambda hop: None)
+        try:
+            return await act()
+        finally:
+            stop()
+
+    kinds: dict[str, Any] = {
+        OFF: lambda act: act(),
+        "other requests are recorded": while_others_are_recorded,
+        # The wrappers stay in place, as a tool that records each request has them.
+        "each request is recorded": while_others_are_recorded,
+        "each hop has a callback": with_callback,
+    }
+    worst = 1.0
+    print("| | | µs | more | ratio (quartiles) |")
+    print("|---|---|--:|--:|--:|")
+    for name, application in (("stock", stock()), ("ours", ours())):
+
+        async def recorded(
+            *asked: Any, application: Callable[..., Awaitable[None]] = application
+        ) -> None:
+            with count_hops():
+                await application(*asked)
+
+        for page in options.pages:
+            found: dict[str, list[float]] = {kind: [] for kind in kinds}
+            for number in range(-1, options.blocks):
+                for kind in [*kinds][:: -1 if number % 2 else 1]:
+                    served = recorded if kind.startswith("each req") else application
+                    cost, _ = await kinds[kind](
+                        lambda served=served, page=page: block(
+                            served, PATHS[page], options.requests
+                        )
+                    )
+                    if number >= 0:
+                        found[kind].append(cost)
+            for kind, costs in found.items():
+                pairs = list(zip(costs, found[OFF], strict=True))
+                ratios = [cost / off for cost, off in pairs]
+                low, middle, high = statistics.quantiles(ratios, n=4)
+                if kind != OFF:
+                    worst = max(worst, middle)
+                more = statistics.median(cost - off for cost, off in pairs)
+                print(
+                    f"| {name}, {page} | {kind} | {statistics.median(costs):.0f} "
+                    f"| {more:+.0f} | {middle:.3f} ({low:.3f}-{high:.3f}) |",
+                    flush=True,
+                )
+    return int(worst > 1 + options.tolerance / 100)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

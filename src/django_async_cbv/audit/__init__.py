@@ -1,0 +1,1 @@
+"""What `manage.py async_audit` knows of a project: its routes, hops and middleware."""

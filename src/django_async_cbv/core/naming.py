@@ -1,0 +1,169 @@
+"""Name a function as its author knows it: without a call of it, or of its repr()."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable
+from contextvars import Context
+from types import BuiltinMethodType, CodeType, FunctionType, MethodType
+from typing import Any, NamedTuple, TypeVar
+
+__all__ = ["Place", "place_of", "shows"]
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+# More wrappers than anybody puts around a function; it may wrap itself, too.
+_DEPTH = 100
+# What a job of this package's is named as.
+_SHOWN: dict[Any, str | Callable[..., Any]] = {}
+
+
+class Place(NamedTuple):
+    """
+    A function and where it stands in the code.
+
+    `file` and `line` are None for what is written in C.
+    """
+
+    name: str
+    file: str | None = None
+    line: int | None = None
+
+    def __str__(self) -> str:
+        where = self.where
+        return f"{self.name}, {where}" if where else self.name
+
+    @property
+    def where(self) -> str:
+        """The file as an import would find it, and the line."""
+        if self.file is None:
+            return ""
+        return _short(self.file) + ("" if self.line is None else f":{self.line}")
+
+
+def shows(what: str | Callable[..., Any]) -> Callable[[_F], _F]:
+    """
+    Have a function that runs something else be named as that.
+
+    `what`: a name, or a function that gets the arguments and gives what runs.
+    """
+
+    def register(function: _F) -> _F:
+        _SHOWN[function] = what
+        return function
+
+    return register
+
+
+def place_of(func: Any, args: tuple[Any, ...] = ()) -> Place:
+    """
+    The function that a call comes to, behind partials, methods and decorators.
+
+    Only types are asked, and attributes that no code of the object's gives: a proxy
+    would make what it stands for, and a QuerySet run its query.
+    """
+    owner: Any = None
+    for _ in range(_DEPTH):
+        kind = type(func)
+        if issubclass(kind, functools.partial):
+            args = (*func.args, *args)
+            func = func.func
+            continue
+        if kind is MethodType:
+            owner = func.__self__
+            args = (owner, *args)
+            func = func.__func__
+            continue
+        if kind is FunctionType:
+            shown = _SHOWN.get(func)
+            if isinstance(shown, str):
+                return Place(shown, *_of_code(func.__code__))
+            if shown is not None:
+                func, args, owner = shown(*args), (), None
+                continue
+        elif kind is BuiltinMethodType and type(func.__self__) is Context and args:
+            # As asyncio.to_thread() calls it.
+            func, args = args[0], args[1:]
+            continue
+        if (inner := _wrapped(func)) is None:
+            break
+        func = inner
+    return _described(func, owner, args)
+
+
+def _wrapped(func: Any) -> Any:
+    """What a wrapper says that it wraps, or asgiref's objects do."""
+    try:
+        own = object.__getattribute__(func, "__dict__")
+    except AttributeError:
+        return None
+    if issubclass(type(func), type):
+        return None
+    return own.get("__wrapped__", own.get("awaitable"))
+
+
+def _described(  # noqa: PLR0911 - one for each kind
+    func: Any, owner: Any, args: tuple[Any, ...]
+) -> Place:
+    kind = type(func)
+    if kind is FunctionType:
+        if owner is None:
+            return _of_function(func.__code__, func.__qualname__, None)
+        return _of_function(func.__code__, func.__name__, _class_of(owner))
+    if issubclass(kind, type):
+        own = type.__getattribute__(func, "__dict__")
+        name = _class_name(func)
+        if args and own.get("__module__", "builtins") == "builtins":
+            # bool() and list() run a query if they are given a QuerySet.
+            return Place(f"{name}({_class_name(args[0])})")
+        return Place(name, *_of_class(own))
+    # A builtin, or a method of one: the name is C's.
+    name = getattr(func, "__qualname__", "") if kind.__module__ == "builtins" else ""
+    if isinstance(name, str) and name:
+        return Place(name)
+    for cls in type.__getattribute__(kind, "__mro__"):
+        call = type.__getattribute__(cls, "__dict__").get("__call__")
+        if type(call) is FunctionType:
+            return Place(_class_name(func), *_of_code(call.__code__))
+    return Place(_class_name(func))
+
+
+@functools.lru_cache(maxsize=1024)
+def _of_function(code: CodeType, name: str, cls: type | None) -> Place:
+    if cls is None:
+        return Place(name.rpartition("<locals>.")[2], *_of_code(code))
+    return Place(f"{_class_name(cls)}.{name}", *_of_code(code))
+
+
+def _class_of(owner: Any) -> type:
+    return owner if issubclass(type(owner), type) else type(owner)
+
+
+def _class_name(owner: Any) -> str:
+    name: str = type.__getattribute__(_class_of(owner), "__qualname__")
+    return name.rpartition("<locals>.")[2]
+
+
+def _of_code(code: Any) -> tuple[str, int]:
+    return code.co_filename, code.co_firstlineno
+
+
+def _of_class(own: Any) -> tuple[str | None, int | None]:
+    module = sys.modules.get(own.get("__module__", ""))
+    file = getattr(module, "__file__", None)
+    init = own.get("__init__")
+    if type(init) is FunctionType and init.__code__.co_filename == file:
+        return _of_code(init.__code__)
+    # Python 3.13 and later.
+    return file, own.get("__firstlineno__")
+
+
+@functools.lru_cache(maxsize=1024)
+def _short(file: str) -> str:
+    """A file's path from where Python would import it."""
+    roots = [root.rstrip("/\\") for root in sys.path if root]
+    for root in sorted(roots, key=len, reverse=True):
+        if file.startswith(root) and file[len(root) : len(root) + 1] in {"/", "\\"}:
+            return file[len(root) + 1 :]
+    return file

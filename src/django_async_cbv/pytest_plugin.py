@@ -1,0 +1,186 @@
+"""
+The pytest plugin: fixtures and a marker for hops, and the tests with most of them.
+
+It imports nothing of Django's or of this package's before a test asks for it.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Generator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from ._testing import dropped, hops
+    from ._testing.blocks import Block
+    from ._testing.hops import HopLimit, count_hops
+
+__all__ = [
+    "assert_max_hops",
+    "assert_num_hops",
+    "forbid_dropped_coroutines",
+    "forbid_repeated_hops",
+]
+
+_OPTION = "--async-cbv-hops"
+# The blocks that a test's fixtures have begun, to be checked when the test ends.
+_BLOCKS = pytest.StashKey["list[Block]"]()
+_NONE: list[Block] = []
+# The count of a test that has ended.
+_COUNT = pytest.StashKey[int]()
+# The attribute of a report, which pytest-xdist sends to the main process.
+_ATTRIBUTE = "async_cbv_hops"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option for the tests with most hops."""
+    parser.getgroup("django-async-cbv").addoption(
+        _OPTION,
+        type=_at_least_none,
+        metavar="N",
+        help="list the N tests with most hops to worker threads (0: all of them)",
+    )
+
+
+def _at_least_none(value: str) -> int:
+    if not value.isdecimal():
+        raise argparse.ArgumentTypeError(f"{value!r} is not a number of tests: use 10")
+    return int(value)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Describe the marker."""
+    config.addinivalue_line(
+        "markers", "max_hops(n): fail if the test makes more hops to worker threads"
+    )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """Count the hops of a test, and check its blocks while it can still fail."""
+    marker = item.get_closest_marker("max_hops")
+    blocks = [*item.stash.get(_BLOCKS, _NONE)]
+    counted: count_hops | None = None
+    if marker is not None:
+        counted = _limit_of(marker)
+    elif item.config.getoption(_OPTION) is not None:
+        from ._testing.hops import count_hops  # noqa: PLC0415 - see the module
+
+        counted = count_hops(everywhere=True)
+    if counted is not None:
+        counted.start()
+        blocks.append(counted)
+    try:
+        result = yield
+    finally:
+        for block in blocks:
+            block.stop()
+        if counted is not None:
+            item.stash[_COUNT] = counted.count
+    wrong = []
+    for block in blocks:
+        try:
+            block.check()
+        except AssertionError as error:
+            wrong.append(str(error))
+    if wrong:
+        pytest.fail("\n".join(wrong), pytrace=False)
+    return result
+
+
+def _limit_of(marker: pytest.Mark) -> HopLimit:
+    from ._testing.hops import HopLimit  # noqa: PLC0415 - see the module
+
+    def limit(n: int, *, info: str | None = None) -> HopLimit:
+        # A plugin for async tests may run the test in a context of its own.
+        return HopLimit(n, exact=False, info=info, everywhere=True)
+
+    return limit(*marker.args, **marker.kwargs)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Put the count of a test into its report."""
+    report = yield
+    if call.when == "call" and item.config.getoption(_OPTION) is not None:
+        setattr(report, _ATTRIBUTE, item.stash.get(_COUNT, 0))
+    return report
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """List the tests with most hops, as pytest lists the slowest ones."""
+    number: int | None = config.getoption(_OPTION)
+    if number is None:
+        return
+    found = [
+        (getattr(report, _ATTRIBUTE), report.nodeid)
+        for reports in terminalreporter.stats.values()
+        for report in reports
+        if hasattr(report, _ATTRIBUTE)
+    ]
+    found.sort(key=lambda pair: (-pair[0], pair[1]))
+    title = "most hops" if not number else f"{number} tests with most hops"
+    terminalreporter.write_sep("=", title)
+    for hops, name in found[: number or None]:
+        if hops:
+            terminalreporter.write_line(f"{hops:6} {name}")
+    total = sum(hops for hops, _ in found)
+    terminalreporter.write_line(f"{total:6} hops in {len(found)} tests")
+
+
+@pytest.fixture
+def assert_max_hops() -> Callable[..., HopLimit]:
+    """Return what fails if a block makes more hops than it is told."""
+    from ._testing.hops import HopLimit  # noqa: PLC0415 - see the module
+
+    def limit(n: int, *, info: str | None = None) -> HopLimit:
+        return HopLimit(n, exact=False, info=info)
+
+    return limit
+
+
+@pytest.fixture
+def assert_num_hops() -> Callable[..., HopLimit]:
+    """Return what fails if a block makes more hops than it is told, or fewer."""
+    from ._testing.hops import HopLimit  # noqa: PLC0415 - see the module
+
+    def limit(n: int, *, info: str | None = None) -> HopLimit:
+        return HopLimit(n, exact=True, info=info)
+
+    return limit
+
+
+@pytest.fixture
+def forbid_repeated_hops(
+    request: pytest.FixtureRequest,
+) -> Generator[hops.forbid_repeated_hops]:
+    """Fail the test if one line asks for the same function again and again."""
+    from ._testing.hops import forbid_repeated_hops  # noqa: PLC0415 - see the module
+
+    yield from _during(request, forbid_repeated_hops(everywhere=True))
+
+
+@pytest.fixture
+def forbid_dropped_coroutines(
+    request: pytest.FixtureRequest,
+) -> Generator[dropped.forbid_dropped_coroutines]:
+    """Fail the test if it drops a coroutine that nobody has awaited."""
+    from ._testing.dropped import forbid_dropped_coroutines  # noqa: PLC0415 - see the module
+
+    yield from _during(request, forbid_dropped_coroutines())
+
+
+def _during(request: pytest.FixtureRequest, block: Any) -> Generator[Any]:
+    """Begin a block, which ends with the test, or with the fixture where none runs."""
+    request.node.stash.setdefault(_BLOCKS, []).append(block)
+    block.start()
+    try:
+        yield block
+    finally:
+        block.stop()

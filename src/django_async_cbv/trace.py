@@ -1,0 +1,682 @@
+"""Record the switches from the event loop to worker threads: who, where, how long."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import functools
+import itertools
+import logging
+import os
+import sys
+import sysconfig
+import threading
+import time
+import weakref
+from asyncio.base_events import BaseEventLoop
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from inspect import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_GENERATOR
+from pathlib import Path
+from types import (
+    AsyncGeneratorType,
+    CodeType,
+    CoroutineType,
+    FrameType,
+    GeneratorType,
+)
+from typing import Any, TypeAlias
+
+import asgiref
+import django
+from asgiref.sync import AsyncToSync, SyncToAsync
+from django.core.handlers.base import BaseHandler
+
+from .core.naming import Place, place_of
+
+__all__ = [
+    "Hop",
+    "Place",
+    "Recording",
+    "Repeated",
+    "Span",
+    "is_framework",
+    "on_hop",
+    "original_of",
+    "watch",
+]
+
+_logger = logging.getLogger("django_async_cbv.trace")
+
+
+@dataclass(eq=False, slots=True)
+class Hop:
+    """
+    One switch from the event loop to a worker thread and back.
+
+    Times are those of `time.perf_counter()`.
+    """
+
+    #: The function that crossed.
+    function: Place
+    #: The nearest line that is not Django's, asgiref's or this package's.
+    asked_by: Place | None
+    #: A number that the hops of one request share; None outside of requests.
+    request: int | None
+    asked: float
+    begun: float | None = None
+    ended: float | None = None
+    resumed: float | None = None
+    #: The name of the worker thread.
+    thread: str | None = None
+    #: The class of the exception that the function raised.
+    error: str | None = None
+    #: Whether the task that waited was cancelled.
+    cancelled: bool = False
+
+    @property
+    def wait(self) -> float | None:
+        """Seconds from the call to the first line in the worker thread."""
+        return None if self.begun is None else self.begun - self.asked
+
+    @property
+    def run(self) -> float | None:
+        """Seconds in the worker thread."""
+        if self.begun is None or self.ended is None:
+            return None
+        return self.ended - self.begun
+
+    @property
+    def resume(self) -> float | None:
+        """Seconds from the end of the function until the event loop went on."""
+        if self.ended is None or self.resumed is None:
+            return None
+        return self.resumed - self.ended
+
+
+@dataclass(eq=False, slots=True)
+class Span:
+    """Something that took time and is no hop: a wait, or a thread of its own."""
+
+    function: Place
+    asked_by: Place | None
+    began: float
+    #: None until it is over.
+    seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Repeated:
+    """The same function, asked for from the same line, again and again."""
+
+    function: Place
+    asked_by: Place | None
+    count: int
+
+
+class Recording:
+    """The hops of one context, or of all, from start() to stop()."""
+
+    def __init__(self, *, everywhere: bool = False) -> None:
+        self.everywhere = everywhere
+        self.is_open = False
+        #: In the order in which they were asked for.
+        self.hops: list[Hop] = []
+        #: Worker threads that waited for async code.
+        self.held: list[Span] = []
+        #: asyncio.to_thread() and run_in_executor().
+        self.threads: list[Span] = []
+        #: What was awaited after the beginning, or after a hop.
+        self.awaited: list[Span] = []
+
+    @property
+    def count(self) -> int:
+        """The number of hops."""
+        return len(self.hops)
+
+    def start(self) -> None:
+        """Begin to record, here and in the tasks that begin here."""
+        _install()
+        self.is_open = True
+        if self.everywhere:
+            _add_everywhere(self)
+            return
+        _recordings.set((*_open_here(), self))
+        if (task := _current_task()) is not None:
+            _look_at(task, (self,))
+
+    def stop(self) -> None:
+        """Record no more, in no task."""
+        if not self.is_open:
+            return
+        self.is_open = False
+        if self.everywhere:
+            _remove_everywhere(self)
+        else:
+            # A token is of no use: a fixture may end in another context.
+            _recordings.set(_open_here())
+        _uninstall()
+
+    def repeated(self, times: int = 5) -> list[Repeated]:
+        """What one request, or the code outside of any, asked for more than `times`."""
+        found = Counter((hop.function, hop.asked_by, hop.request) for hop in self.hops)
+        most: dict[tuple[Place, Place | None], int] = {}
+        for (function, asked_by, _), count in found.items():
+            if count > times:
+                most[function, asked_by] = max(count, most.get((function, asked_by), 0))
+        return [Repeated(*key, count) for key, count in most.items()]
+
+
+_recordings: contextvars.ContextVar[tuple[Recording, ...]] = contextvars.ContextVar(
+    "django_async_cbv_recordings", default=()
+)
+_request: contextvars.ContextVar[int | None] = contextvars.ContextVar(
+    "django_async_cbv_request", default=None
+)
+_numbers = itertools.count(1)
+_everywhere: tuple[Recording, ...] = ()
+_callbacks: tuple[Callable[[Hop], object], ...] = ()
+_lock = threading.RLock()
+# Where a failure of these tools was logged already.
+_failed: set[Any] = set()
+
+
+class _Inside(threading.local):
+    """The hops that this thread is at, one inside the other."""
+
+    def __init__(self) -> None:
+        self.hops: list[Hop] = []
+
+
+_inside = _Inside()
+
+
+def _open_here() -> tuple[Recording, ...]:
+    return tuple(one for one in _recordings.get() if one.is_open)
+
+
+def _add_everywhere(recording: Recording) -> None:
+    global _everywhere  # noqa: PLW0603
+    with _lock:
+        _everywhere = (*_everywhere, recording)
+
+
+def _remove_everywhere(recording: Recording) -> None:
+    global _everywhere  # noqa: PLW0603
+    with _lock:
+        _everywhere = tuple(one for one in _everywhere if one is not recording)
+
+
+def on_hop(callback: Callable[[Hop], object]) -> Callable[[], None]:
+    """
+    Call a function with each hop of this process, when the hop is over.
+
+    The first exception of the callback is logged; all are swallowed.
+
+    Args:
+        callback: A sync function that takes a `Hop`. It must not block.
+
+    Returns:
+        A function that ends the calls.
+
+    Runs on:
+        The event loop that waited for the hop.
+    """
+    global _callbacks  # noqa: PLW0603
+    with _lock:
+        _install()
+        _callbacks = (*_callbacks, callback)
+    is_called = True
+
+    def stop() -> None:
+        nonlocal is_called
+        global _callbacks  # noqa: PLW0603
+        with _lock:
+            if is_called:
+                is_called = False
+                rest = [*_callbacks]
+                rest.remove(callback)
+                _callbacks = tuple(rest)
+                _uninstall()
+
+    return stop
+
+
+def _log_once(key: Any, error: Exception, message: str, *args: object) -> None:
+    if key not in _failed:
+        _failed.add(key)
+        _logger.error(message, *args, exc_info=error)
+
+
+# -- What is put around others' methods while somebody records ------------------------
+
+_Wrap: TypeAlias = Callable[[Any], Any]
+_users = 0
+# What is in place: the class, the name, what was there, and what is there now.
+_installed: list[tuple[type, str, Any, Any]] = []
+_MISSING: Any = object()
+
+
+def watch(cls: type) -> None:
+    """Record the hops of a RequestExecutor, or the requests of a Django handler."""
+    with _lock:
+        for name, wrap in _OF_OURS.items():
+            if name in vars(cls):
+                _watched.append((cls, name, wrap))
+                if _users:
+                    _put_around(cls, name, wrap)
+
+
+def original_of(function: Any) -> Any:
+    """What was there before the recorder put its own function around it."""
+    while getattr(function, "__globals__", None) is globals():
+        function = function.__wrapped__
+    return function
+
+
+def _install() -> None:
+    global _users  # noqa: PLW0603
+    with _lock:
+        _users += 1
+        if _users > 1:
+            return
+        for cls, name, wrap in _watched:
+            _put_around(cls, name, wrap)
+        if (uvloop := sys.modules.get("uvloop")) is not None:
+            _put_around(uvloop.Loop, "run_in_executor", _run_in_executor)
+
+
+def _put_around(cls: type, name: str, wrap: _Wrap) -> None:
+    original = getattr(cls, name)
+    # That of uvloop's is its base's, which is written in C.
+    own = vars(cls).get(name, _MISSING)
+    wrapper = functools.wraps(original)(wrap(original))
+    setattr(cls, name, wrapper)
+    _installed.append((cls, name, own, wrapper))
+
+
+def _uninstall() -> None:
+    """Put back what was there, unless somebody else has wrapped it since."""
+    global _users  # noqa: PLW0603
+    with _lock:
+        _users -= 1
+        if _users:
+            return
+        for cls, name, own, wrapper in _installed:
+            # What stays inside another wrapper passes each call on.
+            if vars(cls).get(name) is not wrapper:
+                continue
+            if own is _MISSING:
+                delattr(cls, name)
+            else:
+                setattr(cls, name, own)
+        _installed.clear()
+
+
+def _sync_to_async(original: Any) -> Any:
+    async def call(self: Any, /, *args: Any, **kwargs: Any) -> Any:
+        __traceback_hide__ = True
+        hop = recordings = None
+        # One that is recorded may come to a wrapper of before.
+        if "_hop" not in vars(self) and (recordings := _listeners()) is not None:
+            hop = _asked(self.func, args, recordings)
+        if hop is None or recordings is None:
+            return await original(self, *args, **kwargs)
+        # One object may be called by many tasks at once.
+        stand_in = object.__new__(type(self))
+        vars(stand_in).update(vars(self), _hop=hop)
+        try:
+            return await original(stand_in, *args, **kwargs)
+        except asyncio.CancelledError:
+            hop.cancelled = True
+            raise
+        finally:
+            _back(hop, recordings)
+
+    return call
+
+
+def _thread_handler(original: Any) -> Any:
+    def call(self: Any, /, *args: Any, **kwargs: Any) -> Any:
+        __traceback_hide__ = True
+        hop = vars(self).get("_hop")
+        if hop is None or hop.begun is not None:
+            return original(self, *args, **kwargs)
+        return _run(hop, original, self, *args, **kwargs)
+
+    return call
+
+
+def _cross(original: Any) -> Any:
+    async def call(self: Any, func: Any, /, **options: Any) -> Any:
+        hop = recordings = None
+        if type(func) is not _Job and (recordings := _listeners()) is not None:
+            hop = _asked(func, (), recordings)
+        if hop is None or recordings is None:
+            return await original(self, func, **options)
+        try:
+            return await original(self, _Job(hop, func), **options)
+        except asyncio.CancelledError:
+            hop.cancelled = True
+            raise
+        finally:
+            _back(hop, recordings)
+
+    return call
+
+
+class _Job:
+    """What crosses, with its hop."""
+
+    __slots__ = ("func", "hop")
+
+    def __init__(self, hop: Hop, func: Callable[[], Any]) -> None:
+        self.hop = hop
+        self.func = func
+
+    def __call__(self) -> Any:
+        return _run(self.hop, self.func)
+
+
+def _run(hop: Hop, func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+    """Run what crosses, in the worker thread."""
+    __traceback_hide__ = True
+    hops = _inside.hops
+    hops.append(hop)
+    hop.thread = threading.current_thread().name
+    hop.begun = time.perf_counter()
+    try:
+        return func(*args, **kwargs)
+    except BaseException as error:
+        hop.error = type(error).__name__
+        raise
+    finally:
+        hop.ended = time.perf_counter()
+        hops.pop()
+
+
+def _async_to_sync(original: Any) -> Any:
+    def call(self: Any, /, *args: Any, **kwargs: Any) -> Any:
+        __traceback_hide__ = True
+        recordings = _listeners() if _inside.hops else None
+        spans = _noted("held", self.awaitable, args, recordings, in_worker=True)
+        try:
+            return original(self, *args, **kwargs)
+        finally:
+            for span in spans:
+                span.seconds = time.perf_counter() - span.began
+
+    return call
+
+
+def _run_in_executor(original: Any) -> Any:
+    def call(self: Any, executor: Any, func: Any, *args: Any) -> Any:
+        is_asgiref = isinstance(func, functools.partial) and isinstance(
+            getattr(func.func, "__self__", None), SyncToAsync
+        )
+        spans = _noted("threads", func, args, None if is_asgiref else _listeners())
+        future = original(self, executor, func, *args)
+        for span in spans:
+            future.add_done_callback(functools.partial(_end, span))
+        return future
+
+    return call
+
+
+def _end(span: Span, _: object) -> None:
+    if span.seconds is None:
+        span.seconds = time.perf_counter() - span.began
+
+
+def _get_response_async(original: Any) -> Any:
+    async def call(self: Any, request: Any) -> Any:
+        token = _request.set(next(_numbers))
+        try:
+            return await original(self, request)
+        finally:
+            _reset(token)
+
+    return call
+
+
+def _get_response(original: Any) -> Any:
+    def call(self: Any, request: Any) -> Any:
+        token = _request.set(next(_numbers))
+        try:
+            return original(self, request)
+        finally:
+            _reset(token)
+
+    return call
+
+
+def _reset(token: contextvars.Token[int | None]) -> None:
+    # Not by the token itself: asgiref may have moved this to another context.
+    before = token.old_value
+    _request.set(None if before is contextvars.Token.MISSING else before)
+
+
+_OF_OURS: dict[str, _Wrap] = {
+    "cross": _cross,
+    "get_response_async": _get_response_async,
+}
+_watched: list[tuple[type, str, _Wrap]] = [
+    (SyncToAsync, "__call__", _sync_to_async),
+    (SyncToAsync, "thread_handler", _thread_handler),
+    (AsyncToSync, "__call__", _async_to_sync),
+    (BaseEventLoop, "run_in_executor", _run_in_executor),
+    (BaseHandler, "get_response", _get_response),
+    (BaseHandler, "get_response_async", _get_response_async),
+]
+
+
+# -- What is noted ---------------------------------------------------------------------
+
+
+def _listeners() -> tuple[Recording, ...] | None:
+    """Who records here; None if nobody is to hear of a hop."""
+    here = _recordings.get()
+    if not (here or _everywhere or _callbacks):
+        return None
+    found = (*(one for one in here if one.is_open), *_everywhere)
+    return found if found or _callbacks else None
+
+
+def _asked(func: Any, args: tuple[Any, ...], recordings: tuple[Recording, ...]) -> Hop:
+    """A new hop, in the coroutine that asks for it."""
+    place, asker = _named(func, args, sys._getframe(2), in_worker=False)
+    request = _request.get()
+    by_signal = asker is None and (place.file or "").startswith(_SIGNALS)
+    if asker is _HANDLER or by_signal:
+        # Before a request or after it, one of many: this hop is not like the others.
+        asker, request = None, next(_numbers) if request is None else request
+    _look_no_more()
+    hop = Hop(place, asker, request, time.perf_counter())
+    for recording in recordings:
+        recording.hops.append(hop)
+    return hop
+
+
+def _back(hop: Hop, recordings: tuple[Recording, ...]) -> None:
+    """Note that the event loop goes on after a hop."""
+    hop.resumed = time.perf_counter()
+    for callback in _callbacks:
+        try:
+            callback(hop)
+        except Exception as error:  # noqa: BLE001 - no request is to fail by it
+            _log_once(
+                callback, error, "A callback of on_hop() failed: %s", place_of(callback)
+            )
+    if recordings and (task := _current_task()) is not None:
+        _look_at(task, recordings)
+
+
+def _noted(
+    kind: str,
+    func: Any,
+    args: tuple[Any, ...],
+    recordings: tuple[Recording, ...] | None,
+    *,
+    in_worker: bool = False,
+) -> list[Span]:
+    """A new span, in a list of one; none if nobody records."""
+    if not recordings:
+        return []
+    place, asker = _named(func, args, sys._getframe(2), in_worker=in_worker)
+    span = Span(place, asker, time.perf_counter())
+    for recording in recordings:
+        getattr(recording, kind).append(span)
+    return [span]
+
+
+def _named(
+    func: Any, args: tuple[Any, ...], frame: FrameType, *, in_worker: bool
+) -> tuple[Place, Place | None]:
+    """What is called, and who asked for it."""
+    try:
+        return place_of(func, args), _asker(frame, in_worker=in_worker)
+    except Exception as error:  # noqa: BLE001 - no request is to fail by its recorder
+        _log_once(_named, error, "A function in a worker thread could not be named.")
+        return Place("?"), None
+
+
+# Not a line of a project's: what serves requests asks for it.
+_HANDLER = Place("a request")
+_ASYNC = CO_COROUTINE | CO_GENERATOR | CO_ASYNC_GENERATOR
+
+
+def _asker(frame: FrameType | None, *, in_worker: bool) -> Place | None:
+    """The nearest line that is a project's, up to where the task or the hop begins."""
+    while frame is not None:
+        code = frame.f_code
+        if code is _run.__code__ or not (in_worker or code.co_flags & _ASYNC):
+            return None
+        side = _side(code.co_filename)
+        if side is None:
+            return _line(code, frame.f_lineno)
+        if side == "request":
+            return None if in_worker else _HANDLER
+        frame = frame.f_back
+    return None
+
+
+@functools.lru_cache(maxsize=1024)
+def _line(code: CodeType, line: int) -> Place:
+    name = code.co_qualname.rpartition("<locals>.")[2]
+    return Place(name, code.co_filename, line)
+
+
+def _folder(file: str | None) -> str:
+    return str(Path(file or "").parent) + os.sep
+
+
+_DJANGO = _folder(django.__file__)
+_HERE = _folder(__file__)
+_LIBRARY = sysconfig.get_path("stdlib") + os.sep
+# Above them nobody has asked for what is done for a request.
+_REQUESTS = (
+    str(Path(_DJANGO, "core", "handlers")) + os.sep,
+    str(Path(_DJANGO, "test", "client.py")),
+    str(Path(_HERE, "serve", "handler.py")),
+)
+# Until Django 5.2 goes: it sends each signal to sync receivers in a task of its own.
+_SIGNALS = str(Path(_DJANGO, "dispatch")) + os.sep
+_OTHERS = (_DJANGO, _HERE, _folder(asgiref.__file__), "<frozen ")
+
+
+def is_framework(file: str) -> bool:
+    """Whether a file is Django's, asgiref's, Python's or this package's."""
+    return _side(file) is not None
+
+
+@functools.cache
+def _side(file: str) -> str | None:
+    """Whose a file is: None for a project's and its packages'."""
+    if file.startswith(_REQUESTS):
+        return "request"
+    in_library = file.startswith(_LIBRARY) and "-packages" not in file
+    return "framework" if in_library or file.startswith(_OTHERS) else None
+
+
+# -- What is awaited between two hops --------------------------------------------------
+
+
+def _current_task() -> asyncio.Task[Any] | None:
+    try:
+        return asyncio.current_task()
+    except RuntimeError:
+        return None
+
+
+# Seconds after which a task that has not gone on is looked at. A shorter wait is of no
+# interest, and a look at once would have the event loop turn round for each hop.
+_AFTER = 0.001
+_looks: weakref.WeakKeyDictionary[asyncio.Task[Any], asyncio.TimerHandle] = (
+    weakref.WeakKeyDictionary()
+)
+
+
+def _look_at(task: asyncio.Task[Any], recordings: tuple[Recording, ...]) -> None:
+    """Look what a task waits for, unless it makes a hop before."""
+    _looks[task] = task.get_loop().call_later(
+        _AFTER,
+        _look,
+        task,
+        recordings,
+        time.perf_counter(),
+        # In no request's context, which it would keep alive.
+        context=contextvars.Context(),
+    )
+
+
+def _look_no_more() -> None:
+    """This task makes a hop."""
+    if _looks and (task := _current_task()) is not None:
+        look = _looks.pop(task, None)
+        if look is not None:
+            look.cancel()
+
+
+def _look(
+    task: asyncio.Task[Any], recordings: tuple[Recording, ...], since: float
+) -> None:
+    if task.done() or not any(one.is_open for one in recordings):
+        return
+    waiter = getattr(task, "_fut_waiter", None)
+    if waiter is None:
+        # It goes on in a moment.
+        _look_at(task, recordings)
+        return
+    place = _waits_at(task.get_coro())
+    span = None
+    if place is not None:
+        span = Span(place, None, since)
+        for recording in recordings:
+            if recording.is_open:
+                recording.awaited.append(span)
+
+    def again(waiter: Any) -> None:
+        if span is not None:
+            _end(span, waiter)
+        _look_at(task, recordings)
+
+    waiter.add_done_callback(again, context=contextvars.Context())
+
+
+_SUSPENDED: dict[type, tuple[str, str]] = {
+    AsyncGeneratorType: ("ag_frame", "ag_await"),
+    CoroutineType: ("cr_frame", "cr_await"),
+    GeneratorType: ("gi_frame", "gi_yieldfrom"),
+}
+
+
+def _waits_at(coroutine: Any) -> Place | None:
+    """The innermost line of a project's in a suspended coroutine."""
+    found = None
+    while (names := _SUSPENDED.get(type(coroutine))) is not None:
+        frame = getattr(coroutine, names[0])
+        if frame is not None and _side(frame.f_code.co_filename) is None:
+            found = frame
+        coroutine = getattr(coroutine, names[1])
+    return None if found is None else _line(found.f_code, found.f_lineno)

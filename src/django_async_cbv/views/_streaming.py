@@ -1,0 +1,21 @@
+"""The sync half of the streaming views: it declares the hooks that may be either."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..core.twins import hook
+
+__all__ = ["TopicsMixin"]
+
+
+class TopicsMixin:
+    """Says which messages of a channel a client gets."""
+
+    #: Which of them a client gets.
+    topics: Sequence[str] = ()
+
+    @hook(pure=True)
+    def get_topics(self) -> Sequence[str]:
+        """Return the topics, `topics` by default."""
+        return self.topics

@@ -1,0 +1,3 @@
+"""A URLconf that can't be imported."""
+
+raise LookupError("no such settings")

@@ -1,0 +1,1 @@
+"""Sites of others, each with its settings, whose routes the audit looks at."""
