@@ -14,7 +14,7 @@ pytestmark = pytest.mark.server
 # As tests/browser/urls.py has it, in milliseconds.
 AFTER_FAILURE = 300
 CONNECTING, OPEN, CLOSED = 0, 1, 2
-PRIVATE = ["mixin", "django-mixin", "permission", "test", "dispatch", "decorator"]
+PRIVATE = ["mixin", "django-mixin", "permission", "test", "dispatch"]
 
 
 def watch(page, name, url, *types):
@@ -108,6 +108,19 @@ def test_refused(server, open_page, context, name):
     context.add_cookies([{"name": "user", "value": "ada", "url": url}])
     watch(page, "mine", path)
     wait(page, "watched.mine.events.length === 1")
+
+
+def test_a_redirect_before_the_view(server, open_page):
+    """A decorator around the view sends the browser to a page that is no stream."""
+    before = server.said("login page")
+    page = open_page(server)
+    found = answers(page)
+    path = "/private/decorator/"
+    watch(page, "private", path)
+    wait(page, "watched.private.lost.length === 1")
+    assert state(page, "private") == CLOSED
+    assert found == [(302, path), (200, f"/login/?next={path}")]
+    assert server.said("login page") == before + 1
 
 
 def test_who_loses_the_permission(server, open_page, context):
