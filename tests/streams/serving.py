@@ -20,7 +20,16 @@ import h2.errors
 import h2.events
 import pytest
 
-__all__ = ["HTTP2", "SERVERS", "SINGLE", "HTTP2Client", "Server", "serving", "until"]
+__all__ = [
+    "HTTP2",
+    "SERVERS",
+    "SINGLE",
+    "HTTP2Client",
+    "Server",
+    "free_port",
+    "serving",
+    "until",
+]
 
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 60
@@ -199,6 +208,13 @@ class Server:
         return pages * os.sysconf("SC_PAGE_SIZE")
 
 
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return sock.getsockname()[1]
+
+
 class HTTP2Client:
     """One stream of a connection by HTTP/2, without TLS."""
 
@@ -258,16 +274,17 @@ class HTTP2Client:
 
 
 @contextmanager
-def serving(name: str, folder: Path, **environment: str) -> Iterator[Server]:
-    """Run a server on a free port, and leave nothing of it behind."""
+def serving(
+    name: str, folder: Path, *, port: int | None = None, **environment: str
+) -> Iterator[Server]:
+    """Run a server, by default on a free port, and leave nothing of it behind."""
     command = SERVERS[name]
     module = command.split()[0]
     for needed in [module, *NEEDS.get(name, [])]:
         if importlib.util.find_spec(needed) is None:
             pytest.skip(f"{needed} is not installed")
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port = sock.getsockname()[1]
+    if port is None:
+        port = free_port()
     log = folder / f"{name}.log"
     report = folder / f"{name}.txt"
     report.touch()

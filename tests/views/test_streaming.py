@@ -17,7 +17,7 @@ import zlib
 from unittest import mock
 
 import django
-from django.contrib.auth.decorators import login_required
+from django.contrib.auth.decorators import login_not_required, login_required
 from django.contrib.auth.mixins import LoginRequiredMixin
 from django.contrib.auth.models import User
 from django.core.exceptions import ImproperlyConfigured, PermissionDenied
@@ -1079,6 +1079,33 @@ class RefusedTests(TestCase):
                 async with open_stream(response) as stream:
                     event = await anext(stream.events())
                 self.assertEqual(event.data, "first")
+
+    async def test_redirects_before_the_view(self):
+        """The view is not called, and cannot say that it is a stream."""
+        outside = login_required(Events.as_view())
+        middleware = "django.contrib.auth.middleware.LoginRequiredMiddleware"
+        for view, more in ((outside, []), (Events.as_view(), [middleware])):
+            with (
+                self.subTest(more),
+                override_settings(
+                    ROOT_URLCONF=(path("", view),),
+                    MIDDLEWARE=[*settings.MIDDLEWARE, *more],
+                ),
+            ):
+                response = await self.async_client.get("/", **self.STREAM)
+                self.assertEqual(response.status_code, 302)
+
+    async def test_a_mixin_in_place_of_the_middleware(self):
+        view = method_decorator(login_not_required, name="dispatch")(self.Ours)
+        with override_settings(
+            ROOT_URLCONF=(path("", view.as_view()),),
+            MIDDLEWARE=[
+                *settings.MIDDLEWARE,
+                "django.contrib.auth.middleware.LoginRequiredMiddleware",
+            ],
+        ):
+            response = await self.async_client.get("/", **self.STREAM)
+            self.assertEqual(response.status_code, 403)
 
     async def test_redirects_elsewhere_stay(self):
         class View(Events):
