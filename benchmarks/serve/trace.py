@@ -51,13 +51,13 @@ async def _compare(options: argparse.Namespace) -> int:
     from django.core.asgi import get_asgi_application as stock
 
     from django_async_cbv.asgi import get_asgi_application as ours
-    from django_async_cbv.trace import Recording, hold, on_hop
+    from django_async_cbv.trace import Recording, keep_installed, on_hop
 
     empty = copy_context()
 
     async def with_wrappers(act: _Act) -> tuple[float, float]:
         # The wrappers stay in place, as a tool that records each request has them.
-        stop = hold()
+        stop = keep_installed()
         try:
             # In a context without a recording.
             return await asyncio.create_task(act(), context=empty.copy())

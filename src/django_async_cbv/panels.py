@@ -18,7 +18,7 @@ from django.utils.module_loading import import_string
 
 from .core.naming import Place
 from .core.threads import loop_is_running
-from .trace import Hop, Recording, Repeated, Span, hold
+from .trace import Hop, Recording, Repeated, Span, keep_installed
 
 try:
     import debug_toolbar
@@ -117,7 +117,7 @@ class HopsPanel(Panel):
 @functools.cache
 def _leave_wrappers() -> Any:
     """Leave the recorder's wrappers in place, from the first request on."""
-    return hold()
+    return keep_installed()
 
 
 @functools.cache

@@ -41,8 +41,8 @@ __all__ = [
     "Recording",
     "Repeated",
     "Span",
-    "hold",
     "is_framework",
+    "keep_installed",
     "on_hop",
     "original_of",
     "watch",
@@ -264,17 +264,6 @@ _installed: list[tuple[type, str, Any, Any]] = []
 _MISSING: Any = object()
 
 
-def hold() -> Callable[[], None]:
-    """
-    Leave the wrappers in place between two recordings; return what ends that.
-
-    To change a class takes longer than to record a request, and Python caches nothing
-    of one that is changed again and again.
-    """
-    _install()
-    return functools.cache(_uninstall)
-
-
 def watch(cls: type) -> None:
     """Record the hops of a RequestExecutor, or the requests of a Django handler."""
     with _lock:
@@ -283,6 +272,17 @@ def watch(cls: type) -> None:
                 _watched.append((cls, name, wrap))
                 if _users:
                     _put_around(cls, name, wrap)
+
+
+def keep_installed() -> Callable[[], None]:
+    """
+    Leave the wrappers in place between two recordings; return what ends that.
+
+    To change a class takes longer than to record a request, and Python caches nothing
+    of one that is changed again and again.
+    """
+    _install()
+    return functools.cache(_uninstall)
 
 
 def original_of(function: Any) -> Any:
