@@ -98,6 +98,9 @@ nitpick_ignore = [
     ("py:class", "django.contrib.auth.views.RedirectURLMixin"),
 ]
 
+# Copied without the prompt and the output.
+copybutton_prompt_text = "$ "
+
 html_theme = "furo"
 html_static_path = ["static"]
 html_css_files = ["docs.css"]
