@@ -41,6 +41,8 @@ pytest_collect_file = Sybil(
         "docs/*/*.md",
         "docs/*/*/*.md",
     ],
+    # tests/test_tutorial.py follows these pages.
+    excludes=["docs/tutorial/*.md"],
     # What a class takes as its module; else it would be `builtins`.
     setup=lambda namespace: namespace.update(__name__="books.views"),
     fixtures=["db"],

@@ -5,13 +5,15 @@ from typing import Any, Generic, get_origin
 
 import django
 from django.conf import settings
-from sphinx.application import Sphinx
-
 from django_async_cbv.core.twins import TwinMixin
+from sphinx.application import Sphinx
 
 # The auth views import models.
 settings.configure(
-    INSTALLED_APPS=["django.contrib.auth", "django.contrib.contenttypes"]
+    INSTALLED_APPS=[
+        "django.contrib.auth",
+        "django.contrib.contenttypes",
+    ]
 )
 django.setup()
 
@@ -79,7 +81,10 @@ myst_heading_anchors = 3
 
 # From a file in the repository, so that the build needs no network.
 intersphinx_mapping = {
-    "django": ("https://docs.djangoproject.com/en/6.1/", "inventories/django.inv"),
+    "django": (
+        "https://docs.djangoproject.com/en/6.1/",
+        "inventories/django.inv",
+    ),
 }
 
 autodoc_default_options = {
@@ -110,16 +115,18 @@ html_title = f"django-async-cbv {release}"
 def show_bases(
     app: Sphinx, name: str, obj: type, options: Any, bases: list[Any]
 ) -> None:
-    """Show the classes that a reader knows: no type arguments, no helper of ours."""
+    """Show classes that a reader knows, without type arguments."""
     classes = [get_origin(base) or base for base in bases]
     # In the place of a private class, the one that it is derived from.
     classes = [
-        base.__bases__[0] if base.__name__.startswith("_") else base for base in classes
+        base.__bases__[0] if base.__name__.startswith("_") else base
+        for base in classes
     ]
     bases[:] = [
         base
         for base in classes
-        if base not in {TwinMixin, Generic} and "._" not in base.__module__
+        if base not in {TwinMixin, Generic}
+        and "._" not in base.__module__
     ]
 
 
