@@ -50,7 +50,7 @@ from tests.serve.chain import (
 )
 from tests.serve.inline_table import COOKIE, GERMAN, GZIPPED, Case, get
 
-DOCS_TABLE = Path(__file__).parents[2] / "docs" / "middleware-table.md"
+DOCS_TABLE = Path(__file__).parents[2] / "docs" / "how-to" / "middleware-table.md"
 CASES = list(inline_table.cases())
 INSTALLED = [name for name in INLINE if inline_table.HAS_CSP or ".csp." not in name]
 
