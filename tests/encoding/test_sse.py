@@ -107,7 +107,6 @@ class EncodeTests(SimpleTestCase):
             with self.assertRaises(ValueError):
                 Event("x", retry=wrong)
 
-
     def test_ids_that_do_not_come_back(self):
         for wrong in (1, *WRONG_IDS):
             with self.subTest(wrong), self.assertRaisesMessage(ValueError, "quote("):
