@@ -7,9 +7,14 @@ import contextlib
 import contextvars
 import gc
 import gzip
+import inspect
 import io
 import logging
+import os
 import signal
+import subprocess
+import sys
+import textwrap
 import threading
 import warnings
 import weakref
@@ -17,6 +22,7 @@ import zlib
 from unittest import mock
 
 import django
+from django.conf import settings
 from django.contrib.auth.decorators import login_not_required, login_required
 from django.contrib.auth.mixins import LoginRequiredMixin
 from django.contrib.auth.models import User
@@ -842,6 +848,70 @@ class FailureTests(StreamTestCase):
             self.serve(view, main)
 
 
+def _exit_with_a_stream():
+    """The main thread of a process whose server has a stream open."""
+    import asyncio
+    import sys
+    import threading
+
+    import django
+    from django.conf import settings
+    from django.core.handlers.asgi import ASGIHandler
+    from django.urls import path
+
+    from django_async_cbv.sync import run_sync
+    from django_async_cbv.views.streaming import AsyncStreamView
+    from tests.serve.driving import Client
+
+    class View(AsyncStreamView):
+        ends_with_server = False
+
+        async def stream(self):
+            try:
+                yield "first"
+                await asyncio.Event().wait()
+            finally:
+                # At the exit itself, no thread may begin any more.
+                await run_sync(print, "closed in a worker thread")
+
+    class Watching(View):
+        ends_with_server = True
+
+        async def stream(self):
+            yield "first"
+            await asyncio.Event().wait()
+
+    begun = threading.Event()
+
+    async def serve():
+        client = Client(ASGIHandler())
+        requests = [client.begin("/"), client.begin("/watching/")]
+        for request in requests:
+            while b"first" not in request.body:
+                request.news.clear()
+                await request.news.wait()
+        begun.set()
+        for request in requests:
+            while request.sent[-1] != {"type": "http.response.body"}:
+                request.news.clear()
+                await request.news.wait()
+        print("two last chunks", flush=True)
+        await asyncio.Event().wait()
+
+    settings.configure(
+        SECRET_KEY="of a process that exits",
+        ALLOWED_HOSTS=["*"],
+        ROOT_URLCONF=(
+            path("", View.as_view()),
+            path("watching/", Watching.as_view()),
+        ),
+    )
+    django.setup()
+    threading.Thread(target=asyncio.run, args=[serve()], daemon=True).start()
+    begun.wait()
+    sys.exit(3)
+
+
 class EndOfServerTests(StreamTestCase):
     async def ends(self, client, end):
         requests = [client.begin("/") for _ in range(5)]
@@ -935,6 +1005,66 @@ class EndOfServerTests(StreamTestCase):
                 signal.signal(signal.SIGTERM, before)
 
         self.serve(of("x", ends_with_server=False), main)
+
+    def test_a_signal_ends_no_stream_that_has_it_turned_off(self):
+        """Also not where another stream of the process hears the signal."""
+
+        class Stays(Text):
+            ends_with_server = False
+
+        async def view(request):
+            cls = Stays if request.GET else Text
+            return await cls.as_view()(request)
+
+        async def main(client):
+            before = signal.signal(signal.SIGTERM, lambda *_: None)
+            try:
+                stays = client.begin("/?stays")
+                await until_sent(stays, b"first")
+                await self.ends(client, lambda: signal.raise_signal(signal.SIGTERM))
+                late = client.begin("/?stays")
+                await until_sent(late, b"first")
+                await turns()
+                for request in (stays, late):
+                    self.assertFalse(request.task.done())
+            finally:
+                signal.signal(signal.SIGTERM, before)
+            end_streams()
+            for request in (stays, late):
+                await request.answer()
+
+        self.serve(view, main)
+
+    def test_a_process_that_exits(self):
+        """Its server runs in a daemon thread, as that of `runserver` does."""
+        code = textwrap.dedent(inspect.getsource(_exit_with_a_stream))
+        code = f"{code}\n_exit_with_a_stream()"
+        run = subprocess.run(
+            [sys.executable, "-c", code],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        )
+        self.assertEqual(run.stderr, "")
+        self.assertEqual(run.returncode, 3)
+        said = ["closed in a worker thread", "two last chunks"]
+        self.assertEqual(run.stdout.splitlines(), said)
+
+    def test_the_exit_of_a_process_that_was_forked(self):
+        """The streams are those of the process that it comes from."""
+
+        async def main(client):
+            request = client.begin("/")
+            await until_sent(request, b"first")
+            _shutdown._end_at_exit(os.getpid() + 1)
+            await turns()
+            self.assertFalse(request.task.done())
+            end_streams()
+            await request.answer()
+
+        self.serve(Text, main)
 
     def test_a_client_that_does_not_read(self):
 
