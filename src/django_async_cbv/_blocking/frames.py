@@ -21,7 +21,7 @@ __all__ = ["Position", "Stack", "innermost", "is_debugger", "stack_of"]
 _DEPTH = 500
 _ASYNC = CO_COROUTINE | CO_ASYNC_GENERATOR | CO_ITERABLE_COROUTINE
 # What asyncio's loops run each callback by, and what waits between the callbacks.
-_HANDLE: CodeType = events.Handle._run.__code__  # type: ignore[attr-defined]
+_HANDLE: CodeType = events.Handle._run.__code__
 _ONCE: CodeType = base_events.BaseEventLoop._run_once.__code__  # type: ignore[attr-defined]
 _DEBUGGERS = ("pydevd", "_pydevd", "debugpy")
 
@@ -36,8 +36,8 @@ class Position(NamedTuple):
     def place(self) -> Place:
         """The function, and the line of it."""
         line = _positions(self.code)[self.instruction // 2][0]
-        name = self.code.co_qualname.rpartition("<locals>.")[2]
-        return Place(name, self.code.co_filename, line or self.code.co_firstlineno)
+        line = line or self.code.co_firstlineno
+        return Place(_name(self.code), self.code.co_filename, line)
 
 
 class Stack(NamedTuple):
@@ -87,7 +87,7 @@ class Stack(NamedTuple):
         """What a frame calls, as it is written there."""
         if name := _call_at(*self.positions[index]):
             return name
-        return self.positions[index - 1].code.co_qualname if index else None
+        return _name(self.positions[index - 1].code) if index else None
 
 
 @functools.lru_cache(maxsize=1024)
@@ -142,13 +142,21 @@ def innermost(frame: FrameType | None) -> Place | None:
     first = None
     depth = 0
     while frame is not None and depth < _DEPTH:
-        position = Position(frame.f_code, frame.f_lasti)
-        first = first or position
-        if _side(frame.f_code.co_filename) != _FRAMEWORK:
-            return position.place
+        code = frame.f_code
+        first = first or code
+        if _side(code.co_filename) != _FRAMEWORK:
+            return _function(code)
         frame = frame.f_back
         depth += 1
-    return None if first is None else first.place
+    return None if first is None else _function(first)
+
+
+def _function(code: CodeType) -> Place:
+    return Place(_name(code), code.co_filename, code.co_firstlineno)
+
+
+def _name(code: CodeType) -> str:
+    return code.co_qualname.rpartition("<locals>.")[2]
 
 
 @functools.lru_cache(maxsize=1024)

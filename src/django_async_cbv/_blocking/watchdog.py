@@ -28,7 +28,7 @@ except ImportError:  # Windows
 else:
     _THREAD = getattr(resource, "RUSAGE_THREAD", None)
 
-__all__ = ["SERVED", "Block", "Kind", "Watchdog", "log_once"]
+__all__ = ["SERVED", "Block", "Watchdog", "log_once"]
 
 _logger = logging.getLogger("django_async_cbv.blocking")
 
@@ -84,7 +84,7 @@ class Block:
     hook: Place | None = None
     #: What was called, and the line of the project's that called it.
     call: Place | None = None
-    #: How many looks at the event loop found that hook, of how many.
+    #: How many samples of the event loop's thread found that hook, of how many.
     samples: int = 0
     looks: int = 0
     #: The functions, outermost first.
