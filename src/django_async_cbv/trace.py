@@ -42,6 +42,7 @@ __all__ = [
     "Repeated",
     "Span",
     "is_framework",
+    "keep_installed",
     "on_hop",
     "original_of",
     "watch",
@@ -266,6 +267,12 @@ def watch(cls: type) -> None:
                 _watched.append((cls, name, wrap))
                 if _users:
                     _put_around(cls, name, wrap)
+
+
+def keep_installed() -> Callable[[], None]:
+    """Keep the wrappers in place between recordings; return what ends that."""
+    _install()
+    return _uninstall
 
 
 def original_of(function: Any) -> Any:

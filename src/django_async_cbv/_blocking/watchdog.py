@@ -28,16 +28,11 @@ except ImportError:  # Windows
 else:
     _THREAD = getattr(resource, "RUSAGE_THREAD", None)
 
-__all__ = ["SERVED", "Block", "Watchdog", "log_once"]
+__all__ = ["Block", "Watchdog", "log_once", "serves"]
 
 _logger = logging.getLogger("django_async_cbv.blocking")
 
 Kind: TypeAlias = Literal["blocked", "busy", "starved", "collected", "suspended"]
-
-#: The request that a task serves. A task that outlives the request does not keep it.
-SERVED: contextvars.ContextVar[weakref.ref[Any] | None] = contextvars.ContextVar(
-    "django_async_cbv_served", default=None
-)
 
 # Shares of a time: what makes most of it, what nearly all, what is as good as nothing.
 _MOST, _ALMOST, _NOTHING = 0.5, 0.75, 0.1
@@ -54,6 +49,17 @@ _RAREST, _MANY = 0.1, 100
 # Collections that are shorter delay nothing.
 _SHORT = 0.001
 _failed: set[Any] = set()
+
+
+# The request that a task serves. A task that outlives the request does not keep it.
+_served: contextvars.ContextVar[weakref.ref[Any] | None] = contextvars.ContextVar(
+    "django_async_cbv_served", default=None
+)
+
+
+def serves(request: Any) -> None:
+    """Say which request this context serves, and the tasks that begin in it."""
+    _served.set(weakref.ref(request))
 
 
 def log_once(key: Any, error: Exception, message: str, *args: object) -> None:
@@ -371,7 +377,7 @@ class Watchdog:
         task = asyncio.current_task(self.loop)
         if task is None:
             return None, None
-        served = _context_of(task).get(SERVED)
+        served = _context_of(task).get(_served)
         return id(task), None if served is None else served()
 
     def _look_at_others(self, frames: dict[int, FrameType], *, is_first: bool) -> None:
