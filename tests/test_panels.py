@@ -13,7 +13,7 @@ from types import ModuleType
 from unittest import mock
 
 import pytest
-from asgiref.sync import iscoroutinefunction, sync_to_async
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
 from django.http import HttpResponse
 from django.test import (
     AsyncClient,
@@ -27,7 +27,10 @@ from django.urls import include, path
 from django.utils.decorators import sync_and_async_middleware
 from django.utils.deprecation import MiddlewareMixin
 
+from django_async_cbv import blocking
 from django_async_cbv.asgi import get_asgi_application
+from django_async_cbv.blocking import Block
+from django_async_cbv.core.naming import Place
 from django_async_cbv.sync import run_sync, wait_for
 from django_async_cbv.testing import count_hops
 from django_async_cbv.trace import SyncToAsync, original_of
@@ -243,9 +246,10 @@ class PanelTestCase(TestCase):
 
     @classmethod
     def put_back(cls):
-        if cls.panels._leave_wrappers.cache_info().currsize:
-            cls.panels._leave_wrappers()()
-            cls.panels._leave_wrappers.cache_clear()
+        if cls.panels._listen.cache_info().currsize:
+            for stop in cls.panels._listen():
+                stop()
+            cls.panels._listen.cache_clear()
         cls.toolbar._panel_classes = cls.toolbar._urlpatterns = None
 
     def panel(self, response):
@@ -306,6 +310,8 @@ class TestCounted(PanelTestCase):
 
     async def test_our_entry_point(self):
         application = get_asgi_application()
+        # What adds Server-Timing in development leaves the wrappers in place as well.
+        self.addCleanup(application.timings.end)
         for url in CASES:
             with self.subTest(url):
                 response = await answer(application, f"/{url}")
@@ -529,6 +535,65 @@ class TestToolbarsOwn(PanelTestCase):
         self.assertEqual(stats["count"], 2)
         self.assertTrue(stats["toolbar"])
         self.assertIn("own hops, not counted", self.panel(response).content)
+
+
+def block_of(request, kind="blocked"):
+    hook, call = Place("slow", __file__, 12), Place("time.sleep", __file__, 13)
+    return Block(kind, 0.25, hook=hook, call=call, request=request)
+
+
+class TestBlocked(PanelTestCase):
+    """What the detector finds; it tells a thread of its own, after the block."""
+
+    def tell(self, block):
+        thread = threading.Thread(
+            target=lambda: [callback(block) for callback in blocking._callbacks]
+        )
+        thread.start()
+        return thread
+
+    def shown(self, response):
+        content = self.panel(response).content
+        return (
+            [one["function"]["name"] for one in self.stats(response)["blocked"]],
+            "250 ms" in content and "time.sleep" in content,
+        )
+
+    async def test_while_the_request_is_served(self):
+        def middleware(get_response):
+            async def inner(request):
+                await asyncio.to_thread(self.tell(block_of(request)).join)
+                return await get_response(request)
+
+            return markcoroutinefunction(inner)
+
+        middleware.async_capable, middleware.sync_capable = True, False
+        with (
+            mock.patch(f"{HERE}.only_async", middleware),
+            override_settings(
+                MIDDLEWARE=[
+                    "debug_toolbar.middleware.DebugToolbarMiddleware",
+                    f"{HERE}.only_async",
+                ]
+            ),
+        ):
+            response = await AsyncClient().get("/several/1/")
+        self.assertEqual(self.shown(response), (["slow"], True))
+
+    async def test_after_the_response(self):
+        response = await self.async_client.get("/several/1/")
+        other = await self.async_client.get("/several/1/")
+        self.assertEqual(self.shown(response), ([], False))
+        for kind in ("blocked", "starved"):
+            block = block_of(response.asgi_request, kind)
+            await asyncio.to_thread(self.tell(block).join)
+        self.assertEqual(self.shown(response), (["slow"], True))
+        self.assertEqual(self.shown(other), ([], False))
+
+    async def test_a_block_of_nobody(self):
+        response = await self.async_client.get("/several/1/")
+        await asyncio.to_thread(self.tell(block_of(None)).join)
+        self.assertEqual(self.shown(response), ([], False))
 
 
 class TestInstalled(PanelTestCase):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 import sys
 import time
-from collections.abc import Iterable, Iterator
+import weakref
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import CodeType, FunctionType
 from typing import Any
@@ -16,6 +17,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template import Context, Engine, Template
 from django.utils.module_loading import import_string
 
+from .blocking import Block, on_block
 from .core.naming import Place
 from .core.threads import loop_is_running
 from .trace import Hop, Recording, Repeated, Span, keep_installed
@@ -63,6 +65,7 @@ class HopsPanel(Panel):
 
     _recording: Recording | None = None
     _began = _ended = 0.0
+    _blocked: list[dict[str, Any]]
 
     @property
     def nav_subtitle(self) -> str:
@@ -75,7 +78,9 @@ class HopsPanel(Panel):
 
     def enable_instrumentation(self) -> None:
         """Record from here on, in this request alone."""
-        _leave_wrappers()
+        _listen()
+        self._blocked = []
+        _panels[self.toolbar.request] = self
         self._recording = Recording(awaits=True)
         self._began = time.perf_counter()
         self._recording.start()
@@ -93,7 +98,20 @@ class HopsPanel(Panel):
             return
         stats = _stats(recording, self._began, self._ended)
         stats["in_worker"] = isinstance(request, ASGIRequest) and not loop_is_running()
+        stats["blocked"] = self._blocked
         self.record_stats(stats)
+
+    def hear(self, block: Block) -> None:
+        """Add what blocked the event loop, also if the response is made already."""
+        self._blocked.append(
+            {
+                "function": _place(block.hook),
+                "call": _place(block.call),
+                "took": _ms(block.duration),
+            }
+        )
+        if self.get_stats():
+            self.record_stats({})
 
     def generate_server_timing(
         self, request: HttpRequest, response: HttpResponse
@@ -115,9 +133,20 @@ class HopsPanel(Panel):
 
 
 @functools.cache
-def _leave_wrappers() -> Any:
-    """Leave the recorder's wrappers in place, from the first request on."""
-    return keep_installed()
+def _listen() -> list[Callable[[], None]]:
+    """From the first request on, leave the wrappers in place, and hear of blocks."""
+    return [keep_installed(), on_block(_hear)]
+
+
+# Those of the requests that are not over. A detector hears of a block after it.
+_panels: weakref.WeakKeyDictionary[HttpRequest, HopsPanel] = weakref.WeakKeyDictionary()
+
+
+def _hear(block: Block) -> None:
+    if block.kind == "blocked" and block.request is not None:
+        panel = _panels.get(block.request)
+        if panel is not None:
+            panel.hear(block)
 
 
 @functools.cache

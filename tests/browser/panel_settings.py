@@ -13,6 +13,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "tests.browser.panel_urls.strict_policy",
+    "django_async_cbv.blocking.BlockingMiddleware",
     "debug_toolbar.middleware.DebugToolbarMiddleware",
     "tests.browser.panel_urls.counting",
     "django.middleware.security.SecurityMiddleware",
@@ -32,3 +33,4 @@ DEBUG_TOOLBAR_PANELS = [
 DEBUG_TOOLBAR_CONFIG = {"RESULTS_CACHE_SIZE": 100}
 # How many requests the test makes at once.
 TOGETHER = 20
+ASYNC_CBV_BLOCKING = {"threshold": 0.1}

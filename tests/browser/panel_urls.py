@@ -101,7 +101,13 @@ def together_in_sync(request):
     return page("sync")
 
 
+async def blocks(request):
+    time.sleep(0.4)  # noqa: ASYNC251
+    return await several(request, 1)
+
+
 urlpatterns = [
+    path("blocks/", blocks),
     path("several/<int:number>/", several),
     path("together/<int:number>/", together),
     path("together/", together_in_sync),

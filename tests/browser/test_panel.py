@@ -85,6 +85,11 @@ def is_stock(address, request):
 
 
 @pytest.fixture
+def is_asgi(request):
+    return request.node.callspec.params["address"] != "runserver"
+
+
+@pytest.fixture
 def page(context):
     """A page that tells what the policy of the site forbids."""
     opened = context.new_page()
@@ -159,3 +164,16 @@ def test_history_after_many_at_once(address, page, is_stock):
     # The last one was sync, and the panel is loaded of that.
     panel = shown(page)
     assert panel.locator("h4").first.inner_text().startswith(said)
+
+
+def test_what_blocks_the_event_loop(address, page, is_asgi):
+    """The detector tells after the block: the panel has it when that is opened."""
+    page.goto(f"{address}/blocks/")
+    panel = shown(page)
+    said = panel.locator("li.djdt-hops-blocked")
+    if not is_asgi:
+        # There the event loop serves that request alone.
+        assert said.count() == 0
+        return
+    assert "blocks, tests/browser/panel_urls.py:" in said.inner_text()
+    assert "calling time.sleep" in said.inner_text()
