@@ -87,6 +87,8 @@ intersphinx_mapping = {
     ),
 }
 
+# The base class of the panel, and an app of Django's.
+autodoc_mock_imports = ["debug_toolbar"]
 autodoc_default_options = {
     "members": True,
     "show-inheritance": True,
