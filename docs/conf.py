@@ -99,8 +99,9 @@ autodoc_typehints = "none"
 napoleon_custom_sections = ["Runs on"]
 default_role = "code"
 nitpicky = True
-# Which Django's reference leaves out.
+# Which Django's reference leaves out, and the toolbar's too.
 nitpick_ignore = [
+    ("py:class", "debug_toolbar.panels.Panel"),
     ("py:class", "django.contrib.auth.views.PasswordContextMixin"),
     ("py:class", "django.contrib.auth.views.RedirectURLMixin"),
 ]

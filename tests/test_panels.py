@@ -33,7 +33,7 @@ from django_async_cbv.blocking import Block
 from django_async_cbv.core.naming import Place
 from django_async_cbv.sync import run_sync, wait_for
 from django_async_cbv.testing import count_hops
-from django_async_cbv.trace import SyncToAsync, original_of
+from django_async_cbv.trace import BaseEventLoop, original_of
 from django_async_cbv.views import AsyncListView
 from tests.models import Author
 
@@ -599,23 +599,33 @@ class TestBlocked(PanelTestCase):
 class TestInstalled(PanelTestCase):
     async def test_not_before_the_first_request(self):
         self.put_back()
-        self.assertIs(vars(SyncToAsync)["__call__"], original_of(SyncToAsync.__call__))
+        self.assertIs(
+            BaseEventLoop.run_in_executor,
+            original_of(BaseEventLoop.run_in_executor),
+        )
         await self.async_client.get("/several/1/")
         self.assertIsNot(
-            vars(SyncToAsync)["__call__"], original_of(SyncToAsync.__call__)
+            BaseEventLoop.run_in_executor,
+            original_of(BaseEventLoop.run_in_executor),
         )
 
     async def test_not_where_the_panel_is_off(self):
         self.put_back()
         self.async_client.cookies["djdtHopsPanel"] = "off"
         await self.async_client.get("/several/1/")
-        self.assertIs(vars(SyncToAsync)["__call__"], original_of(SyncToAsync.__call__))
+        self.assertIs(
+            BaseEventLoop.run_in_executor,
+            original_of(BaseEventLoop.run_in_executor),
+        )
 
     @override_settings(DEBUG=False)
     async def test_not_where_the_toolbar_is_off(self):
         self.put_back()
         await self.async_client.get("/several/1/")
-        self.assertIs(vars(SyncToAsync)["__call__"], original_of(SyncToAsync.__call__))
+        self.assertIs(
+            BaseEventLoop.run_in_executor,
+            original_of(BaseEventLoop.run_in_executor),
+        )
 
 
 def test_without_the_extra():

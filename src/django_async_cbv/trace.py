@@ -149,8 +149,8 @@ class Recording:
             _add_everywhere(self)
             return
         _recordings.set((*_open_here(), self))
-        if self.awaits:
-            _look_at(_current_task(), (self,))
+        if (task := _looked_at((self,))) is not None:
+            _look_at(task, (self,))
 
     def stop(self) -> None:
         """Record no more, in no task."""
@@ -331,49 +331,6 @@ def _uninstall() -> None:
         _installed.clear()
 
 
-def _sync_to_async(original: Any) -> Any:
-    @markcoroutinefunction
-    def call(self: Any, /, *args: Any, **kwargs: Any) -> Any:
-        __traceback_hide__ = True
-        recordings = _listeners()
-        # One that is recorded may come to a wrapper of before.
-        if recordings is None or "_hop" in vars(self):
-            return original(self, *args, **kwargs)
-        return recorded(recordings, self, args, kwargs)
-
-    async def recorded(
-        recordings: tuple[Recording, ...],
-        self: Any,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-    ) -> Any:
-        __traceback_hide__ = True
-        hop = _asked(self.func, args, recordings)
-        # One object may be called by many tasks at once.
-        stand_in = object.__new__(type(self))
-        vars(stand_in).update(vars(self), _hop=hop)
-        try:
-            return await original(stand_in, *args, **kwargs)
-        except asyncio.CancelledError:
-            hop.cancelled = True
-            raise
-        finally:
-            _back(hop, recordings)
-
-    return call
-
-
-def _thread_handler(original: Any) -> Any:
-    def call(self: Any, /, *args: Any, **kwargs: Any) -> Any:
-        __traceback_hide__ = True
-        hop = vars(self).get("_hop")
-        if hop is None or hop.begun is not None:
-            return original(self, *args, **kwargs)
-        return _run(hop, original, self, *args, **kwargs)
-
-    return call
-
-
 def _cross(original: Any) -> Any:
     @markcoroutinefunction
     def call(self: Any, func: Any, /, **options: Any) -> Any:
@@ -392,7 +349,7 @@ def _cross(original: Any) -> Any:
             hop.cancelled = True
             raise
         finally:
-            _back(hop, recordings)
+            _back(hop, recordings, _looked_at(recordings))
 
     return call
 
@@ -444,18 +401,55 @@ def _async_to_sync(original: Any) -> Any:
 def _run_in_executor(original: Any) -> Any:
     def call(self: Any, executor: Any, func: Any, *args: Any) -> Any:
         recordings = _listeners()
-        if not recordings or (
-            isinstance(func, functools.partial)
-            and isinstance(getattr(func.func, "__self__", None), SyncToAsync)
-        ):
+        if recordings is None:
             return original(self, executor, func, *args)
-        spans = _noted("threads", func, args, recordings)
-        future = original(self, executor, func, *args)
-        for span in spans:
-            future.add_done_callback(functools.partial(_end, span))
+        if not _is_asgirefs(func):
+            spans = _noted("threads", func, args, recordings)
+            future = original(self, executor, func, *args)
+            for span in spans:
+                future.add_done_callback(functools.partial(_end, span))
+            return future
+        # Another wrapper of this recorder's may have come before.
+        if type(func) is _Timed:
+            return original(self, executor, func, *args)
+        # As SyncToAsync.__call__() calls it: what crosses is the last argument.
+        child = func.args[-1]
+        timed = _Timed(func.func, *func.args)
+        timed.hop = hop = _asked(child.func, child.args, recordings)
+        future = original(self, executor, timed, *args)
+        # Before what waits for it hears of it.
+        task = _looked_at(recordings)
+        future.add_done_callback(functools.partial(_arrived, hop, recordings, task))
         return future
 
     return call
+
+
+def _is_asgirefs(func: Any) -> bool:
+    """Whether sync_to_async() has a function called in a thread."""
+    return isinstance(func, functools.partial) and isinstance(
+        getattr(func.func, "__self__", None), SyncToAsync
+    )
+
+
+class _Timed(functools.partial[Any]):
+    """What an executor is given, with its hop. To others it is asgiref's partial."""
+
+    hop: Hop
+
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+        __traceback_hide__ = True
+        return _run(self.hop, super().__call__, *args, **kwargs)
+
+
+def _arrived(
+    hop: Hop,
+    recordings: tuple[Recording, ...],
+    task: asyncio.Task[Any] | None,
+    future: Any,
+) -> None:
+    hop.cancelled = future.cancelled()
+    _back(hop, recordings, task)
 
 
 def _end(span: Span, _: object) -> None:
@@ -496,8 +490,6 @@ _OF_OURS: dict[str, _Wrap] = {
     "get_response_async": _get_response_async,
 }
 _watched: list[tuple[type, str, _Wrap]] = [
-    (SyncToAsync, "__call__", _sync_to_async),
-    (SyncToAsync, "thread_handler", _thread_handler),
     (AsyncToSync, "__call__", _async_to_sync),
     (BaseEventLoop, "run_in_executor", _run_in_executor),
     (BaseHandler, "get_response", _get_response),
@@ -536,7 +528,9 @@ def _asked(func: Any, args: tuple[Any, ...], recordings: tuple[Recording, ...]) 
     return hop
 
 
-def _back(hop: Hop, recordings: tuple[Recording, ...]) -> None:
+def _back(
+    hop: Hop, recordings: tuple[Recording, ...], task: asyncio.Task[Any] | None
+) -> None:
     """Note that the event loop goes on after a hop."""
     hop.resumed = time.perf_counter()
     for callback in _callbacks:
@@ -546,10 +540,8 @@ def _back(hop: Hop, recordings: tuple[Recording, ...]) -> None:
             _log_once(
                 callback, error, "A callback of on_hop() failed: %s", place_of(callback)
             )
-    for recording in recordings:
-        if recording.awaits:
-            _look_at(_current_task(), recordings)
-            break
+    if task is not None:
+        _look_at(task, recordings)
 
 
 def _noted(
@@ -696,10 +688,16 @@ class _LooksHere(threading.local):
 _looks = _LooksHere()
 
 
-def _look_at(task: asyncio.Task[Any] | None, recordings: tuple[Recording, ...]) -> None:
+def _looked_at(recordings: tuple[Recording, ...]) -> asyncio.Task[Any] | None:
+    """The current task, if somebody is to hear what it awaits."""
+    for recording in recordings:
+        if recording.awaits:
+            return _current_task()
+    return None
+
+
+def _look_at(task: asyncio.Task[Any], recordings: tuple[Recording, ...]) -> None:
     """Look what a task waits for, unless it makes a hop before."""
-    if task is None:
-        return
     loop = task.get_loop()
     looks = _looks.looks
     if looks.loop is None or looks.loop() is not loop:
