@@ -32,7 +32,7 @@ import django
 from asgiref.sync import AsyncToSync, SyncToAsync, markcoroutinefunction
 from django.core.handlers.base import BaseHandler
 
-from .core.naming import Place, place_of
+from .core.naming import Place, Unnamed, name_of, place_of, unnamed
 from .core.waiting import FirstWait
 
 __all__ = [
@@ -51,7 +51,6 @@ __all__ = [
 _logger = logging.getLogger("django_async_cbv.trace")
 
 
-@dataclass(eq=False, slots=True)
 class Hop:
     """
     One switch from the event loop to a worker thread and back.
@@ -59,13 +58,7 @@ class Hop:
     Times are those of `time.perf_counter()`.
     """
 
-    #: The function that crossed.
-    function: Place
-    #: The nearest line that is not Django's, asgiref's or this package's.
-    asked_by: Place | None
-    #: A number that the hops of one request share; None outside of requests.
-    request: int | None
-    asked: float
+    # What is not set yet costs nothing.
     begun: float | None = None
     ended: float | None = None
     resumed: float | None = None
@@ -75,6 +68,29 @@ class Hop:
     error: str | None = None
     #: Whether the task that waited was cancelled.
     cancelled: bool = False
+
+    def __init__(
+        self,
+        function: Place | Unnamed,
+        asked_by: Place | None,
+        request: int | None,
+        asked: float,
+    ) -> None:
+        self._function = function
+        #: The nearest line that is not Django's, asgiref's or this package's.
+        self.asked_by = asked_by
+        #: A number that the hops of one request share; None outside of requests.
+        self.request = request
+        self.asked = asked
+
+    @property
+    def function(self) -> Place:
+        """The function that crossed."""
+        found = self._function
+        if type(found) is Place:
+            return found
+        self._function = place = name_of(found)
+        return place
 
     @property
     def wait(self) -> float | None:
@@ -193,6 +209,7 @@ class _Inside(threading.local):
 
     def __init__(self) -> None:
         self.hops: list[Hop] = []
+        self.name = threading.current_thread().name
 
 
 _inside = _Inside()
@@ -370,9 +387,10 @@ class _Job:
 def _run(hop: Hop, func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
     """Run what crosses, in the worker thread."""
     __traceback_hide__ = True
-    hops = _inside.hops
+    inside = _inside
+    hops = inside.hops
     hops.append(hop)
-    hop.thread = threading.current_thread().name
+    hop.thread = inside.name
     hop.begun = time.perf_counter()
     try:
         return func(*args, **kwargs)
@@ -439,7 +457,10 @@ class _Timed(functools.partial[Any]):
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         __traceback_hide__ = True
-        return _run(self.hop, super().__call__, *args, **kwargs)
+        return _run(self.hop, _call, self, *args, **kwargs)
+
+
+_call = functools.partial.__call__
 
 
 def _arrived(
@@ -514,15 +535,19 @@ def _listeners() -> tuple[Recording, ...] | None:
 
 def _asked(func: Any, args: tuple[Any, ...], recordings: tuple[Recording, ...]) -> Hop:
     """A new hop, in the coroutine that asks for it."""
-    place, asker = _named(func, args, sys._getframe(2), in_worker=False)
+    function: Place | Unnamed
+    try:
+        function = unnamed(func) or place_of(func, args)
+        asker = _asker(sys._getframe(2), in_worker=False)
+    except Exception as error:  # noqa: BLE001 - no request is to fail by its recorder
+        function, asker = _not_named(error), None
     request = _request.get()
-    by_signal = asker is None and (place.file or "").startswith(_SIGNALS)
-    if asker is _HANDLER or by_signal:
+    if asker is _HANDLER or (asker is None and _is_by_signal(function)):
         # Before a request or after it, one of many: this hop is not like the others.
         asker, request = None, next(_numbers) if request is None else request
     if _looks.looks.waiting:
         _look_no_more()
-    hop = Hop(place, asker, request, time.perf_counter())
+    hop = Hop(function, asker, request, time.perf_counter())
     for recording in recordings:
         recording.hops.append(hop)
     return hop
@@ -569,8 +594,20 @@ def _named(
     try:
         return place_of(func, args), _asker(frame, in_worker=in_worker)
     except Exception as error:  # noqa: BLE001 - no request is to fail by its recorder
-        _log_once(_named, error, "A function in a worker thread could not be named.")
-        return Place("?"), None
+        return _not_named(error), None
+
+
+def _not_named(error: Exception) -> Place:
+    _log_once(_named, error, "A function in a worker thread could not be named.")
+    return Place("?")
+
+
+def _is_by_signal(function: Place | Unnamed) -> bool:
+    """Whether Django sends a signal to sync receivers."""
+    file = (
+        function.file if type(function) is Place else function[0].__code__.co_filename
+    )
+    return (file or "").startswith(_SIGNALS)
 
 
 # Not a line of a project's: what serves requests asks for it.

@@ -7,9 +7,9 @@ import sys
 from collections.abc import Callable
 from contextvars import Context
 from types import BuiltinMethodType, FunctionType, MethodType
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
-__all__ = ["Place", "place_of", "shows"]
+__all__ = ["Place", "Unnamed", "name_of", "place_of", "shows", "unnamed"]
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -54,6 +54,27 @@ def shows(what: str | Callable[..., Any]) -> Callable[[_F], _F]:
         return function
 
     return register
+
+
+# A plain function, and the class that it is a method of: to name it takes longer.
+Unnamed: TypeAlias = tuple[FunctionType, type | None]
+
+
+def unnamed(func: Any) -> Unnamed | None:
+    """What name_of() names later, without the object; None of what is not plain."""
+    owner = None
+    if type(func) is MethodType:
+        owner = _class_of(func.__self__)
+        func = func.__func__
+    if type(func) is not FunctionType or func.__dict__ or func in _SHOWN:
+        return None
+    return func, owner
+
+
+def name_of(found: Unnamed) -> Place:
+    """The place of a plain function."""
+    function, owner = found
+    return _described(function, owner, ())
 
 
 def place_of(func: Any, args: tuple[Any, ...] = ()) -> Place:
