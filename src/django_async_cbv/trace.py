@@ -164,7 +164,7 @@ class Recording:
         if self.everywhere:
             _add_everywhere(self)
             return
-        _recordings.set((*_open_here(), self))
+        _recordings.set((*_open_here(), self) if _recordings.get() else (self,))
         if (task := _looked_at((self,))) is not None:
             _look_at(task, (self,))
 
@@ -177,7 +177,8 @@ class Recording:
             _remove_everywhere(self)
         else:
             # A token is of no use: a fixture may end in another context.
-            _recordings.set(_open_here())
+            here = _recordings.get()
+            _recordings.set(() if here == (self,) else _open_here())
         _uninstall()
 
     def repeated(self, times: int = 5) -> list[Repeated]:
@@ -359,7 +360,7 @@ def _cross(original: Any) -> Any:
     async def recorded(
         recordings: tuple[Recording, ...], self: Any, func: Any, options: dict[str, Any]
     ) -> Any:
-        hop = _asked(func, (), recordings)
+        hop = _asked(func, (), recordings, 2)
         try:
             return await original(self, _Job(hop, func), **options)
         except asyncio.CancelledError:
@@ -433,7 +434,7 @@ def _run_in_executor(original: Any) -> Any:
         # As SyncToAsync.__call__() calls it: what crosses is the last argument.
         child = func.args[-1]
         timed = _Timed(func.func, *func.args)
-        timed.hop = hop = _asked(child.func, child.args, recordings)
+        timed.hop = hop = _asked(child.func, child.args, recordings, 3)
         future = original(self, executor, timed, *args)
         # Before what waits for it hears of it.
         task = _looked_at(recordings)
@@ -533,12 +534,14 @@ def _listeners() -> tuple[Recording, ...] | None:
     return found if found or _callbacks else None
 
 
-def _asked(func: Any, args: tuple[Any, ...], recordings: tuple[Recording, ...]) -> Hop:
-    """A new hop, in the coroutine that asks for it."""
+def _asked(
+    func: Any, args: tuple[Any, ...], recordings: tuple[Recording, ...], depth: int
+) -> Hop:
+    """A new hop, in the coroutine that asks for it, so many frames further up."""
     function: Place | Unnamed
     try:
         function = unnamed(func) or place_of(func, args)
-        asker = _asker(sys._getframe(2), in_worker=False)
+        asker = _asker(sys._getframe(depth), in_worker=False)
     except Exception as error:  # noqa: BLE001 - no request is to fail by its recorder
         function, asker = _not_named(error), None
     request = _request.get()
