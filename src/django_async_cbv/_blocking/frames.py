@@ -50,7 +50,7 @@ class Stack(NamedTuple):
     @property
     def line(self) -> int:
         """The innermost frame of the project's; of a package's if it has none."""
-        sides = [self._side_of(index) for index in range(len(self.positions))]
+        sides = [self._side_of(index) for index in range(self._end)]
         for side in (_OWN, _OTHERS):
             if side in sides:
                 return sides.index(side)
@@ -60,25 +60,25 @@ class Stack(NamedTuple):
     def hook(self) -> int:
         """The function from which the event loop got to the line: mostly a hook."""
         line = self.line
-        begin = next(
-            (
-                index
-                for index, one in enumerate(self.positions[line:], line)
-                if one.code.co_flags & _ASYNC
-            ),
-            line,
-        )
-        if self._side_of(begin) == _FRAMEWORK:
-            # An async function of Django's has called sync code of the project's.
-            begin = line
-        found = begin
-        for index in range(begin, len(self.positions)):
+        found = next((one for one in range(line, self._end) if self._awaits(one)), line)
+        for index in range(found, self._end):
             side = self._side_of(index)
             if side == _FRAMEWORK:
                 break
             if side == _OWN:
                 found = index
         return found
+
+    @property
+    def _end(self) -> int:
+        """Where an async function of Django's is: who awaits that blocks nothing."""
+        for index in range(len(self.positions)):
+            if self._awaits(index) and self._side_of(index) == _FRAMEWORK:
+                return index
+        return len(self.positions)
+
+    def _awaits(self, index: int) -> bool:
+        return bool(self.positions[index].code.co_flags & _ASYNC)
 
     def _side_of(self, index: int) -> str:
         return _side(self.positions[index].code.co_filename)
@@ -119,7 +119,7 @@ def stack_of(frame: FrameType | None, runner: CodeType | None) -> Stack:
         if code is _HANDLE:
             return Stack(tuple(found), is_idle=False)
         if code is _ONCE:
-            break
+            return Stack((), is_idle=True)
         if code is runner:
             # uvloop calls callbacks, and waits for them, without a frame of its own.
             return Stack(tuple(found), is_idle=not found)
@@ -127,6 +127,7 @@ def stack_of(frame: FrameType | None, runner: CodeType | None) -> Stack:
         frame = frame.f_back
     if runner is None:
         return Stack(tuple(found), is_idle=False)
+    # It has ended.
     return Stack((), is_idle=True)
 
 
