@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import functools
 import linecache
+import opcode
 import os
 from asyncio import base_events, events
 from collections.abc import Iterable
@@ -23,6 +24,7 @@ _ASYNC = CO_COROUTINE | CO_ASYNC_GENERATOR | CO_ITERABLE_COROUTINE
 # What asyncio's loops run each callback by, and what waits between the callbacks.
 _HANDLE: CodeType = events.Handle._run.__code__
 _ONCE: CodeType = base_events.BaseEventLoop._run_once.__code__  # type: ignore[attr-defined]
+_RESUME = opcode.opmap["RESUME"]
 _DEBUGGERS = ("pydevd", "_pydevd", "debugpy")
 
 
@@ -46,6 +48,14 @@ class Stack(NamedTuple):
     positions: tuple[Position, ...]
     #: Whether the loop runs no callback.
     is_idle: bool
+
+    @property
+    def begins(self) -> bool:
+        """Whether a function has just been called, so that no call is over in it."""
+        if not self.positions:
+            return False
+        code, instruction = self.positions[0]
+        return instruction < 0 or code.co_code[instruction] == _RESUME
 
     @property
     def line(self) -> int:
