@@ -120,14 +120,16 @@ class _Site:
         new, self._read = lines[self._read :], len(lines)
         return [json.loads(line) for line in new]
 
-    def warned(self, threshold: float) -> list[dict[str, Any]]:
-        """What was accused, once something was said and nothing more comes."""
+    def warned(self, threshold: float) -> tuple[list[dict[str, Any]], list[str]]:
+        """What was accused, once nothing more comes; and all that was said."""
         said: list[dict[str, Any]] = []
-        deadline = time.monotonic() + 3
-        while not said and time.monotonic() < deadline:
+        deadline = time.monotonic() + 2
+        warned: list[dict[str, Any]] = []
+        while not warned and time.monotonic() < deadline:
             time.sleep(1.5 * threshold)
             said += self.said()
-        return [one for one in said if one["level"] == "WARNING"]
+            warned = [one for one in said if one["level"] == "WARNING"]
+        return warned, [one["text"] for one in said]
 
     def processes(self) -> list[int]:
         """The server's process and its workers."""
@@ -210,7 +212,7 @@ def _guilty(site: _Site, options: argparse.Namespace) -> int:
             for _ in range(options.trials):
                 data = f"kind={kind}".encode() if place == "validation" else None
                 site.ask(f"/{place}/{kind}/", data)
-                warned = site.warned(options.threshold)
+                warned, texts = site.warned(options.threshold)
                 if len(warned) == 1 and (
                     warned[0]["view"] == f"benchmarks.blocking.site.{view}"
                     and warned[0]["hook"] == hook
@@ -219,7 +221,7 @@ def _guilty(site: _Site, options: argparse.Namespace) -> int:
                 ):
                     right += 1
                 else:
-                    wrong[" / ".join(one["text"] for one in warned) or "nothing"] += 1
+                    wrong[" / ".join(texts) or "nothing"] += 1
             cells.append(f"{right}")
             status |= right < options.trials
             for text, times in wrong.items():
