@@ -32,9 +32,16 @@ from django.core.handlers.wsgi import WSGIHandler
 from django.core.signals import request_finished
 from django.db import connection
 from django.http import Http404, HttpResponse, HttpResponseRedirect
-from django.test import RequestFactory, SimpleTestCase, TestCase, override_settings
+from django.test import (
+    AsyncClient,
+    RequestFactory,
+    SimpleTestCase,
+    TestCase,
+    override_settings,
+)
 from django.urls import path
 from django.utils.decorators import method_decorator
+from django.views.decorators.http import condition
 
 from django_async_cbv.asgi import get_asgi_application
 from django_async_cbv.auth.mixins import (
@@ -46,6 +53,7 @@ from django_async_cbv.channels import LocalChannel
 from django_async_cbv.sync import run_sync
 from django_async_cbv.testing import open_stream
 from django_async_cbv.views import _limits, _shutdown, _stream_response
+from django_async_cbv.views.exports import CSVView, NDJSONView
 from django_async_cbv.views.streaming import (
     AsyncStreamView,
     ChannelView,
@@ -1222,7 +1230,8 @@ class RefusedTests(TestCase):
                     MIDDLEWARE=[*settings.MIDDLEWARE, *more],
                 ),
             ):
-                response = await self.async_client.get("/", **self.STREAM)
+                # A new one, as a client keeps its middleware.
+                response = await AsyncClient().get("/", **self.STREAM)
                 self.assertEqual(response.status_code, 302)
 
     async def test_a_mixin_in_place_of_the_middleware(self):
@@ -1245,6 +1254,93 @@ class RefusedTests(TestCase):
         with override_settings(ROOT_URLCONF=(path("", View.as_view()),)):
             response = await self.async_client.get("/", **self.STREAM)
             self.assertEqual(response.status_code, 302)
+
+
+class ConditionalTests(StreamTestCase):
+    """The client has this already: no generator begins, and no place is taken."""
+
+    MIDDLEWARE = ("django.middleware.http.ConditionalGetMiddleware",)
+    TAG = '"7"'
+    HAS = ((b"if-none-match", TAG.encode()),)
+
+    class Never:
+        limit = 1
+
+        async def stream(self):
+            raise AssertionError("It was begun.")
+            yield
+
+        events = aget_rows = stream
+
+    class Whole:
+        limit = 1
+
+        async def stream(self):
+            yield "first"
+
+        events = stream
+
+        async def aget_rows(self):
+            return [["first"]]
+
+    VIEWS = (AsyncStreamView, ServerSentEventsView, CSVView, NDJSONView)
+
+    def is_answered(self, decorate, methods=("GET", "HEAD", "GET"), **settings):
+        for base in self.VIEWS:
+            has = type("Has", (self.Never, base), {})
+            has_not = type("HasNot", (self.Whole, base), {})
+
+            async def not_modified(client):
+                for method in methods:
+                    request = await client.get("/", method, headers=self.HAS)
+                    self.assertEqual(request.status, 304)
+                    self.assertEqual(request.headers["etag"], self.TAG)
+                    self.assertEqual(request.body, b"")
+
+            async def modified(client):
+                for tag in (b'"6"', b""):
+                    headers = [(b"if-none-match", tag)] if tag else []
+                    request = await client.get("/", headers=headers)
+                    self.assertEqual(request.status, 200)
+                    self.assertEqual(request.headers["etag"], self.TAG)
+                    self.assertIn(b"first", request.body)
+
+            with self.subTest(base=base):
+                self.serve(decorate(has), not_modified, **settings)
+                self.serve(decorate(has_not), modified, **settings)
+
+    def test_condition(self):
+        def etag_of(request):
+            return self.TAG
+
+        decorator = condition(etag_func=etag_of)
+        self.is_answered(lambda view: decorator(view.as_view()))
+        self.is_answered(method_decorator(decorator, name="dispatch"))
+
+    def test_the_middleware(self):
+        def decorate(view):
+            async def tagged(request):
+                response = await view.as_view()(request)
+                response["ETag"] = self.TAG
+                return response
+
+            return tagged
+
+        # It looks at no other method.
+        self.is_answered(decorate, ["GET", "GET"], MIDDLEWARE=self.MIDDLEWARE)
+
+    def test_the_middleware_leaves_streams_as_they_are(self):
+        for base in self.VIEWS:
+
+            async def main(client):
+                request = await client.get("/", headers=self.HAS)
+                self.assertEqual(request.status, 200)
+                self.assertNotIn("etag", request.headers)
+                self.assertIn(b"first", request.body)
+
+            with self.subTest(base=base):
+                view = type("Plain", (self.Whole, base), {})
+                self.serve(view, main, MIDDLEWARE=self.MIDDLEWARE)
 
 
 class GZipTests(StreamTestCase):
