@@ -25,7 +25,7 @@ def blockbuster():
 def browser():
     found = [*filter(None, map(shutil.which, NAMES))]
     if not found:
-        pytest.skip("Browser: no chromium on PATH (apt-get install chromium)")
+        pytest.skip("Browser: no Chromium on PATH. Install it: apt-get install chromium")
     from playwright.sync_api import sync_playwright
 
     # Chromium has no sandbox for root.
