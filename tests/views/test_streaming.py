@@ -14,7 +14,6 @@ import os
 import signal
 import subprocess
 import sys
-import textwrap
 import threading
 import warnings
 import weakref
@@ -856,7 +855,7 @@ class FailureTests(StreamTestCase):
             self.serve(view, main)
 
 
-def _exit_with_a_stream():
+def _exit_with_a_stream(watches):
     """The main thread of a process whose server has a stream open."""
     import asyncio
     import sys
@@ -872,7 +871,7 @@ def _exit_with_a_stream():
     from tests.serve.driving import Client
 
     class View(AsyncStreamView):
-        ends_with_server = False
+        ends_with_server = watches
 
         async def stream(self):
             try:
@@ -882,37 +881,25 @@ def _exit_with_a_stream():
                 # At the exit itself, no thread may begin any more.
                 await run_sync(print, "closed in a worker thread")
 
-    class Watching(View):
-        ends_with_server = True
-
-        async def stream(self):
-            yield "first"
-            await asyncio.Event().wait()
-
     begun = threading.Event()
 
     async def serve():
         client = Client(ASGIHandler())
-        requests = [client.begin("/"), client.begin("/watching/")]
-        for request in requests:
-            while b"first" not in request.body:
-                request.news.clear()
-                await request.news.wait()
+        request = client.begin("/")
+        while b"first" not in request.body:
+            request.news.clear()
+            await request.news.wait()
         begun.set()
-        for request in requests:
-            while request.sent[-1] != {"type": "http.response.body"}:
-                request.news.clear()
-                await request.news.wait()
-        print("two last chunks", flush=True)
+        while request.sent[-1] != {"type": "http.response.body"}:
+            request.news.clear()
+            await request.news.wait()
+        print("the last chunk", flush=True)
         await asyncio.Event().wait()
 
     settings.configure(
         SECRET_KEY="of a process that exits",
         ALLOWED_HOSTS=["*"],
-        ROOT_URLCONF=(
-            path("", View.as_view()),
-            path("watching/", Watching.as_view()),
-        ),
+        ROOT_URLCONF=(path("", View.as_view()),),
     )
     django.setup()
     threading.Thread(target=asyncio.run, args=[serve()], daemon=True).start()
@@ -1045,20 +1032,22 @@ class EndOfServerTests(StreamTestCase):
 
     def test_a_process_that_exits(self):
         """Its server runs in a daemon thread, as that of `runserver` does."""
-        code = textwrap.dedent(inspect.getsource(_exit_with_a_stream))
-        code = f"{code}\n_exit_with_a_stream()"
-        run = subprocess.run(
-            [sys.executable, "-c", code],
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-        )
-        self.assertEqual(run.stderr, "")
-        self.assertEqual(run.returncode, 3)
-        said = ["closed in a worker thread", "two last chunks"]
-        self.assertEqual(run.stdout.splitlines(), said)
+        # Also a stream that a server would wait for: nobody waits here.
+        for watches in (True, False):
+            source = inspect.getsource(_exit_with_a_stream)
+            run = subprocess.run(
+                [sys.executable, "-c", f"{source}\n_exit_with_a_stream({watches})"],
+                capture_output=True,
+                text=True,
+                timeout=60,
+                check=False,
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+            )
+            with self.subTest(watches=watches):
+                self.assertEqual(run.stderr, "")
+                self.assertEqual(run.returncode, 3)
+                said = ["closed in a worker thread", "the last chunk"]
+                self.assertEqual(run.stdout.splitlines(), said)
 
     def test_the_exit_of_a_process_that_was_forked(self):
         """The streams are those of the process that it comes from."""
