@@ -25,7 +25,7 @@ def blockbuster():
 def browser():
     found = [*filter(None, map(shutil.which, NAMES))]
     if not found:
-        pytest.skip("Browser: no chromium on PATH (apt-get install chromium)")
+        pytest.skip("Browser: no Chromium on PATH: apt-get install chromium")
     from playwright.sync_api import sync_playwright
 
     # Chromium has no sandbox for root.
@@ -59,7 +59,7 @@ def open_page(context):
     assert errors == []
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def server(tmp_path_factory, browser):
     with serving(SINGLE, tmp_path_factory.mktemp("browser"), **SETTINGS) as found:
         yield found

@@ -55,6 +55,8 @@ class Leaver:
         loop = self.loop = asyncio.get_running_loop()
         if watches:
             _watch(loop)
+        if threading.current_thread() is not threading.main_thread():
+            _watch_exit(os.getpid())
         _open.setdefault(loop, set()).add(self)
         if watches and loop in _ending:
             self.leave()
@@ -112,8 +114,6 @@ def _watch(loop: asyncio.AbstractEventLoop) -> None:
     """Hear of the end of the server that runs this loop."""
     if threading.current_thread() is threading.main_thread():
         _chain_signals()
-    else:
-        _watch_exit()
     if loop not in _watched:
         _watched.add(loop)
         _watch_hypercorn(loop)
@@ -141,7 +141,7 @@ def _chain_signals() -> None:
 
 
 @functools.cache
-def _watch_exit() -> None:
+def _watch_exit(process: int) -> None:
     """
     Hear of the end of a process whose server runs in a daemon thread.
 
@@ -152,14 +152,14 @@ def _watch_exit() -> None:
     register = getattr(threading, "_register_atexit", atexit.register)
     # The process may exit already.
     with contextlib.suppress(RuntimeError):
-        register(_end_at_exit, os.getpid())
+        register(_end_at_exit, process)
 
 
 def _end_at_exit(process: int) -> None:
     # A process that this one has forked has copies of the loops, which nobody runs.
     if os.getpid() != process:
         return
-    loops = [loop for loop in _open if loop.is_running()]
+    loops = [loop for loop in [*_open] if loop.is_running()]
     _ending.update(loops)
     # Also those that a server would wait for: this process waits for nothing.
     end_streams()
