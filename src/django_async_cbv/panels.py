@@ -69,12 +69,12 @@ class HopsPanel(Panel):
 
     @property
     def nav_subtitle(self) -> str:
-        """Say the number of hops and the time that they took."""
+        """Say the number of hops and the time that the request took."""
         stats = self.get_stats()
         if not stats:
             return ""
-        count, seconds = stats["count"], stats["wait"] + stats["run"]
-        return f"{count} hop{'' if count == 1 else 's'} in {seconds:.2f} ms"
+        count = stats["count"]
+        return f"{count} hop{'' if count == 1 else 's'} in {stats['total']:.2f} ms"
 
     def enable_instrumentation(self) -> None:
         """Record from here on, in this request alone."""
