@@ -87,7 +87,7 @@ class Hop:
     def function(self) -> Place:
         """The function that crossed."""
         found = self._function
-        if type(found) is Place:
+        if isinstance(found, Place):
             return found
         self._function = place = name_of(found)
         return place
@@ -165,7 +165,7 @@ class Recording:
             _add_everywhere(self)
             return
         _recordings.set((*_open_here(), self) if _recordings.get() else (self,))
-        if (task := _looked_at((self,))) is not None:
+        if self.awaits and (task := _current_task()) is not None:
             _look_at(task, (self,))
 
     def stop(self) -> None:
@@ -608,7 +608,9 @@ def _not_named(error: Exception) -> Place:
 def _is_by_signal(function: Place | Unnamed) -> bool:
     """Whether Django sends a signal to sync receivers."""
     file = (
-        function.file if type(function) is Place else function[0].__code__.co_filename
+        function.file
+        if isinstance(function, Place)
+        else function[0].__code__.co_filename
     )
     return (file or "").startswith(_SIGNALS)
 
