@@ -17,6 +17,7 @@ from django.core.handlers.asgi import ASGIHandler
 from django.core.handlers.wsgi import WSGIRequest
 from django.http import HttpResponse
 from django.test import AsyncRequestFactory, RequestFactory, override_settings
+from django.urls import path
 from django.utils.decorators import sync_only_middleware
 
 from django_async_cbv import blocking
@@ -36,7 +37,7 @@ from tests.serve.driving import serving
 
 SHORT = {"threshold": 0.03}
 LOGGER = "django_async_cbv.blocking"
-SECONDS = 60
+SECONDS = 10
 
 HOOK = Place("BookList.aget_context_data", "/srv/books/views.py", 27)
 BLOCK = Block(
@@ -215,7 +216,7 @@ class TestCallbacks:
                 stop()
         assert [record.levelname for record in records] == ["ERROR", "WARNING"]
         assert "A callback of on_block() failed: " in records[0].getMessage()
-        assert ".fails, " in records[0].getMessage()
+        assert "failed: fails, " in records[0].getMessage()
         assert found == [BLOCK] * 2
 
 
@@ -226,7 +227,7 @@ class TestWatchLoop:
 
         async def main():
             stop = watch_loop(threshold=0.03)
-            time.sleep(0.1)
+            rest()
             stop()
 
         stop = on_block(found.append)
@@ -294,9 +295,13 @@ class TestSettings:
             assert check_settings() == []
 
 
+def rest():
+    time.sleep(0.1)
+
+
 class Blocked(AsyncView):
     async def get(self, request):
-        time.sleep(0.1)
+        rest()
         return HttpResponse("done")
 
 
@@ -304,7 +309,7 @@ class Hooked(AsyncTemplateView):
     template_name = "page.html"
 
     async def aget_context_data(self, **kwargs):
-        time.sleep(0.1)
+        rest()
         return await super().aget_context_data(**kwargs)
 
 
@@ -315,7 +320,7 @@ class Quick(AsyncView):
 
 def blocking_middleware(get_response):
     async def middleware(request):
-        time.sleep(0.1)
+        rest()
         return await get_response(request)
 
     return middleware
@@ -325,11 +330,16 @@ blocking_middleware.sync_capable = False
 blocking_middleware.async_capable = True
 
 
+def served(*classes, **options):
+    urls = [path(f"{cls.__name__}/", cls.as_view()) for cls in classes]
+    return serving(urls=urls, **options)
+
+
 @pytest.mark.usefixtures("loop_may_block")
 class TestServed(ServedTestCase):
     """The entry point, and the middleware, watch the loop that serves."""
 
-    async def blocks_of(self, client, path):
+    async def blocks_of(self, client, where):
         """What is found in a request."""
         found = []
         loop = asyncio.get_running_loop()
@@ -342,12 +352,9 @@ class TestServed(ServedTestCase):
 
         stop = on_block(note)
         try:
-            await client.get(path)
+            await client.get(where)
             async with asyncio.timeout(SECONDS):
-                while not found:
-                    # Another process may have had the processor.
-                    await client.get(path)
-                    await there.wait()
+                await there.wait()
         finally:
             stop()
         return found[0]
@@ -365,14 +372,14 @@ class TestServed(ServedTestCase):
             (Blocked, "Blocked.get"),
             (Hooked, "Hooked.aget_context_data"),
         ):
-            async with serving(view) as client:
+            async with served(view) as client:
                 block = await self.blocks_of(client, f"/{view.__name__}/")
             self.assert_named(block, hook, view.__name__)
 
     @override_settings(ASYNC_CBV_BLOCKING=SHORT)
     @on_own_loop
     async def test_a_middleware_that_blocks(self):
-        async with serving(
+        async with served(
             Quick, middleware=[blocking_middleware], sync_chain=False
         ) as client:
             block = await self.blocks_of(client, "/Quick/")
@@ -381,7 +388,7 @@ class TestServed(ServedTestCase):
     @override_settings(ASYNC_CBV_BLOCKING=SHORT)
     @on_own_loop
     async def test_the_thread_ends_with_the_server(self):
-        async with serving(Quick) as client:
+        async with served(Quick) as client:
             await client.get("/Quick/")
             assert asyncio.get_running_loop() in blocking._watchdogs
         assert asyncio.get_running_loop() not in blocking._watchdogs
@@ -389,7 +396,7 @@ class TestServed(ServedTestCase):
     @on_own_loop
     async def test_without_the_setting_there_is_nothing(self):
         threads = {thread.name for thread in threading.enumerate()}
-        async with serving(Quick) as client:
+        async with served(Quick) as client:
             await client.get("/Quick/")
             assert client.app._detector is None
             assert client.app.timings is None
@@ -400,8 +407,8 @@ class TestServed(ServedTestCase):
     @override_settings(ASYNC_CBV_BLOCKING=SHORT)
     @on_own_loop
     async def test_the_middleware(self):
-        path = f"{BlockingMiddleware.__module__}.BlockingMiddleware"
-        async with serving(Blocked, middleware=[path]) as client:
+        name = f"{BlockingMiddleware.__module__}.BlockingMiddleware"
+        async with served(Blocked, middleware=[name]) as client:
             application = await asyncio.to_thread(ASGIHandler)
             client.app, ours = application, client.app
             block = await self.blocks_of(client, "/Blocked/")
@@ -411,9 +418,9 @@ class TestServed(ServedTestCase):
     @override_settings(ASYNC_CBV_BLOCKING=SHORT)
     @on_own_loop
     async def test_the_middleware_outside_of_a_sync_one(self):
-        path = f"{BlockingMiddleware.__module__}.BlockingMiddleware"
+        name = f"{BlockingMiddleware.__module__}.BlockingMiddleware"
         sync_only = sync_only_middleware(lambda get_response: get_response)
-        async with serving(Blocked, middleware=[path, sync_only]) as client:
+        async with served(Blocked, middleware=[name, sync_only]) as client:
             application = await asyncio.to_thread(ASGIHandler)
             client.app, ours = application, client.app
             block = await self.blocks_of(client, "/Blocked/")

@@ -9,6 +9,7 @@ from unittest import mock
 from asgiref.sync import SyncToAsync
 from django.http import HttpResponse, StreamingHttpResponse
 from django.test import override_settings
+from django.urls import path
 
 from django_async_cbv import trace
 from django_async_cbv._blocking import timing as module
@@ -41,6 +42,11 @@ class Streamed(AsyncView):
         return StreamingHttpResponse(parts())
 
 
+def served(*classes, **options):
+    urls = [path(f"{cls.__name__}/", cls.as_view()) for cls in classes]
+    return serving(urls=urls, **options)
+
+
 def asked_for(request):
     return "timing" in request.GET
 
@@ -63,7 +69,7 @@ class TestServerTiming(ServedTestCase):
         self.addCleanup(lambda: self.assertIs(SyncToAsync.__call__, original))
 
     async def header_of(self, view, query="", **options):
-        async with serving(view, **options) as client:
+        async with served(view, **options) as client:
             response = await client.get(f"/{view.__name__}/{query}")
             if client.app.timings is not None:
                 client.app.timings.end()
@@ -115,7 +121,7 @@ class TestServerTiming(ServedTestCase):
     @override_settings(ASYNC_CBV_SERVER_TIMING=True)
     @on_own_loop
     async def test_two_requests_at_once_count_apart(self):
-        async with serving(Two, Sync) as client:
+        async with served(Two, Sync) as client:
             answers = await asyncio.gather(
                 client.get("/Two/"), client.get("/Sync/"), client.get("/Two/")
             )
@@ -126,7 +132,7 @@ class TestServerTiming(ServedTestCase):
     @override_settings(ASYNC_CBV_SERVER_TIMING=True)
     @on_own_loop
     async def test_the_middleware_adds_none_to_that_of_the_entry_point(self):
-        path = f"{BlockingMiddleware.__module__}.BlockingMiddleware"
+        name = f"{BlockingMiddleware.__module__}.BlockingMiddleware"
         timings = []
         original = module.Timings.__init__
 
@@ -135,7 +141,7 @@ class TestServerTiming(ServedTestCase):
             timings.append(self)
 
         with mock.patch.object(module.Timings, "__init__", made):
-            async with serving(Two, middleware=[path]) as client:
+            async with served(Two, middleware=[name]) as client:
                 response = await client.get("/Two/")
         for one in timings:
             one.end()
