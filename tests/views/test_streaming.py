@@ -9,6 +9,7 @@ import gc
 import gzip
 import io
 import logging
+import re
 import signal
 import threading
 import warnings
@@ -36,10 +37,10 @@ from django_async_cbv.auth.mixins import (
     AsyncPermissionRequiredMixin,
     AsyncUserPassesTestMixin,
 )
-from django_async_cbv.channels import LocalChannel
+from django_async_cbv.channels import LocalChannel, Message
 from django_async_cbv.sync import run_sync
 from django_async_cbv.testing import open_stream
-from django_async_cbv.views import _limits, _shutdown, _stream_response
+from django_async_cbv.views import _limits, _shutdown, _stream_response, streaming
 from django_async_cbv.views.streaming import (
     AsyncStreamView,
     ChannelView,
@@ -1251,6 +1252,79 @@ class ChannelTests(StreamTestCase):
             await request.answer()
 
         self.serve(view, main)
+
+    async def test_what_is_published_before_the_first_read_is_sent(self):
+        """A page has the headers, and loads its data: no message may fall between."""
+        channel, view = self.view()
+        response = await view.as_view()(RequestFactory().get("/"))
+        channel.publish("news", 1)
+        async with open_stream(response) as stream:
+            event = await anext(stream.events())
+        self.assertEqual(event.data, "1")
+        self.assertFalse(channel._log._pumps)
+
+    async def test_a_browser_resumes_that_has_got_no_event(self):
+        channel, view = self.view()
+        channel.publish("news", "before")
+        response = await view.as_view()(RequestFactory().get("/"))
+        async with open_stream(response) as stream:
+            [first] = re.findall(rb"id: (.+)\n\n", await anext(stream))
+        channel.publish("news", "meanwhile")
+        request = RequestFactory().get("/", headers={"Last-Event-ID": first.decode()})
+        response = await view.as_view()(request)
+        async with open_stream(response) as stream:
+            # It knows where it is.
+            self.assertNotIn(b"id:", await anext(stream))
+            self.assertIn(b"data: meanwhile\n", await anext(stream))
+
+    async def test_the_headers_do_not_wait_for_a_channel_that_is_away(self):
+        """A proxy would give up, and its status would make the browser give up."""
+        channel, view = self.view()
+        is_back = asyncio.Event()
+        join = channel._log.join
+
+        async def join_later(mailbox, since):
+            await is_back.wait()
+            await join(mailbox, since)
+
+        with (
+            mock.patch.object(channel._log, "join", join_later),
+            mock.patch.object(streaming, "_LONGEST_JOIN", 0),
+        ):
+            response = await view.as_view()(RequestFactory().get("/"))
+            async with open_stream(response) as stream:
+                self.assertEqual(await anext(stream), b"retry: 3000\n\n")
+                is_back.set()
+                await turns()
+                channel.publish("news", 1)
+                event = await anext(stream.events())
+        self.assertEqual(event.data, "1")
+        self.assertFalse(channel._log._pumps)
+
+    async def test_a_response_that_is_never_read_leaves_no_subscription(self):
+        channel, view = self.view()
+        for method in ("get", "head"):
+            response = await view.as_view()(getattr(RequestFactory(), method)("/"))
+            self.assertEqual(bool(channel._log._pumps), method == "get")
+            response.close()
+            del response
+            gc.collect()
+            await turns()
+            self.assertFalse(channel._log._pumps)
+
+    async def test_a_channel_of_another_kind(self):
+        """What subscribe() returns may be an async generator."""
+
+        class Numbers:
+            async def subscribe(self, *topics, since=None):
+                yield Message("1", *topics, since)
+
+        _, view = self.view(channel=Numbers())
+        response = await view.as_view()(RequestFactory().get("/"))
+        async with open_stream(response) as stream:
+            self.assertEqual(
+                await stream.read(), b"retry: 3000\n\nid: 1\ndata: null\n\n"
+            )
 
     def test_topics(self):
         def get_topics(self):

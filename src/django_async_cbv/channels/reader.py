@@ -202,7 +202,7 @@ class _Reader:
     async def join(self, mailbox: Mailbox, since: str | None) -> None:
         self.fanout.add(mailbox)
         await self._knows_cursor.wait()
-        mailbox.floor = self._cursor.position
+        mailbox.begin(self._cursor.position, self._cursor.id or None, since)
         if since is None:
             return
         if since in self._recent:

@@ -18,6 +18,8 @@ from django.core.handlers.wsgi import WSGIRequest
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 
 from ..channels import Channel, Message, Reset
+from ..channels.base import Subscription
+from ..channels.fanout import Subscriber
 from ..core.resting import resting_executor
 from ..core.threads import run_sync
 from ..core.twins import TwinMixin
@@ -45,6 +47,8 @@ __all__ = [
 _LONGEST_ID = 255
 # Milliseconds until a browser comes back to a stream that failed.
 _AFTER_FAILURE = 10_000
+# Seconds that the headers wait for a channel which cannot be reached.
+_LONGEST_JOIN = 2
 # Seconds until a client comes back to a full view.
 _RETRY_AFTER = 5, 15
 
@@ -430,6 +434,8 @@ class ChannelView(AsyncTopicsMixin, ServerSentEventsView):
 
     #: Where the messages come from.
     channel: Channel | None = None
+    # What is in force since before the headers left, and the loop that it is so on.
+    _begun: tuple[asyncio.AbstractEventLoop, Subscriber] | None = None
 
     async def _before(self) -> None:
         if self.channel is None:
@@ -443,11 +449,35 @@ class ChannelView(AsyncTopicsMixin, ServerSentEventsView):
                 f"{type(self).__name__} has no topics, and sends nothing. Set them, "
                 'for example `topics = ["news"]`.'
             )
+        messages = self._subscribe()
+        if not isinstance(messages, Subscriber):
+            return
+        # A page loads its data when it has the headers. What is published from then on
+        # has to reach it.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_LONGEST_JOIN):
+                await messages.__aenter__()
+            self._begun = asyncio.get_running_loop(), messages
+
+    def _subscribe(self) -> Subscription:
+        assert self.channel is not None
+        return self.channel.subscribe(*self._topics, since=self.last_event_id)
+
+    def first_bytes(self) -> bytes:
+        """Tell a new browser where it begins: the stream may end before an event."""
+        first = super().first_bytes()
+        if self._begun is None or self.last_event_id is not None:
+            return first
+        return first + encode_fields(id=self._begun[1].cursor)
 
     async def events(self) -> AsyncIterator[Any]:
         """Yield the messages of the topics, from the last one that the client has."""
-        assert self.channel is not None
-        messages = self.channel.subscribe(*self._topics, since=self.last_event_id)
+        messages: Subscription
+        begun, self._begun = self._begun, None
+        if begun is not None and begun[0] is asyncio.get_running_loop():
+            messages = begun[1]
+        else:
+            messages = self._subscribe()
         async with contextlib.aclosing(messages):
             async for message in messages:
                 yield message
