@@ -1238,7 +1238,7 @@ class ChannelTests(StreamTestCase):
     def test_resume_and_reset(self):
         channel, view = self.view()
         first = channel.publish("news", 1)
-        channel.publish("news", 2)
+        last = channel.publish("news", 2)
 
         async def main(client):
             request = client.begin("/", headers=[(b"last-event-id", first.encode())])
@@ -1247,7 +1247,8 @@ class ChannelTests(StreamTestCase):
             request.gone.set()
             await request.answer()
             request = client.begin("/", headers=[(b"last-event-id", b"garbage")])
-            await until_sent(request, b"event: stream-reset\ndata: {}\n\n")
+            reset = f"event: stream-reset\nid: {last}\ndata: {{}}\n\n"
+            await until_sent(request, reset.encode())
             request.gone.set()
             await request.answer()
 
@@ -1374,6 +1375,9 @@ class ChannelTests(StreamTestCase):
         for attributes, text in (
             ({"channel": None}, "has no channel"),
             ({"topics": []}, "has no topics"),
+            ({"topics": "news"}, "Give a list: `topics = ['news']`"),
+            ({"get_topics": lambda self: "news"}, "Give a list"),
+            ({"topics": ["a\nb"]}, "printable"),
         ):
             with self.assertLogs("django.request", "ERROR") as logs:
                 self.serve(self.view(**attributes)[1], main)
@@ -1384,6 +1388,61 @@ class Waits(Ending, LongPollView):
     async def poll(self, since):
         async with self.noted():
             await forever()
+
+
+class MistakesTests(SimpleTestCase):
+    """What cannot work fails before the headers leave, and says what to write."""
+
+    def assertFails(self, view, kind, text):
+        with self.assertRaisesMessage(kind, text):
+            asyncio.run(view.as_view()(RequestFactory().get("/")))
+
+    def test_the_method_that_is_wrong_is_named(self):
+        def sync(self):
+            yield "x"
+
+        async def returns(self):
+            return ["x"]
+
+        for base, name in ((AsyncStreamView, "stream"), (Events, "events")):
+            for method in (sync, returns, lambda self: None):
+                view = type("View", (base,), {name: method})
+                self.assertFails(view, TypeError, f"View.{name}() returned ")
+                self.assertFails(view, TypeError, f"Write `async def {name}(self)`")
+
+    def test_prepare_returns_a_response_or_none(self):
+        async def prepare(self):
+            return "text"
+
+        for base in (Text, LongPollView):
+            view = type("View", (base,), {"prepare": prepare})
+            self.assertFails(view, TypeError, "View.prepare() returned 'text'")
+
+    def test_seconds_that_would_leave_no_time(self):
+        for name in ("heartbeat", "max_duration", "recheck", "send_timeout"):
+            for value in (0, -1):
+                view = type("View", (Events,), {name: value})
+                text = f"View.{name} is {value}. The client"
+                self.assertFails(view, ImproperlyConfigured, text)
+            type("View", (Events,), {name: 0.1}).as_view()
+
+    def test_an_id_that_would_not_come_back(self):
+        self.assertEqual(Event(id="x" * 255).id, "x" * 255)
+        with self.assertRaisesMessage(ValueError, "An id of 256 characters"):
+            Event(id="x" * 256)
+
+        async def poll(self, since):
+            return Polled(1, "x" * 256)
+
+        view = type("View", (LongPollView,), {"poll": poll})
+        self.assertFails(view, ValueError, "a cursor of more than 255 characters")
+
+    def test_what_a_browser_cannot_parse(self):
+        async def poll(self, since):
+            return Polled(float("nan"))
+
+        view = type("View", (LongPollView,), {"poll": poll})
+        self.assertFails(view, ValueError, "not JSON compliant")
 
 
 class LongPollTests(StreamTestCase):

@@ -9,10 +9,19 @@ from typing import Any
 
 from django.core.serializers.json import DjangoJSONEncoder
 
-__all__ = ["HEARTBEAT", "Event", "encode_event", "encode_fields", "encode_retry"]
+__all__ = [
+    "HEARTBEAT",
+    "LONGEST_ID",
+    "Event",
+    "encode_event",
+    "encode_fields",
+    "encode_retry",
+]
 
 #: A comment, which clients leave out.
 HEARTBEAT = b":\n\n"
+#: What a client that comes back is to send in one header: longer ids are nobody's.
+LONGEST_ID = 255
 
 # What ends a line to a client, which is less than str.splitlines() takes for one.
 _LINE_END = re.compile(r"\r\n|\r|\n")
@@ -48,6 +57,11 @@ class Event:
         """Refuse what a client would take for something else."""
         _check_line("event", self.event)
         _check_line("id", self.id)
+        if self.id is not None and len(self.id) > LONGEST_ID:
+            raise ValueError(
+                f"An id of {len(self.id)} characters is too long: a view takes no id "
+                f"of more than {LONGEST_ID} back. Use a shorter one."
+            )
         if self.retry is not None and (type(self.retry) is not int or self.retry < 0):
             raise ValueError(f"retry={self.retry!r} is not a number of milliseconds.")
 

@@ -23,7 +23,14 @@ from ..channels.fanout import Subscriber
 from ..core.resting import resting_executor
 from ..core.threads import run_sync
 from ..core.twins import TwinMixin
-from ..encoding.sse import HEARTBEAT, Event, encode_event, encode_fields, encode_retry
+from ..encoding.sse import (
+    HEARTBEAT,
+    LONGEST_ID,
+    Event,
+    encode_event,
+    encode_fields,
+    encode_retry,
+)
 from ._limits import Slot, take_slot
 from ._pump import Pump, Terms
 from ._shutdown import Leaver, end_streams
@@ -43,8 +50,6 @@ __all__ = [
     "end_streams",
 ]
 
-# Longer ones are of nobody who was given them by a view.
-_LONGEST_ID = 255
 # Milliseconds until a browser comes back to a stream that failed.
 _AFTER_FAILURE = 10_000
 # Seconds that the headers wait for a channel which cannot be reached.
@@ -83,6 +88,17 @@ class _OpenView(AsyncView[HttpResponseBase]):
                 f"`async def {name}()`."
             )
         return await given
+
+    async def _prepared(self) -> HttpResponseBase | None:
+        """Call `prepare()`; raise TypeError for what is no response."""
+        answer = await self._awaited("prepare")
+        if answer is None or isinstance(answer, HttpResponseBase):
+            return answer
+        raise TypeError(
+            f"{type(self).__name__}.prepare() returned {answer!r}, which is no "
+            "response. The client gets an error page. Return a response, or None to "
+            "go on."
+        )
 
     async def _take_slot(self) -> Slot | None:
         cls: Any = type(self)
@@ -176,6 +192,8 @@ class AsyncStreamView(_OpenView):
     overload: Literal["retry", "503"] = "503"
     # Whether a client needs each part at once.
     _is_live = True
+    # What a project overrides to say what is sent.
+    _generator = "stream"
 
     def stream(self) -> AsyncIterator[Any]:
         """Yield what to send: `str`, `bytes`, or what `encode()` takes."""
@@ -235,7 +253,7 @@ class AsyncStreamView(_OpenView):
         if slot is None:
             return self._overloaded()
         try:
-            answer = await self._awaited("prepare")
+            answer = await self._prepared()
             if answer is not None:
                 slot.release()
                 return answer
@@ -249,7 +267,7 @@ class AsyncStreamView(_OpenView):
         self, request: HttpRequest, *args: Any, **kwargs: Any
     ) -> HttpResponseBase:
         """Answer with the headers of the stream, which is not begun."""
-        answer = await self._awaited("prepare")
+        answer = await self._prepared()
         return self._with_headers(StreamResponse(None)) if answer is None else answer
 
     async def post(
@@ -284,6 +302,14 @@ class AsyncStreamView(_OpenView):
                 close()
 
     def _terms(self, slot: Slot) -> Terms:
+        for name in ("heartbeat", "max_duration", "recheck", "send_timeout"):
+            seconds = getattr(self, name)
+            if seconds is not None and seconds <= 0:
+                raise ImproperlyConfigured(
+                    f"{type(self).__name__}.{name} is {seconds!r}. The client gets an "
+                    "error page. Set it to a number of seconds above 0, or to None to "
+                    "turn it off."
+                )
         duration = self.max_duration
         if duration is not None:
             duration *= random.uniform(1, 1.1)  # noqa: S311
@@ -303,7 +329,7 @@ class AsyncStreamView(_OpenView):
             failure=self.failure_bytes,
             failure_note=self.failure_note,
             request=self.request,
-            name=f"{type(self).__name__}.stream()",
+            name=f"{type(self).__name__}.{self._generator}()",
             ends_with_server=self.ends_with_server,
         )
 
@@ -314,9 +340,10 @@ class AsyncStreamView(_OpenView):
         if hasattr(items, "close"):
             # A coroutine that nobody awaits, or a sync generator.
             items.close()
+        name = self._generator
         raise TypeError(
-            f"{type(self).__name__}.stream() returned {items!r}, which is no async "
-            "iterator. The client gets an error page. Write `async def stream(self)` "
+            f"{type(self).__name__}.{name}() returned {items!r}, which is no async "
+            f"iterator. The client gets an error page. Write `async def {name}(self)` "
             "with a `yield` in it."
         )
 
@@ -351,6 +378,7 @@ class ServerSentEventsView(AsyncStreamView):
     """
 
     content_type = "text/event-stream"
+    _generator = "events"
     heartbeat = 15
     heartbeat_bytes = HEARTBEAT
     overload: Literal["retry", "503"] = "retry"
@@ -436,6 +464,8 @@ class ChannelView(AsyncTopicsMixin, ServerSentEventsView):
     channel: Channel | None = None
     # What is in force since before the headers left, and the loop that it is so on.
     _begun: tuple[asyncio.AbstractEventLoop, Subscriber] | None = None
+    # What events() reads.
+    _messages: Subscription | None = None
 
     async def _before(self) -> None:
         if self.channel is None:
@@ -443,7 +473,14 @@ class ChannelView(AsyncTopicsMixin, ServerSentEventsView):
                 f"{type(self).__name__} has no channel, and sends nothing. Set it: "
                 "`channel = LocalChannel()`."
             )
-        self._topics = tuple(await self.aget_topics())
+        topics = await self.aget_topics()
+        if isinstance(topics, str):
+            raise ImproperlyConfigured(
+                f"{type(self).__name__} has the topics {topics!r}, of which each "
+                "letter would be one. The client gets an error page. Give a list: "
+                f"`topics = [{topics!r}]`."
+            )
+        self._topics = tuple(topics)
         if not self._topics:
             raise ImproperlyConfigured(
                 f"{type(self).__name__} has no topics, and sends nothing. Set them, "
@@ -470,6 +507,13 @@ class ChannelView(AsyncTopicsMixin, ServerSentEventsView):
             return first
         return first + encode_fields(id=self._begun[1].cursor)
 
+    def encode(self, item: Any) -> bytes:
+        """Return an event as bytes; a reset says where the browser is then."""
+        if isinstance(item, Reset):
+            cursor = getattr(self._messages, "cursor", None)
+            return encode_fields({}, event="stream-reset", id=cursor)
+        return super().encode(item)
+
     async def events(self) -> AsyncIterator[Any]:
         """Yield the messages of the topics, from the last one that the client has."""
         messages: Subscription
@@ -478,6 +522,7 @@ class ChannelView(AsyncTopicsMixin, ServerSentEventsView):
             messages = begun[1]
         else:
             messages = self._subscribe()
+        self._messages = messages
         async with contextlib.aclosing(messages):
             async for message in messages:
                 yield message
@@ -491,7 +536,7 @@ def _last_event_id(request: HttpRequest) -> str | None:
         # Browsers send UTF-8, and Django reads headers as Latin-1.
         with contextlib.suppress(UnicodeError):
             value = value.encode("latin-1").decode()
-    return value if 0 < len(value) <= _LONGEST_ID else None
+    return value if 0 < len(value) <= LONGEST_ID else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -518,7 +563,7 @@ class LongPollView(_OpenView):
     def since(self) -> str | None:
         """The query parameter `since`, None if the client is new."""
         value = self.request.GET.get("since", "")
-        return value if 0 < len(value) <= _LONGEST_ID else None
+        return value if 0 < len(value) <= LONGEST_ID else None
 
     async def poll(self, since: str | None) -> Polled:
         """Wait for what is newer than `since`, and return it with its cursor."""
@@ -536,7 +581,7 @@ class LongPollView(_OpenView):
         if slot is None:
             return self._overloaded()
         try:
-            answer = await self._awaited("prepare")
+            answer = await self._prepared()
             if answer is not None:
                 return answer
             if resting is not None:
@@ -548,7 +593,8 @@ class LongPollView(_OpenView):
             response: HttpResponseBase = HttpResponse(status=204)
         else:
             content = {"data": found.data, "cursor": found.cursor}
-            response = JsonResponse(content)
+            # A browser's JSON.parse() knows no NaN.
+            response = JsonResponse(content, json_dumps_params={"allow_nan": False})
         response.headers.setdefault("Cache-Control", "no-store")
         return response
 
@@ -570,6 +616,12 @@ class LongPollView(_OpenView):
             raise TypeError(
                 f"{type(self).__name__}.poll() returned {found!r}. The client gets an "
                 "error page. Return Polled(data, cursor)."
+            )
+        if len(str(found.cursor)) > LONGEST_ID:
+            raise ValueError(
+                f"{type(self).__name__}.poll() returned a cursor of more than "
+                f"{LONGEST_ID} characters, which the view would not take back. The "
+                "client gets an error page. Return a shorter cursor."
             )
         return found
 
