@@ -80,14 +80,17 @@ class _OpenView(AsyncView[HttpResponseBase]):
 
     async def _awaited(self, name: str, *args: Any) -> Any:
         """Await a method of the project's; raise TypeError for one that is sync."""
-        given = getattr(self, name)(*args)
+        return await self._given(name, getattr(self, name)(*args))
+
+    def _given(self, name: str, given: Any) -> Any:
+        """Return what such a method returned, to be awaited."""
         if not inspect.isawaitable(given):
             raise TypeError(
                 f"{type(self).__name__}.{name}() returned {given!r}, and the view "
                 "awaits it. The client gets no answer of the view. Write "
                 f"`async def {name}()`."
             )
-        return await given
+        return given
 
     async def _prepared(self) -> HttpResponseBase | None:
         """Call `prepare()`; raise TypeError for what is no response."""
@@ -302,7 +305,7 @@ class AsyncStreamView(_OpenView):
                 close()
 
     def _terms(self, slot: Slot) -> Terms:
-        for name in ("heartbeat", "max_duration", "recheck", "send_timeout"):
+        for name in ("heartbeat", "recheck"):
             seconds = getattr(self, name)
             if seconds is not None and seconds <= 0:
                 raise ImproperlyConfigured(
