@@ -54,8 +54,8 @@ class Message:
         Return `encode(message)`, which is called once for all subscribers.
 
         Args:
-            - `encode`: A function, always the same object: a lambda or a bound method
-              that you make for each call is called each time.
+            encode: A function, always the same object: a lambda or a bound method
+                that you make for each call is called each time.
         """
         try:
             result: _R = self._encoded[encode]
@@ -107,10 +107,10 @@ class Channel(Protocol):
         Return the messages of these topics as an async iterator.
 
         Args:
-            - `topics`: One or more topics.
-            - `since`: The id of the last message that the subscriber has. What came
-              after it is yielded first. If the channel does not know the id, or not any
-              more, the first thing that is yielded is a `Reset`.
+            topics: One or more topics.
+            since: The id of the last message that the subscriber has. What came after
+                it is yielded first. If the channel does not know the id, or not any
+                more, the first thing that is yielded is a `Reset`.
         """
         ...
 

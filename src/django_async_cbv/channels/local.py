@@ -21,10 +21,10 @@ class LocalChannel:
     Carry messages from any thread to subscribers on any event loop of this process.
 
     Args:
-        - `history`: How many messages are kept for subscribers that resume.
-        - `buffer`: How many messages may wait for one subscriber.
-        - `slow`: What happens if more of them wait. With `"drop"` the subscription
-          ends, and the client resumes. With `"skip"` it loses the oldest messages.
+        history: How many messages are kept for subscribers that resume.
+        buffer: How many messages may wait for one subscriber.
+        slow: What happens if more of them wait. With `"drop"` the subscription ends,
+            and the client resumes. With `"skip"` it loses the oldest messages.
     """
 
     def __init__(

@@ -58,14 +58,14 @@ class RedisChannel:
     Needs `pip install django-async-cbv[redis]`.
 
     Args:
-        - `url`: Where Redis is, as `redis.Redis.from_url()` takes it.
-        - `name`: The name of the channel. The key of its stream is `channel:<name>`.
-        - `max_length`: About how many messages Redis keeps, for who resumes.
-        - `max_age`: About how long Redis keeps them. None: as long as there is room.
-        - `buffer`: How many messages may wait for one subscriber.
-        - `slow`: What happens if more of them wait. With `"drop"` the subscription
-          ends, and the client resumes. With `"skip"` it loses the oldest messages.
-        - `options`: More options for the connections, as `redis.Redis` takes them.
+        url: Where Redis is, as `redis.Redis.from_url()` takes it.
+        name: The name of the channel. The key of its stream is `channel:<name>`.
+        max_length: How many messages Redis keeps, about, for subscribers that resume.
+        max_age: How long Redis keeps them, about. None: as long as there is room.
+        buffer: How many messages may wait for one subscriber.
+        slow: What happens if more of them wait. With `"drop"` the subscription ends,
+            and the client resumes. With `"skip"` it loses the oldest messages.
+        options: More options for the connections, as `redis.Redis` takes them.
     """
 
     def __init__(

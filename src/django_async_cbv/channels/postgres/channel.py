@@ -82,15 +82,15 @@ class PostgresChannel:
     `"django_async_cbv.channels.postgres"` in `INSTALLED_APPS`.
 
     Args:
-        - `name`: The name of the channel. Channels share the table, and no messages.
-        - `using`: The database in `DATABASES` whose transactions `publish()` joins.
-        - `listen_using`: The database in `DATABASES` by which subscribers connect, if
-          not the same: past a transaction pooler, which does not support LISTEN.
-        - `max_length`: How many messages are kept, about, for subscribers that resume.
-        - `max_age`: How long they are kept, about.
-        - `buffer`: How many messages may wait for one subscriber.
-        - `slow`: What happens if more of them wait. With `"drop"` the subscription
-          ends, and the client resumes. With `"skip"` it loses the oldest messages.
+        name: The name of the channel. Channels share the table, and no messages.
+        using: The database in `DATABASES` whose transactions `publish()` joins.
+        listen_using: The database in `DATABASES` by which subscribers connect, if not
+            the same: past a transaction pooler, which does not support LISTEN.
+        max_length: How many messages are kept, about, for subscribers that resume.
+        max_age: How long they are kept, about.
+        buffer: How many messages may wait for one subscriber.
+        slow: What happens if more of them wait. With `"drop"` the subscription ends,
+            and the client resumes. With `"skip"` it loses the oldest messages.
     """
 
     def __init__(
