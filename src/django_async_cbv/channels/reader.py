@@ -12,7 +12,7 @@ import sys
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
 from ..core.threads import await_to_the_end
 from .base import Message
@@ -30,6 +30,8 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0
 AGAIN = 0.2
 
 _inherited: list[object] = []
+
+_R = TypeVar("_R")
 
 
 class Cursor(NamedTuple):
@@ -252,8 +254,8 @@ class _Reader:
             is_new = self._history is None
             try:
                 if self._history is None:
-                    self._history = await self._connect()
-                past = await self._history.after(since, topics, LIMIT)
+                    self._history = await _not_lost(self._connect())
+                past = await _not_lost(self._history.after(since, topics, LIMIT))
             except BaseException as error:
                 await self._close_history()
                 if not isinstance(error, Exception):
@@ -344,6 +346,25 @@ class _Outage:
 
     def ends(self, part: str) -> None:
         self._parts.discard(part)
+
+
+async def _not_lost(awaitable: Awaitable[_R]) -> _R:
+    """Await what a driver does, and raise a cancellation that it has swallowed."""
+    # Until Python 3.11 goes: its wait_for(), by which the drivers of Redis and
+    # PostgreSQL wait, loses a cancellation that comes as it ends. This is the task of
+    # a view: it would wait for its next message, and nobody would cancel it again.
+    task = asyncio.current_task()
+    assert task is not None
+    before = task.cancelling()
+    try:
+        result = await awaitable
+    except Exception as error:
+        if task.cancelling() > before:
+            raise asyncio.CancelledError from error
+        raise
+    if task.cancelling() > before:
+        raise asyncio.CancelledError
+    return result
 
 
 async def _pause(seconds: float) -> float:
