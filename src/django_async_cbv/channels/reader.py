@@ -12,7 +12,7 @@ import sys
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol, TypeVar
+from typing import NamedTuple, Protocol
 
 from ..core.threads import await_to_the_end
 from .base import Message
@@ -30,8 +30,6 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0
 AGAIN = 0.2
 
 _inherited: list[object] = []
-
-_R = TypeVar("_R")
 
 
 class Cursor(NamedTuple):
@@ -250,17 +248,21 @@ class _Reader:
 
     async def _after(self, since: str, topics: frozenset[str]) -> Past | None:
         pause = FIRST_PAUSE
+        cancellations = _Cancellations()
         while not self._is_over:
             is_new = self._history is None
             try:
                 if self._history is None:
-                    self._history = await _not_lost(self._connect())
-                past = await _not_lost(self._history.after(since, topics, LIMIT))
+                    self._history = await self._connect()
+                    cancellations.raise_lost()
+                past = await self._history.after(since, topics, LIMIT)
+                cancellations.raise_lost()
             except BaseException as error:
                 await self._close_history()
                 if not isinstance(error, Exception):
                     self._outage.ends("history")
                     raise
+                cancellations.raise_lost()
                 if is_new:
                     self._outage.begins("history", error)
                     pause = await _pause(pause)
@@ -348,23 +350,23 @@ class _Outage:
         self._parts.discard(part)
 
 
-async def _not_lost(awaitable: Awaitable[_R]) -> _R:
-    """Await what a driver does, and raise a cancellation that it has swallowed."""
+class _Cancellations:
+    """Raises a cancellation of this task that a driver has swallowed."""
+
     # Until Python 3.11 goes: its wait_for(), by which the drivers of Redis and
-    # PostgreSQL wait, loses a cancellation that comes as it ends. This is the task of
-    # a view: it would wait for its next message, and nobody would cancel it again.
-    task = asyncio.current_task()
-    assert task is not None
-    before = task.cancelling()
-    try:
-        result = await awaitable
-    except Exception as error:
-        if task.cancelling() > before:
-            raise asyncio.CancelledError from error
-        raise
-    if task.cancelling() > before:
-        raise asyncio.CancelledError
-    return result
+    # PostgreSQL wait, loses a cancellation that comes as it ends. Who reads the history
+    # is the task of a view: it would wait for its next message, and nobody would
+    # cancel it again.
+
+    def __init__(self) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._task = task
+        self._before = task.cancelling()
+
+    def raise_lost(self) -> None:
+        if self._task.cancelling() > self._before:
+            raise asyncio.CancelledError
 
 
 async def _pause(seconds: float) -> float:
