@@ -39,6 +39,40 @@ class Driver:
         pass
 
 
+class OutageTests(SimpleTestCase):
+    async def test_one_warning_however_many_give_up(self):
+        """As clients do that come while there is no subscriber, and go again."""
+        is_away = True
+        tried = asyncio.Event()
+
+        async def connect():
+            tried.set()
+            if is_away:
+                raise OSError("away")
+            return Driver(None, None)
+
+        readers = Readers("name", connect, 1)
+
+        async def visit():
+            tried.clear()
+            messages = Subscriber(readers, frozenset({"a"}), None, 1, "drop")
+            task = asyncio.create_task(messages.__aenter__())
+            await tried.wait()
+            if is_away:
+                await asyncio.sleep(0)
+                task.cancel()
+            await asyncio.wait({task})
+            await messages.aclose()
+
+        for _ in range(2):
+            with self.assertLogs("django_async_cbv.channels", "WARNING") as logs:
+                for is_away in (True, True, True):  # noqa: B007 - connect() uses it
+                    await visit()
+            self.assertEqual(len(logs.output), 1)
+            is_away = False
+            await visit()
+
+
 class LostCancellationTests(SimpleTestCase):
     async def cancelled_as_it(self, answer):
         """Whether who reads the history ends that is cancelled as it answers."""

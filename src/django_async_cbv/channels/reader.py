@@ -94,7 +94,8 @@ class Readers:
     def __init__(
         self, name: str, connect: Callable[[], Awaitable[Log]], memory: int
     ) -> None:
-        self._name = name
+        # Of all readers: one that is given up leaves the outage to the next one.
+        self._outage = _Outage(name)
         self._connect = connect
         self._memory = memory
         self._process = os.getpid()
@@ -113,7 +114,7 @@ class Readers:
             if other.is_closed():
                 self._readers.pop(other, None)
         if (reader := self._readers.get(loop)) is None:
-            reader = _Reader(self._name, self._connect, self._memory)
+            reader = _Reader(self._outage, self._connect, self._memory)
             self._readers[loop] = reader
         await reader.join(mailbox, since)
 
@@ -154,11 +155,11 @@ class _Reader:
     """
 
     def __init__(
-        self, name: str, connect: Callable[[], Awaitable[Log]], memory: int
+        self, outage: _Outage, connect: Callable[[], Awaitable[Log]], memory: int
     ) -> None:
         self.fanout = Fanout()
         self._connect = connect
-        self._outage = _Outage(name)
+        self._outage = outage
         self._memory = memory
         # The newest messages: who was gone for a moment gets them from here.
         self._recent: OrderedDict[str, Entry] = OrderedDict()
@@ -289,6 +290,7 @@ class _Reader:
                     if not self._knows_cursor.is_set():
                         self._cursor = await log.newest()
                         self._knows_cursor.set()
+                        self._outage.ends("reader")
                     while not self._is_over:
                         self._follows = True
                         try:
