@@ -107,6 +107,15 @@ class Text(Ending, AsyncStreamView):
             await forever()
 
 
+class Silent(Ending, AsyncStreamView):
+    """Sends nothing."""
+
+    async def stream(self):
+        async with self.noted():
+            await forever()
+            yield "never"
+
+
 def of(*parts, base=AsyncStreamView, **attributes):
     """A view that streams these, of which it raises exceptions."""
 
@@ -1443,6 +1452,20 @@ class MistakesTests(SimpleTestCase):
 
         view = type("View", (LongPollView,), {"poll": poll})
         self.assertFails(view, ValueError, "not JSON compliant")
+
+
+class ReadersTests(SimpleTestCase):
+    async def test_two_tasks_do_not_wait_for_one_stream(self):
+        response = await Silent.as_view()(RequestFactory().get("/"))
+        first = asyncio.create_task(anext(aiter(response)))
+        await turns()
+        with self.assertRaisesMessage(RuntimeError, "Two tasks read Silent.stream"):
+            await anext(aiter(response))
+        # That closed the stream, also for who waits.
+        async with asyncio.timeout(SECONDS):
+            with self.assertRaises(StopAsyncIteration):
+                await first
+        self.assertTrue(Silent.ended.is_set())
 
 
 class LongPollTests(StreamTestCase):
