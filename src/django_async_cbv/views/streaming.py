@@ -27,6 +27,7 @@ from ..encoding.sse import (
     HEARTBEAT,
     LONGEST_ID,
     Event,
+    check_id,
     encode_event,
     encode_fields,
     encode_retry,
@@ -442,6 +443,7 @@ class ServerSentEventsView(AsyncStreamView):
 
 
 def _encode_message(message: Message) -> bytes:
+    check_id(message.id)
     return encode_fields(message.data, id=message.id, event=message.event)
 
 
