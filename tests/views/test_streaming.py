@@ -1692,6 +1692,24 @@ class MistakesTests(SimpleTestCase):
         self.assertFails(view, ValueError, "not JSON compliant")
 
 
+class RecheckTests(SimpleTestCase):
+    async def test_who_gets_no_answer_does_not_stay(self):
+        class View(Text):
+            recheck = SOON
+
+            async def may_continue(self):
+                await forever()
+
+        response = await View.as_view()(RequestFactory().get("/"))
+        with self.assertLogs("django.request", "ERROR"):
+            async with open_stream(response) as stream:
+                self.assertEqual(await anext(stream), b"first")
+                with self.assertRaises(TimeoutError) as raised:
+                    await stream.read()
+        self.assertNotIn("open_stream()", str(raised.exception))
+        self.assertTrue(View.ended.is_set())
+
+
 class ReadersTests(SimpleTestCase):
     async def test_two_tasks_do_not_wait_for_one_stream(self):
         response = await Silent.as_view()(RequestFactory().get("/"))

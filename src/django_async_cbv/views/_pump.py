@@ -274,7 +274,9 @@ class Pump(Leaver):
         assert terms.recheck is not None
         self._rechecks_at = self.loop.time() + terms.recheck
         try:
-            return await terms.may_continue() is True
+            # Nothing is sent meanwhile, not even at the end of the server.
+            async with asyncio.timeout(terms.recheck):
+                return await terms.may_continue() is True
         except Exception as error:  # noqa: BLE001 - nobody stays by a failure
             self.error = error
             return False

@@ -227,7 +227,8 @@ class AsyncStreamView(_OpenView):
         """
         Return whether the stream may go on, each `recheck` seconds.
 
-        Everything but True ends the stream, and so does an error.
+        Everything but True ends the stream, and so does an error. The method has
+        `recheck` seconds for its answer.
         """
         return True
 
