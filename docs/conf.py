@@ -104,6 +104,8 @@ nitpick_ignore = [
     ("py:class", "debug_toolbar.panels.Panel"),
     ("py:class", "django.contrib.auth.views.PasswordContextMixin"),
     ("py:class", "django.contrib.auth.views.RedirectURLMixin"),
+    # Whose reference is not in `inventories`.
+    ("py:exc", "redis.exceptions.RedisError"),
 ]
 
 # Copied without the prompt and the output.
