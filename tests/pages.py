@@ -60,6 +60,7 @@ def evaluate(example: Example) -> None:
     if is_hidden(example) or not is_converted(Path(example.path)):
         _run(example)
         return
+    importlib.import_module("tests.library")  # starts the shop
     file = FILE.match(example.parsed)
     assert file, "The first line of a block names its file: # library/views.py"
     modules = example.namespace.setdefault("_modules", {})

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from django.core.management import call_command
 from sybil import Sybil
 from sybil.parsers.myst import CodeBlockParser
 
@@ -146,6 +147,11 @@ def test_each_visible_block_runs_as_pasted(path):
 
 def test_each_unconverted_page_exists():
     assert {pages.name_of(path) for path in PAGES} >= pages.UNCONVERTED
+
+
+@pytest.mark.django_db
+def test_the_project_of_the_examples_has_its_migrations():
+    call_command("makemigrations", "library", check=True, dry_run=True, verbosity=0)
 
 
 class TestBlocks:
