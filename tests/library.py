@@ -7,21 +7,25 @@ from __future__ import annotations
 
 import datetime
 import threading
+from contextlib import AbstractContextManager
 from http.server import ThreadingHTTPServer
+from typing import Any
 
 import shop
-from library import services
+from django.urls import include, path
+from library import services, urls
 from library.models import Author, Book, Tag
 
 from tests.documentation import (
+    Site,
     answer,
     checked,
     hops_of,
     raised,
     refusal,
-    routed,
     run_tests,
 )
+from tests.documentation import routed as routed_alone
 
 __all__ = [
     "answer",
@@ -46,6 +50,12 @@ shop.DELAY = 0
 server = ThreadingHTTPServer(("127.0.0.1", 0), QuickShop)
 threading.Thread(target=server.serve_forever, daemon=True).start()
 services.SHOP = f"http://127.0.0.1:{server.server_port}"
+
+
+def routed(urlpatterns: list[Any], **settings: Any) -> AbstractContextManager[Site]:
+    """Serve the URLs to a client; the pages of the project are below `/library/`."""
+    project = path("library/", include(urls.urlpatterns))
+    return routed_alone([*urlpatterns, project], **settings)
 
 
 def make_books(number: int = 3) -> list[Book]:
