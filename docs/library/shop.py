@@ -11,6 +11,8 @@ DELAY = 1  # seconds
 ANSWERS = {
     "/prices": {"Bleak House": 15, "Emma": 12, "Persuasion": 9},
     "/stock": {"Bleak House": 0, "Emma": 3, "Persuasion": 1},
+    "/open": True,
+    "/partners": ["ann"],
 }
 
 

@@ -25,3 +25,13 @@ async def fetch_prices():
 async def fetch_stock():
     """Return how many copies of each book there are, by its title."""
     return await fetch("/stock")
+
+
+async def is_open():
+    """Return whether the shop is open."""
+    return await fetch("/open")
+
+
+async def is_partner(username):
+    """Return whether a user buys books for a shop of their own."""
+    return username in await fetch("/partners")
