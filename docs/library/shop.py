@@ -13,6 +13,8 @@ ANSWERS = {
     "/stock": {"Bleak House": 0, "Emma": 3, "Persuasion": 1},
     "/open": True,
     "/partners": ["ann"],
+    "/spelling": {"pohetry": "poetry"},
+    "/tag-limit": 2,
 }
 
 

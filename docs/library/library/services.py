@@ -35,3 +35,13 @@ async def is_open():
 async def is_partner(username):
     """Return whether a user buys books for a shop of their own."""
     return username in await fetch("/partners")
+
+
+async def spelling_of(word):
+    """Return the word as it is spelled correctly."""
+    return (await fetch("/spelling")).get(word, word)
+
+
+async def fetch_tag_limit():
+    """Return how many tags a reader may add at once."""
+    return await fetch("/tag-limit")
