@@ -7,9 +7,13 @@ import contextlib
 import contextvars
 import gc
 import gzip
+import inspect
 import io
 import logging
+import os
 import signal
+import subprocess
+import sys
 import threading
 import warnings
 import weakref
@@ -17,7 +21,8 @@ import zlib
 from unittest import mock
 
 import django
-from django.contrib.auth.decorators import login_required
+from django.conf import settings
+from django.contrib.auth.decorators import login_not_required, login_required
 from django.contrib.auth.mixins import LoginRequiredMixin
 from django.contrib.auth.models import User
 from django.core.exceptions import ImproperlyConfigured, PermissionDenied
@@ -26,9 +31,16 @@ from django.core.handlers.wsgi import WSGIHandler
 from django.core.signals import request_finished
 from django.db import connection
 from django.http import Http404, HttpResponse, HttpResponseRedirect
-from django.test import RequestFactory, SimpleTestCase, TestCase, override_settings
+from django.test import (
+    AsyncClient,
+    RequestFactory,
+    SimpleTestCase,
+    TestCase,
+    override_settings,
+)
 from django.urls import path
 from django.utils.decorators import method_decorator
+from django.views.decorators.http import condition
 
 from django_async_cbv.asgi import get_asgi_application
 from django_async_cbv.auth.mixins import (
@@ -40,6 +52,7 @@ from django_async_cbv.channels import LocalChannel
 from django_async_cbv.sync import run_sync
 from django_async_cbv.testing import open_stream
 from django_async_cbv.views import _limits, _shutdown, _stream_response
+from django_async_cbv.views.exports import CSVView, NDJSONView
 from django_async_cbv.views.streaming import (
     AsyncStreamView,
     ChannelView,
@@ -842,6 +855,58 @@ class FailureTests(StreamTestCase):
             self.serve(view, main)
 
 
+def _exit_with_a_stream(watches):
+    """The main thread of a process whose server has a stream open."""
+    import asyncio
+    import sys
+    import threading
+
+    import django
+    from django.conf import settings
+    from django.core.handlers.asgi import ASGIHandler
+    from django.urls import path
+
+    from django_async_cbv.sync import run_sync
+    from django_async_cbv.views.streaming import AsyncStreamView
+    from tests.serve.driving import Client
+
+    class View(AsyncStreamView):
+        ends_with_server = watches
+
+        async def stream(self):
+            try:
+                yield "first"
+                await asyncio.Event().wait()
+            finally:
+                # At the exit itself, no thread may begin any more.
+                await run_sync(print, "closed in a worker thread")
+
+    begun = threading.Event()
+
+    async def serve():
+        client = Client(ASGIHandler())
+        request = client.begin("/")
+        while b"first" not in request.body:
+            request.news.clear()
+            await request.news.wait()
+        begun.set()
+        while request.sent[-1] != {"type": "http.response.body"}:
+            request.news.clear()
+            await request.news.wait()
+        print("the last chunk", flush=True)
+        await asyncio.Event().wait()
+
+    settings.configure(
+        SECRET_KEY="of a process that exits",
+        ALLOWED_HOSTS=["*"],
+        ROOT_URLCONF=(path("", View.as_view()),),
+    )
+    django.setup()
+    threading.Thread(target=asyncio.run, args=[serve()], daemon=True).start()
+    begun.wait()
+    sys.exit(3)
+
+
 class EndOfServerTests(StreamTestCase):
     async def ends(self, client, end):
         requests = [client.begin("/") for _ in range(5)]
@@ -935,6 +1000,68 @@ class EndOfServerTests(StreamTestCase):
                 signal.signal(signal.SIGTERM, before)
 
         self.serve(of("x", ends_with_server=False), main)
+
+    def test_a_signal_ends_no_stream_that_has_it_turned_off(self):
+        """Also not where another stream of the process hears the signal."""
+
+        class Stays(Text):
+            ends_with_server = False
+
+        async def view(request):
+            cls = Stays if request.GET else Text
+            return await cls.as_view()(request)
+
+        async def main(client):
+            before = signal.signal(signal.SIGTERM, lambda *_: None)
+            try:
+                stays = client.begin("/?stays")
+                await until_sent(stays, b"first")
+                await self.ends(client, lambda: signal.raise_signal(signal.SIGTERM))
+                late = client.begin("/?stays")
+                await until_sent(late, b"first")
+                await turns()
+                for request in (stays, late):
+                    self.assertFalse(request.task.done())
+            finally:
+                signal.signal(signal.SIGTERM, before)
+            end_streams()
+            for request in (stays, late):
+                await request.answer()
+
+        self.serve(view, main)
+
+    def test_a_process_that_exits(self):
+        """Its server runs in a daemon thread, as that of `runserver` does."""
+        # Also a stream that a server would wait for: nobody waits here.
+        for watches in (True, False):
+            source = inspect.getsource(_exit_with_a_stream)
+            run = subprocess.run(
+                [sys.executable, "-c", f"{source}\n_exit_with_a_stream({watches})"],
+                capture_output=True,
+                text=True,
+                timeout=60,
+                check=False,
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+            )
+            with self.subTest(watches=watches):
+                self.assertEqual(run.stderr, "")
+                self.assertEqual(run.returncode, 3)
+                said = ["closed in a worker thread", "the last chunk"]
+                self.assertEqual(run.stdout.splitlines(), said)
+
+    def test_the_exit_of_a_process_that_was_forked(self):
+        """The streams are those of the process that it comes from."""
+
+        async def main(client):
+            request = client.begin("/")
+            await until_sent(request, b"first")
+            _shutdown._end_at_exit(os.getpid() + 1)
+            await turns()
+            self.assertFalse(request.task.done())
+            end_streams()
+            await request.answer()
+
+        self.serve(Text, main)
 
     def test_a_client_that_does_not_read(self):
 
@@ -1080,6 +1207,34 @@ class RefusedTests(TestCase):
                     event = await anext(stream.events())
                 self.assertEqual(event.data, "first")
 
+    async def test_redirects_before_the_view(self):
+        """The view is not called, and cannot say that it is a stream."""
+        outside = login_required(Events.as_view())
+        middleware = "django.contrib.auth.middleware.LoginRequiredMiddleware"
+        for view, more in ((outside, []), (Events.as_view(), [middleware])):
+            with (
+                self.subTest(more),
+                override_settings(
+                    ROOT_URLCONF=(path("", view),),
+                    MIDDLEWARE=[*settings.MIDDLEWARE, *more],
+                ),
+            ):
+                # A new one, as a client keeps its middleware.
+                response = await AsyncClient().get("/", **self.STREAM)
+                self.assertEqual(response.status_code, 302)
+
+    async def test_a_mixin_in_place_of_the_middleware(self):
+        view = method_decorator(login_not_required, name="dispatch")(self.Ours)
+        with override_settings(
+            ROOT_URLCONF=(path("", view.as_view()),),
+            MIDDLEWARE=[
+                *settings.MIDDLEWARE,
+                "django.contrib.auth.middleware.LoginRequiredMiddleware",
+            ],
+        ):
+            response = await self.async_client.get("/", **self.STREAM)
+            self.assertEqual(response.status_code, 403)
+
     async def test_redirects_elsewhere_stay(self):
         class View(Events):
             async def prepare(self):
@@ -1088,6 +1243,93 @@ class RefusedTests(TestCase):
         with override_settings(ROOT_URLCONF=(path("", View.as_view()),)):
             response = await self.async_client.get("/", **self.STREAM)
             self.assertEqual(response.status_code, 302)
+
+
+class ConditionalTests(StreamTestCase):
+    """The client has this already: no generator begins, and no place is taken."""
+
+    MIDDLEWARE = ("django.middleware.http.ConditionalGetMiddleware",)
+    TAG = '"7"'
+    HAS = ((b"if-none-match", TAG.encode()),)
+
+    class Never:
+        limit = 1
+
+        async def stream(self):
+            raise AssertionError("It was begun.")
+            yield
+
+        events = aget_rows = stream
+
+    class Whole:
+        limit = 1
+
+        async def stream(self):
+            yield "first"
+
+        events = stream
+
+        async def aget_rows(self):
+            return [["first"]]
+
+    VIEWS = (AsyncStreamView, ServerSentEventsView, CSVView, NDJSONView)
+
+    def is_answered(self, decorate, methods=("GET", "HEAD", "GET"), **settings):
+        for base in self.VIEWS:
+            has = type("Has", (self.Never, base), {})
+            has_not = type("HasNot", (self.Whole, base), {})
+
+            async def not_modified(client):
+                for method in methods:
+                    request = await client.get("/", method, headers=self.HAS)
+                    self.assertEqual(request.status, 304)
+                    self.assertEqual(request.headers["etag"], self.TAG)
+                    self.assertEqual(request.body, b"")
+
+            async def modified(client):
+                for tag in (b'"6"', b""):
+                    headers = [(b"if-none-match", tag)] if tag else []
+                    request = await client.get("/", headers=headers)
+                    self.assertEqual(request.status, 200)
+                    self.assertEqual(request.headers["etag"], self.TAG)
+                    self.assertIn(b"first", request.body)
+
+            with self.subTest(base=base):
+                self.serve(decorate(has), not_modified, **settings)
+                self.serve(decorate(has_not), modified, **settings)
+
+    def test_condition(self):
+        def etag_of(request):
+            return self.TAG
+
+        decorator = condition(etag_func=etag_of)
+        self.is_answered(lambda view: decorator(view.as_view()))
+        self.is_answered(method_decorator(decorator, name="dispatch"))
+
+    def test_the_middleware(self):
+        def decorate(view):
+            async def tagged(request):
+                response = await view.as_view()(request)
+                response["ETag"] = self.TAG
+                return response
+
+            return tagged
+
+        # It looks at no other method.
+        self.is_answered(decorate, ["GET", "GET"], MIDDLEWARE=self.MIDDLEWARE)
+
+    def test_the_middleware_leaves_streams_as_they_are(self):
+        for base in self.VIEWS:
+
+            async def main(client):
+                request = await client.get("/", headers=self.HAS)
+                self.assertEqual(request.status, 200)
+                self.assertNotIn("etag", request.headers)
+                self.assertIn(b"first", request.body)
+
+            with self.subTest(base=base):
+                view = type("Plain", (self.Whole, base), {})
+                self.serve(view, main, MIDDLEWARE=self.MIDDLEWARE)
 
 
 class GZipTests(StreamTestCase):

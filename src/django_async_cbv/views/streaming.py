@@ -21,7 +21,15 @@ from ..channels import Channel, Message, Reset
 from ..core.resting import resting_executor
 from ..core.threads import run_sync
 from ..core.twins import TwinMixin
-from ..encoding.sse import HEARTBEAT, Event, encode_event, encode_fields, encode_retry
+from ..encoding.sse import (
+    HEARTBEAT,
+    LONGEST_ID,
+    Event,
+    check_id,
+    encode_event,
+    encode_fields,
+    encode_retry,
+)
 from ._limits import Slot, take_slot
 from ._pump import Pump, Terms
 from ._shutdown import Leaver, end_streams
@@ -41,8 +49,6 @@ __all__ = [
     "end_streams",
 ]
 
-# Longer ones are of nobody who was given them by a view.
-_LONGEST_ID = 255
 # Milliseconds until a browser comes back to a stream that failed.
 _AFTER_FAILURE = 10_000
 # Seconds until a client comes back to a full view.
@@ -407,6 +413,7 @@ class ServerSentEventsView(AsyncStreamView):
 
 
 def _encode_message(message: Message) -> bytes:
+    check_id(message.id)
     return encode_fields(message.data, id=message.id, event=message.event)
 
 
@@ -461,7 +468,7 @@ def _last_event_id(request: HttpRequest) -> str | None:
         # Browsers send UTF-8, and Django reads headers as Latin-1.
         with contextlib.suppress(UnicodeError):
             value = value.encode("latin-1").decode()
-    return value if 0 < len(value) <= _LONGEST_ID else None
+    return value if 0 < len(value) <= LONGEST_ID else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -488,7 +495,7 @@ class LongPollView(_OpenView):
     def since(self) -> str | None:
         """The query parameter `since`, None if the client is new."""
         value = self.request.GET.get("since", "")
-        return value if 0 < len(value) <= _LONGEST_ID else None
+        return value if 0 < len(value) <= LONGEST_ID else None
 
     async def poll(self, since: str | None) -> Polled:
         """Wait for what is newer than `since`, and return it with its cursor."""
