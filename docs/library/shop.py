@@ -15,6 +15,7 @@ ANSWERS = {
     "/partners": ["ann"],
     "/spelling": {"pohetry": "poetry"},
     "/tag-limit": 2,
+    "/leaked-passwords": ["in every list"],
 }
 
 

@@ -45,3 +45,8 @@ async def spelling_of(word):
 async def fetch_tag_limit():
     """Return how many tags a reader may add at once."""
     return await fetch("/tag-limit")
+
+
+async def is_leaked(password):
+    """Return whether thieves know a password."""
+    return password in await fetch("/leaked-passwords")
