@@ -1,7 +1,9 @@
 """Sphinx's configuration."""
 
 from importlib.metadata import version as installed_version
+from pathlib import Path
 from typing import Any, Generic, get_origin
+from zipfile import ZipFile
 
 import django
 from django.conf import settings
@@ -135,6 +137,18 @@ def show_bases(
     ]
 
 
+def pack_library(app: Sphinx, config: Any) -> None:
+    """Write the archive that readers download."""
+    folder = Path(app.srcdir) / "library"
+    archive = Path(app.srcdir) / "_build" / "library.zip"
+    archive.parent.mkdir(exist_ok=True)
+    with ZipFile(archive, "w") as file:
+        for path in sorted(folder.rglob("*")):
+            if path.suffix in {".html", ".py"}:
+                file.write(path, path.relative_to(folder.parent))
+
+
 def setup(app: Sphinx) -> None:
     """Connect what is written here."""
+    app.connect("config-inited", pack_library)
     app.connect("autodoc-process-bases", show_bases)
