@@ -42,8 +42,10 @@ __all__ = [
     "Repeated",
     "Span",
     "is_framework",
+    "line_of",
     "on_hop",
     "original_of",
+    "side_of",
     "watch",
 ]
 
@@ -552,9 +554,9 @@ def _asker(frame: FrameType | None, *, in_worker: bool) -> Place | None:
         code = frame.f_code
         if code is _run.__code__ or not (in_worker or code.co_flags & _ASYNC):
             return None
-        side = _side(code.co_filename)
+        side = side_of(code.co_filename)
         if side is None:
-            return _line(code, frame.f_lineno)
+            return line_of(code, frame.f_lineno)
         if side == "request":
             return None if in_worker else _HANDLER
         frame = frame.f_back
@@ -562,7 +564,8 @@ def _asker(frame: FrameType | None, *, in_worker: bool) -> Place | None:
 
 
 @functools.lru_cache(maxsize=1024)
-def _line(code: CodeType, line: int) -> Place:
+def line_of(code: CodeType, line: int | None) -> Place:
+    """A line of a function, named as its author knows it."""
     name = code.co_qualname.rpartition("<locals>.")[2]
     return Place(name, code.co_filename, line)
 
@@ -587,12 +590,12 @@ _OTHERS = (_DJANGO, _HERE, _folder(asgiref.__file__), "<frozen ")
 
 def is_framework(file: str) -> bool:
     """Whether a file is Django's, asgiref's, Python's or this package's."""
-    return _side(file) is not None
+    return side_of(file) is not None
 
 
 @functools.cache
-def _side(file: str) -> str | None:
-    """Whose a file is: None for a project's and its packages'."""
+def side_of(file: str) -> str | None:
+    """Whose a file is: "framework", "request" at its edge, None for all others'."""
     if file.startswith(_REQUESTS):
         return "request"
     in_library = file.startswith(_LIBRARY) and "-packages" not in file
@@ -676,7 +679,7 @@ def _waits_at(coroutine: Any) -> Place | None:
     found = None
     while (names := _SUSPENDED.get(type(coroutine))) is not None:
         frame = getattr(coroutine, names[0])
-        if frame is not None and _side(frame.f_code.co_filename) is None:
+        if frame is not None and side_of(frame.f_code.co_filename) is None:
             found = frame
         coroutine = getattr(coroutine, names[1])
-    return None if found is None else _line(found.f_code, found.f_lineno)
+    return None if found is None else line_of(found.f_code, found.f_lineno)

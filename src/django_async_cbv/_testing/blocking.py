@@ -1,0 +1,184 @@
+"""Find what blocks the event loop in tests, and fail them at their end."""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections import Counter
+from collections.abc import Collection, Iterator
+from fnmatch import fnmatchcase
+from types import FrameType
+from typing import Any, NamedTuple
+
+from . import calls
+from .blocks import Block
+from .stacks import Stack, lines_of, read
+
+__all__ = [
+    "BlockedOnce",
+    "ForbidBlockingMixin",
+    "forbid_blocking",
+]
+
+_lock = threading.RLock()
+_open: list[forbid_blocking] = []
+
+# What to write in place of a call, by how its name begins.
+_FIXES = {
+    "time.": "`await asyncio.sleep(...)`",
+    "socket.get": "`await asyncio.get_running_loop().getaddrinfo(...)`",
+    "sqlite3.": "Django's async ORM, or `await run_sync(function)`",
+    "psycopg.": "Django's async ORM, or `await run_sync(function)`",
+    "": "`await run_sync(function)`",
+}
+
+
+class BlockedOnce(UserWarning):
+    """A call blocked the event loop to read what a process reads once and keeps."""
+
+
+class _Call(NamedTuple):
+    name: str
+    stack: Stack
+
+
+class forbid_blocking(Block):  # noqa: N801 - a context manager
+    """
+    Fail if a call blocks an event loop, in any thread.
+
+    While a call blocks, each other request of the event loop waits. This block lets
+    the call go on. At its end it raises AssertionError with the project's line of
+    each. It needs blockbuster: install `django-async-cbv[test]`.
+
+    Args:
+        allow: Functions in which a call may block, as `"package.module:function"` or
+            `"package.module:Class.method"`. `*` stands for any text.
+
+    Runs on:
+        The caller's side. No hop.
+    """
+
+    def __init__(self, *, allow: Collection[str] = ()) -> None:
+        self.allowed: list[str] = []
+        self.allow(*allow)
+        self._calls: Counter[_Call] = Counter()
+
+    def allow(self, *functions: str) -> None:
+        """
+        Allow calls in functions, also those that were made before.
+
+        Args:
+            *functions: Names as in `allow=`.
+        """
+        for function in functions:
+            if function != "*" and ":" not in function:
+                raise ValueError(
+                    f"allow() needs 'package.module:function', not {function!r}."
+                )
+        self.allowed += functions
+
+    def one_call(self) -> forbid_blocking:
+        """One with the same settings: each call has its own."""
+        return forbid_blocking(allow=self.allowed)
+
+    def start(self) -> None:
+        """Begin to look."""
+        self._calls = Counter()
+        with _lock:
+            if not _open:
+                calls.hear(_note)
+            _open.append(self)
+
+    def stop(self) -> None:
+        """End."""
+        with _lock:
+            if self not in _open:
+                return
+            _open.remove(self)
+            if not _open:
+                calls.hear_no_more()
+
+    def check(self) -> None:
+        """Raise AssertionError with each place; warn of what is read once."""
+        __tracebackhide__ = True
+        rows = []
+        once = []
+        for call, count in self._calls.items():
+            if self._is_allowed(call.stack):
+                continue
+            (once if call.stack.is_once else rows).append((call, count))
+        try:
+            for call, _ in once:
+                _warn(call)
+        finally:
+            if rows:
+                raise AssertionError("\n".join(_message(rows)))
+
+    def _is_allowed(self, stack: Stack) -> bool:
+        return any(
+            fnmatchcase(function, pattern)
+            for pattern in self.allowed
+            for function in stack.functions
+        )
+
+
+def _note(name: str, allowed: calls.Allowed, frame: FrameType) -> None:
+    """Take down a call that is about to block the event loop of this thread."""
+    stack = read(lines_of(frame), allowed)
+    if stack is None:
+        return
+    with _lock:
+        for one in _open:
+            one._calls[_Call(name, stack)] += 1
+
+
+def _message(found: list[tuple[_Call, int]]) -> Iterator[str]:
+    rows: Counter[str] = Counter()
+    for call, count in found:
+        rows[_row(call)] += count
+    what = "1 call" if len(rows) == 1 else f"{len(rows)} calls"
+    yield f"{what} blocked the event loop. Each other request waits for the call."
+    for row, count in rows.items():
+        yield f"  {row}{'' if count == 1 else f' It was called {count} times.'}"
+    yield f'If the call may block, allow it: `allow("{found[0][0].stack.function}")`.'
+
+
+def _row(call: _Call) -> str:
+    fix = next(fix for start, fix in _FIXES.items() if call.name.startswith(start))
+    return f"{_what(call)}. Use {fix}."
+
+
+def _what(call: _Call) -> str:
+    place, through = call.stack.place, call.stack.through
+    way = f", through {through}" if through else ""
+    return f"{call.name}() was called by {place}{way}"
+
+
+def _warn(call: _Call) -> None:
+    place = call.stack.place
+    warnings.warn_explicit(
+        f"{_what(call)}. It reads what the process then keeps.",
+        BlockedOnce,
+        place.file or "?",
+        place.line or 0,
+    )
+
+
+class ForbidBlockingMixin:
+    """
+    Fail each test of a class in which a call blocks an event loop.
+
+    Put the mixin before the test case: `class Tests(ForbidBlockingMixin, TestCase)`.
+    A test allows more with `self.blocking.allow(...)`.
+    """
+
+    #: As `allow` of `forbid_blocking()`.
+    allow_blocking: Collection[str] = ()
+    #: What looks during a test.
+    blocking: forbid_blocking
+
+    def run(self, result: Any = None) -> Any:
+        """Run the test; what is found fails it after its cleanups."""
+        case: Any = self
+        self.blocking = case.enterContext(forbid_blocking(allow=self.allow_blocking))
+        return super().run(result)  # type: ignore[misc]
