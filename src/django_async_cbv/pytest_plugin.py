@@ -30,9 +30,9 @@ _OPTION = "--async-cbv-hops"
 _FORBID = "async_cbv_forbid_blocking"
 _ALLOW = "async_cbv_allow_blocking"
 # The blocks that a test's fixtures have begun, to be checked when the test ends.
-_BLOCKS = pytest.StashKey["list[Block]"]()
+_BLOCKS: pytest.StashKey[list[Block]] = pytest.StashKey()
 # What looks for blocking calls in a test.
-_BLOCKING = pytest.StashKey["blocking.forbid_blocking"]()
+_BLOCKING: pytest.StashKey[blocking.forbid_blocking] = pytest.StashKey()
 # The count of a test that has ended.
 _COUNT = pytest.StashKey[int]()
 # The attribute of a report, which pytest-xdist sends to the main process.

@@ -16,7 +16,7 @@ from unittest import mock
 
 import django
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
-from blockbuster import BlockingError
+from blockbuster import BlockingError, blockbuster_ctx
 from django.conf.urls.i18n import is_language_prefix_patterns_used
 from django.contrib.messages import storage
 from django.contrib.messages.storage.base import BaseStorage
@@ -125,7 +125,9 @@ class TestTable(TestCase):
 
         async def call_on_the_loop(inline, method, *args):
             try:
-                return method(*args)
+                # It raises in the call, which has then done nothing yet.
+                with blockbuster_ctx():
+                    return method(*args)
             except (BlockingError, SynchronousOnlyOperation):
                 blocked.add((case.name, case.when))
                 return await sync_to_async(method)(*args)
