@@ -15,6 +15,7 @@ from pathlib import Path
 from unittest import mock
 
 import django
+import pytest
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
 from blockbuster import BlockingError, blockbuster_ctx
 from django.conf.urls.i18n import is_language_prefix_patterns_used
@@ -90,6 +91,10 @@ EVERYTHING = {
 
 class TestTable(TestCase):
     """Each case of the table: its hops, and that the answer is Django's."""
+
+    @pytest.fixture(autouse=True)
+    def django_reads_sessions_on_the_loop(self, forbid_blocking):
+        forbid_blocking.allow("django.contrib.sessions.backends.file:*.aload")
 
     async def test_hops(self):
         """The docs' table is written anew with MIDDLEWARE_TABLE=write around it."""

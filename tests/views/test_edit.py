@@ -6,6 +6,7 @@ import asyncio
 import datetime
 import io
 import json
+import operator
 import threading
 from pathlib import Path
 from unittest import mock
@@ -1294,7 +1295,7 @@ class ServedUploadTests(ServedTestCase):
                     "/", data=data, files={"scan": ("scan.bin", content, "image/png")}
                 )
         book = await Book.objects.aget(isbn=data["isbn"])
-        # To get the method opens the file, too.
-        stored = await sync_to_async(lambda: book.scan.read())()
+        # To get its read() opens the file, too.
+        stored = await sync_to_async(operator.methodcaller("read"))(book.scan)
         await sync_to_async(book.scan.delete)()
         return answer.status_code, answer.headers["X-Kind"], stored == content

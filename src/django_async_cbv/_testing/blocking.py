@@ -10,6 +10,7 @@ from fnmatch import fnmatchcase
 from types import FrameType
 from typing import Any, NamedTuple
 
+from ..core.naming import Place
 from . import calls
 from .blocks import Block
 from .stacks import Stack, lines_of, read
@@ -37,7 +38,9 @@ class BlockedOnce(UserWarning):
     """A call blocked the event loop to read what a process reads once and keeps."""
 
 
-class _Call(NamedTuple):
+class BlockingCall(NamedTuple):
+    """A function that blocks, and the stack that called it."""
+
     name: str
     stack: Stack
 
@@ -61,7 +64,8 @@ class forbid_blocking(Block):  # noqa: N801 - a context manager
     def __init__(self, *, allow: Collection[str] = ()) -> None:
         self.allowed: list[str] = []
         self.allow(*allow)
-        self._calls: Counter[_Call] = Counter()
+        #: The calls, and how often each was made.
+        self.found: Counter[BlockingCall] = Counter()
 
     def allow(self, *functions: str) -> None:
         """
@@ -83,7 +87,7 @@ class forbid_blocking(Block):  # noqa: N801 - a context manager
 
     def start(self) -> None:
         """Begin to look."""
-        self._calls = Counter()
+        self.found = Counter()
         with _lock:
             if not _open:
                 calls.hear(_note)
@@ -103,7 +107,7 @@ class forbid_blocking(Block):  # noqa: N801 - a context manager
         __tracebackhide__ = True
         rows = []
         once = []
-        for call, count in self._calls.items():
+        for call, count in self.found.items():
             if self._is_allowed(call.stack):
                 continue
             (once if call.stack.is_once else rows).append((call, count))
@@ -129,32 +133,35 @@ def _note(name: str, allowed: calls.Allowed, frame: FrameType) -> None:
         return
     with _lock:
         for one in _open:
-            one._calls[_Call(name, stack)] += 1
+            one.found[BlockingCall(name, stack)] += 1
 
 
-def _message(found: list[tuple[_Call, int]]) -> Iterator[str]:
-    rows: Counter[str] = Counter()
+def _message(found: list[tuple[BlockingCall, int]]) -> Iterator[str]:
+    rows: dict[Place, str] = {}
+    counts: Counter[Place] = Counter()
     for call, count in found:
-        rows[_row(call)] += count
-    what = "1 call" if len(rows) == 1 else f"{len(rows)} calls"
-    yield f"{what} blocked the event loop. Each other request waits for the call."
-    for row, count in rows.items():
-        yield f"  {row}{'' if count == 1 else f' It was called {count} times.'}"
+        rows.setdefault(call.stack.place, _row(call))
+        counts[call.stack.place] += count
+    lines = "1 line" if len(rows) == 1 else f"{len(rows)} lines"
+    yield f"{lines} blocked the event loop. All other requests wait in the meantime."
+    for place, row in rows.items():
+        number = counts[place]
+        yield f"  {row}{'' if number == 1 else f' The line blocked {number} times.'}"
     yield f'If the call may block, allow it: `allow("{found[0][0].stack.function}")`.'
 
 
-def _row(call: _Call) -> str:
+def _row(call: BlockingCall) -> str:
     fix = next(fix for start, fix in _FIXES.items() if call.name.startswith(start))
     return f"{_what(call)}. Use {fix}."
 
 
-def _what(call: _Call) -> str:
+def _what(call: BlockingCall) -> str:
     place, through = call.stack.place, call.stack.through
     way = f", through {through}" if through else ""
     return f"{call.name}() was called by {place}{way}"
 
 
-def _warn(call: _Call) -> None:
+def _warn(call: BlockingCall) -> None:
     place = call.stack.place
     warnings.warn_explicit(
         f"{_what(call)}. It reads what the process then keeps.",

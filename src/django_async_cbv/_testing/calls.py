@@ -56,9 +56,18 @@ def _add_known() -> None:
         raise ModuleNotFoundError(MISSING) from None
     if not _functions:
         for name, function in BlockBuster().functions.items():
-            _add(name, function)
+            if name not in _COMPUTE:
+                _add(name, function)
         for name, is_fine in _MORE.items():
-            _add(name, BlockBusterFunction(None, name, can_block_predicate=is_fine))
+            _add(
+                name,
+                BlockBusterFunction(
+                    None,
+                    name,
+                    can_block_predicate=is_fine,
+                    can_block_functions=[*_PROCESSES],
+                ),
+            )
     # Only a project that has imported it can call it.
     if "psycopg" in sys.modules:
         for name, path in _PSYCOPG.items():
@@ -109,9 +118,17 @@ def _never(*_: Any, **__: Any) -> bool:
     return False
 
 
+# They ask nobody: where they read something, that is found by itself.
+_COMPUTE = {"os.path.abspath", "os.path.samestat"}
+# asyncio begins processes so, as long as there is no other way.
+_PROCESSES: Allowed = [
+    ("asyncio/base_events.py", {"subprocess_exec", "subprocess_shell"})
+]
 _MORE: dict[str, Callable[..., bool]] = {
     "builtins.open": _is_open,
     "io.open": _is_open,
+    "os.lstat": _never,
+    "os.open": _never,
     "os.system": _never,
     "socket.getaddrinfo": _is_address,
     "socket.gethostbyaddr": _never,

@@ -38,6 +38,7 @@ _ONCE = {
     ("django/contrib/staticfiles/storage.py", "load_manifest"),
     ("django/core/mail/utils.py", "get_fqdn"),
     ("django/template/loaders/cached.py", "get_template"),
+    ("django/template/utils.py", "__getitem__"),
     ("django/template/utils.py", "get_app_template_dirs"),
     ("django/utils/translation/trans_real.py", "check_for_language"),
     ("django/utils/translation/trans_real.py", "translation"),
