@@ -128,14 +128,14 @@ FOUND = {
         lambda: FILE.open().close(),
     ],
     "os.open": [
-        lambda: tempfile.TemporaryFile(dir=TEMPORARY).close(),
+        lambda: os.close(tempfile.mkstemp(dir=TEMPORARY)[0]),
     ],
     "os.lstat": [
-        lambda: FileSystemStorage(TEMPORARY).exists("file"),
-        lambda: FILE.is_symlink(),
+        lambda: os.lstat(FILE),
     ],
     "os.stat": [
         lambda: FILE.exists(),
+        lambda: FileSystemStorage(TEMPORARY).exists("file"),
     ],
     "os.listdir": [
         lambda: os.listdir(TEMPORARY),

@@ -37,6 +37,7 @@ _ONCE = {
     ("django/contrib/auth/password_validation.py", "get_default_password_validators"),
     ("django/contrib/staticfiles/storage.py", "load_manifest"),
     ("django/core/mail/utils.py", "get_fqdn"),
+    ("django/forms/renderers.py", "engine"),
     ("django/template/loaders/cached.py", "get_template"),
     ("django/template/utils.py", "__getitem__"),
     ("django/template/utils.py", "get_app_template_dirs"),
@@ -115,6 +116,9 @@ def _kind(file: str, module: str) -> str:
     package = module.partition(".")[0]
     if file.startswith(_FROZEN) or module in _MODULES:
         return "tool"
+    if file.startswith("<"):
+        # Methods of dataclasses and of named tuples are made from text.
+        file = getattr(sys.modules.get(module), "__file__", None) or file
     is_installed = "-packages" in file
     if (is_installed and package in _TOOLS) or PurePath(file).name.startswith("pydevd"):
         return "tool"
