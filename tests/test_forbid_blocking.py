@@ -132,10 +132,10 @@ FOUND = {
     ],
     "os.lstat": [
         lambda: os.lstat(FILE),
+        lambda: FileSystemStorage(TEMPORARY).exists("file"),
     ],
     "os.stat": [
         lambda: FILE.exists(),
-        lambda: FileSystemStorage(TEMPORARY).exists("file"),
     ],
     "os.listdir": [
         lambda: os.listdir(TEMPORARY),

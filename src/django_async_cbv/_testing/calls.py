@@ -59,7 +59,7 @@ def _add_known() -> None:
         for name, function in BlockBuster().functions.items():
             if name in _COMPUTE:
                 continue
-            if name == "io.TextIOWrapper.write":
+            if name in _WRITE:
                 is_fine = function.can_block_predicate
                 function.can_block_predicate = _either(is_fine, _is_pytests_log)
             _add(name, function)
@@ -110,8 +110,9 @@ def _either(*tests: Callable[..., bool]) -> Callable[..., bool]:
 def _is_pytests_log(file: Any, *_: Any) -> bool:
     """Whether pytest has its own log there; it writes one to nowhere if not asked."""
     return any(
-        getattr(handler, "stream", None) is file
-        and type(handler).__module__.startswith("_pytest.")
+        type(handler).__module__.startswith("_pytest.")
+        and (stream := getattr(handler, "stream", None)) is not None
+        and (stream is file or getattr(stream, "buffer", None) is file)
         for handler in logging.root.handlers
     )
 
@@ -138,6 +139,7 @@ def _never(*_: Any, **__: Any) -> bool:
 
 # They ask nobody: where they read something, that is found by itself.
 _COMPUTE = {"os.path.abspath", "os.path.samestat"}
+_WRITE = {"io.BufferedWriter.write", "io.TextIOWrapper.write"}
 # asyncio begins processes so, as long as there is no other way.
 _PROCESSES: Allowed = [
     ("asyncio/base_events.py", {"subprocess_exec", "subprocess_shell"})
