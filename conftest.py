@@ -1,8 +1,8 @@
 """The examples of the documentation are tests: each page runs from top to bottom.
 
-Every ```python block of README.md, CONTRIBUTING.md and docs/*.md is executed, those of
-one page in one namespace, with a database whose changes are rolled back after each
-block. What a reader need not see stands in a comment, which is executed as well:
+Every ```python block of README.md, CONTRIBUTING.md and the pages in docs/ is executed,
+those of one page in one namespace, with a database whose changes are rolled back after
+each block. What a reader need not see stands in a comment, which is executed as well:
 
     <!--- invisible-code-block: python
     from tests.models import Book
@@ -42,7 +42,15 @@ pytest_collect_file = Sybil(
         CodeBlockParser(language="text", evaluator=is_said),
         SkipParser(),
     ],
-    patterns=["README.md", "CONTRIBUTING.md", "docs/*.md"],
+    patterns=[
+        "README.md",
+        "CONTRIBUTING.md",
+        "docs/*.md",
+        "docs/*/*.md",
+        "docs/*/*/*.md",
+    ],
+    # tests/test_tutorial.py follows these pages.
+    excludes=["docs/tutorial/*.md"],
     # What a class takes as its module; else it would be `builtins`.
     setup=lambda namespace: namespace.update(__name__="books.views"),
     fixtures=["db"],

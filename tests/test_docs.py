@@ -12,19 +12,21 @@ from django_async_cbv import testing, views
 from django_async_cbv.views import streaming
 from tests import twin_table
 
-DOCS = Path(__file__).parent.parent / "docs"
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
 SOURCES = sorted(Path(django_async_cbv.__file__).parent.rglob("*.py"))
 
 
 @pytest.mark.parametrize("family", twin_table.FAMILIES)
 def test_each_page_lists_its_twins(family):
     """Written anew with TWIN_TABLES=write in the environment."""
-    path = DOCS / "twins" / f"{family}.md"
+    path = DOCS / "reference" / "hooks" / f"{family}.md"
     table = twin_table.as_markdown(family)
     if os.environ.get("TWIN_TABLES") == "write":
         path.write_text(table, encoding="utf-8")
     assert path.read_text(encoding="utf-8") == table
-    assert f"{{include}} twins/{family}.md" in (DOCS / f"{family}.md").read_text()
+    page = (DOCS / "reference" / "views" / f"{family}.md").read_text()
+    assert f"{{include}} ../hooks/{family}.md" in page
 
 
 def test_the_tables_have_every_class():
@@ -37,7 +39,7 @@ def test_the_tables_have_every_class():
 
 
 def test_the_reference_has_every_class():
-    text = (DOCS / "reference.md").read_text()
+    text = (DOCS / "reference" / "api.md").read_text()
     named = re.findall(
         r"autoclass:: django_async_cbv\.views\.(\w+)$", text, re.MULTILINE
     )
@@ -45,7 +47,7 @@ def test_the_reference_has_every_class():
 
 
 def test_the_reference_has_what_streams_are_made_with():
-    text = (DOCS / "reference.md").read_text()
+    text = (DOCS / "reference" / "api.md").read_text()
     for module in (streaming, testing):
         name = module.__name__.replace(".", r"\.")
         named = re.findall(rf"auto(?:class|function):: {name}\.(\w+)", text)
@@ -64,7 +66,7 @@ def texts_raised(path):
 
 def test_every_error_is_shown():
     """What the modules below the views raise; the views' own errors are Django's."""
-    shown = " ".join((DOCS / "errors.md").read_text().split())
+    shown = " ".join((DOCS / "reference" / "checks.md").read_text().split())
     texts = {
         text
         for path in SOURCES
@@ -77,9 +79,46 @@ def test_every_error_is_shown():
 
 def test_every_message_has_its_section():
     source = "".join(path.read_text(encoding="utf-8") for path in SOURCES)
-    text = (DOCS / "errors.md").read_text()
+    text = (DOCS / "reference" / "checks.md").read_text()
     ids = set(re.findall(r'"async_cbv\.([EW]\d+)"', source))
     assert ids
     assert set(re.findall(r"^\(async_cbv\.([EW]\d+)\)=$", text, re.MULTILINE)) == ids
     # The message itself, which the page's own test compares with the real one.
     assert set(re.findall(r"async_cbv\.([EW]\d+)[]\)]", text)) >= ids
+
+
+def redirects():
+    """The old addresses of `docs/conf.py`, each with the new one."""
+    for node in ast.parse((DOCS / "conf.py").read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign) and node.targets[0].id == "redirects":
+            return ast.literal_eval(node.value)
+    raise AssertionError("no redirects")
+
+
+def test_old_addresses_lead_to_pages():
+    assert redirects()
+    for old, new in redirects().items():
+        assert not (DOCS / f"{old}.md").exists(), old
+        assert (DOCS / new).with_suffix(".md").exists(), new
+
+
+def slugs(path):
+    """The anchors of a page's headings, as GitHub and MyST make them."""
+    for heading in re.findall(
+        r"^#+ (.+)$", path.read_text(encoding="utf-8"), re.MULTILINE
+    ):
+        yield re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+@pytest.mark.parametrize(
+    "page", ["README.md", "CONTRIBUTING.md", "benchmarks/README.md"]
+)
+def test_links_outside_of_the_site(page):
+    """Sphinx checks the links of its own pages."""
+    path = ROOT / page
+    links = re.findall(r"\]\((?!https?:)([^)#\s]*)(?:#([\w-]+))?\)", path.read_text())
+    for target, anchor in links:
+        found = path.parent / target if target else path
+        assert found.exists(), target
+        if anchor:
+            assert anchor in slugs(found), (target, anchor)

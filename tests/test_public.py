@@ -28,6 +28,7 @@ ORDER = [
     "encoding.sse",
     "core",
     "core.naming",
+    "core.waiting",
     "core.foreign",
     "core.connections",
     "core.crossing",

@@ -34,6 +34,7 @@ from asgiref.sync import AsyncToSync, SyncToAsync
 from django.core.handlers.base import BaseHandler
 
 from .core.naming import Place, place_of
+from .core.waiting import FirstWait
 
 __all__ = [
     "Hop",
@@ -670,6 +671,7 @@ def _look(
 _SUSPENDED: dict[type, tuple[str, str]] = {
     AsyncGeneratorType: ("ag_frame", "ag_await"),
     CoroutineType: ("cr_frame", "cr_await"),
+    FirstWait: ("frame", "coroutine"),
     GeneratorType: ("gi_frame", "gi_yieldfrom"),
 }
 

@@ -9,7 +9,7 @@ from tests.ecosystem.cases import CASES
 from tests.ecosystem.table import as_markdown
 from tests.ecosystem.trying import measured
 
-PAGE = Path(__file__).parent.parent.parent / "docs" / "ecosystem.md"
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "ecosystem.md"
 # What follows it on the page is written by the test.
 MARKER = "<!--- measured -->\n"
 

@@ -51,7 +51,7 @@ from tests.serve.chain import (
 )
 from tests.serve.inline_table import COOKIE, GERMAN, GZIPPED, Case, get
 
-DOCS_TABLE = Path(__file__).parents[2] / "docs" / "middleware-table.md"
+DOCS_TABLE = Path(__file__).parents[2] / "docs" / "how-to" / "middleware-table.md"
 CASES = list(inline_table.cases())
 INSTALLED = [name for name in INLINE if inline_table.HAS_CSP or ".csp." not in name]
 
@@ -128,16 +128,19 @@ class TestTable(TestCase):
         }
         blocked = set()
 
-        async def call_on_the_loop(inline, method, *args):
-            try:
-                # It raises in the call, which has then done nothing yet.
-                with blockbuster_ctx():
-                    return method(*args)
-            except (BlockingError, SynchronousOnlyOperation):
-                blocked.add((case.name, case.when))
-                return await sync_to_async(method)(*args)
+        def on_the_loop(method):
+            async def call(*args):
+                try:
+                    # It raises in the call, which has then done nothing yet.
+                    with blockbuster_ctx():
+                        return method(*args)
+                except (BlockingError, SynchronousOnlyOperation):
+                    blocked.add((case.name, case.when))
+                    return await sync_to_async(method)(*args)
 
-        with mock.patch.object(ours, "_call", call_on_the_loop):
+            return call
+
+        with mock.patch.object(ours, "sync_to_async", on_the_loop):
             for case in CASES:
                 if (case.name, case.when) in blocking - blocked:
                     await case.answered(InlineHandler)

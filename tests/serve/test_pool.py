@@ -1361,8 +1361,7 @@ class TestConnections(PoolTestCase):
     async def test_a_connection_that_can_not_be_closed_is_given_up(self):
         def view(request):
             Tag.objects.count()
-            # Once for request_finished.
-            broken = mock.Mock(side_effect=[None, OSError("gone")])
+            broken = mock.Mock(side_effect=OSError("gone"))
             connection.close_if_unusable_or_obsolete = broken
             return HttpResponse(thread())
 

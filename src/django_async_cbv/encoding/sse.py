@@ -25,13 +25,13 @@ class Event:
     One server-sent event.
 
     Args:
-        - `data`: Text, or something that becomes JSON. None sends no data, and a
-          browser then fires no event.
-        - `event`: The name that the browser's `addEventListener()` gets. Without a
-          name it is "message".
-        - `id`: The browser returns the last id when it connects again.
-        - `retry`: After how many milliseconds the browser connects again.
-        - `comment`: Text that clients ignore.
+        data: Text, or something that becomes JSON. None sends no data, and a
+            browser then fires no event.
+        event: The name that the browser's `addEventListener()` gets. Without a
+            name it is "message".
+        id: The browser returns the last id when it connects again.
+        retry: After how many milliseconds the browser connects again.
+        comment: Text that clients ignore.
 
     Raises:
         ValueError: If a name, an id or a time cannot be sent.

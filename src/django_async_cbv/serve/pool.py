@@ -316,7 +316,7 @@ class Statistics:
     idle: int = 0
     #: Requests that have a thread.
     leased: int = 0
-    #: Requests that have a thread which does nothing, as "view: reason".
+    #: Requests that have a thread which does nothing. Each has its view and reason.
     held: tuple[str, ...] = ()
     #: Requests that wait for a thread.
     waiting: int = 0

@@ -68,9 +68,9 @@ class ExportView(AsyncMultipleObjectMixin[_M], AsyncStreamView):
     has no thread and no open query, where the rows can be read by a key.
     """
 
-    #: The columns: lookups, or pairs of a lookup and a header.
+    #: The columns, as lookups or as pairs of a lookup and a header.
     fields: Sequence[Field] | None = None
-    #: What the browser calls the file. None: the browser takes the URL.
+    #: What the browser calls the file. If it is None, the browser takes the URL.
     filename: str | None = None
     #: How many rows are read, encoded and sent at once.
     batch_size: int = 2000

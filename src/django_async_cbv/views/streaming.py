@@ -52,7 +52,7 @@ _RETRY_AFTER = 5, 15
 class _OpenView(AsyncView[HttpResponseBase]):
     """A view whose answers stay open, so that their number may have a limit."""
 
-    #: How many answers of this view a process keeps open at once. None: any number.
+    #: How many answers of this view a process keeps open at once. None is no limit.
     limit: int | None = None
     #: How many of them one user may have, or one address without a login.
     limit_per_user: int | None = None
@@ -153,7 +153,7 @@ class AsyncStreamView(_OpenView):
 
     #: The header of that name.
     content_type: str = "text/plain; charset=utf-8"
-    #: After how many seconds without a part `heartbeat_bytes` are sent. None: never.
+    #: After how many seconds without a part `heartbeat_bytes` are sent. None is never.
     heartbeat: float | None = None
     #: What clients ignore.
     heartbeat_bytes: bytes = b""
@@ -163,12 +163,12 @@ class AsyncStreamView(_OpenView):
     send_timeout: float | None = 60
     #: How many seconds the generator has to end after it was cancelled.
     close_timeout: float = 5
-    #: How often `may_continue()` is awaited, in seconds. None: never.
+    #: How often `may_continue()` is awaited, in seconds. None is never.
     recheck: float | None = None
-    #: What ends the response of a generator that failed, where the server is Daphne: it
-    #: leaves a connection open that others close.
+    #: What ends the response of a generator that failed, where the server is Daphne.
+    #: Daphne leaves a connection open that other servers close.
     failure_note: bytes = b"\nThis answer is not complete.\n"
-    #: What a client gets that is one too many: "retry" is for server-sent events.
+    #: What a client gets that is one too many. "retry" is for server-sent events.
     overload: Literal["retry", "503"] = "503"
     # Whether a client needs each part at once.
     _is_live = True
