@@ -43,6 +43,7 @@ __all__ = [
     "Repeated",
     "Span",
     "is_framework",
+    "keep_installed",
     "line_of",
     "on_hop",
     "original_of",
@@ -269,6 +270,12 @@ def watch(cls: type) -> None:
                 _watched.append((cls, name, wrap))
                 if _users:
                     _put_around(cls, name, wrap)
+
+
+def keep_installed() -> Callable[[], None]:
+    """Keep the wrappers in place between recordings; return what ends that."""
+    _install()
+    return _uninstall
 
 
 def original_of(function: Any) -> Any:
