@@ -29,6 +29,7 @@ __all__ = [
 _OPTION = "--async-cbv-hops"
 _FORBID = "async_cbv_forbid_blocking"
 _ALLOW = "async_cbv_allow_blocking"
+_THRESHOLD = "async_cbv_blocking_threshold"
 # The blocks that a test's fixtures have begun, to be checked when the test ends.
 _BLOCKS: pytest.StashKey[list[Block]] = pytest.StashKey()
 # What looks for blocking calls in a test.
@@ -51,6 +52,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addini(
         _ALLOW, "functions that may block: package.module:function", "linelist"
     )
+    parser.addini(
+        _THRESHOLD, "seconds for which code may keep the event loop", default="0.1"
+    )
 
 
 def _at_least_none(value: str) -> int:
@@ -64,14 +68,25 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "max_hops(n): fail if the test makes more hops to worker threads"
     )
-    if config.getini(_FORBID):
-        if find_spec("blockbuster") is None:
-            raise pytest.UsageError(_missing())
-        for function in config.getini(_ALLOW):
-            if ":" not in function:
-                raise pytest.UsageError(
-                    f"{_ALLOW} needs package.module:function, not {function!r}."
-                )
+    if config.getini(_FORBID) and find_spec("blockbuster") is None:
+        raise pytest.UsageError(_missing())
+    for function in config.getini(_ALLOW):
+        if function != "*" and ":" not in function:
+            raise pytest.UsageError(
+                f"{_ALLOW} needs package.module:function, not {function!r}."
+            )
+    threshold = config.getini(_THRESHOLD)
+    if not _is_above_none(threshold):
+        raise pytest.UsageError(
+            f"{_THRESHOLD} needs a number of seconds above 0, not {threshold!r}."
+        )
+
+
+def _is_above_none(number: str) -> bool:
+    try:
+        return float(number) > 0
+    except ValueError:
+        return False
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -100,7 +115,9 @@ def _missing() -> str:
 def _new_forbid_blocking(config: pytest.Config) -> blocking.forbid_blocking:
     from ._testing.blocking import forbid_blocking  # noqa: PLC0415 - see the module
 
-    return forbid_blocking(allow=config.getini(_ALLOW))
+    return forbid_blocking(
+        allow=config.getini(_ALLOW), threshold=float(config.getini(_THRESHOLD))
+    )
 
 
 @pytest.hookimpl(wrapper=True)

@@ -10,16 +10,21 @@ from fnmatch import fnmatchcase
 from types import FrameType
 from typing import Any, NamedTuple
 
+from .._blocking.watchdog import Block as Blocked
 from ..core.naming import Place
 from . import calls
 from .blocks import Block
-from .stacks import Stack, lines_of, read
+from .loops import Watch
+from .stacks import Stack, lines_of, lines_of_places, read
 
 __all__ = [
     "BlockedOnce",
     "ForbidBlockingMixin",
     "forbid_blocking",
 ]
+
+#: Seconds for which code may keep the event loop.
+THRESHOLD = 0.1
 
 _lock = threading.RLock()
 _open: list[forbid_blocking] = []
@@ -43,25 +48,39 @@ class BlockingCall(NamedTuple):
 
     name: str
     stack: Stack
+    #: For how long, if that was measured.
+    seconds: float | None = None
 
 
 class forbid_blocking(Block):  # noqa: N801 - a context manager
     """
-    Fail if a call blocks an event loop, in any thread.
+    Fail if code blocks an event loop, in any thread.
 
-    While a call blocks, each other request of the event loop waits. This block lets
-    the call go on. At its end it raises AssertionError with the project's line of
-    each. It needs blockbuster: install `django-async-cbv[test]`.
+    While a call blocks, each other request of the event loop waits. This block finds
+    known calls, for example `time.sleep()`, however short they are. Of other code it
+    finds what takes longer than `threshold`. It lets the code go on. At its end it
+    raises AssertionError with the project's line of each. It needs blockbuster: install
+    `django-async-cbv[test]`.
 
     Args:
         allow: Functions in which a call may block, as `"package.module:function"` or
             `"package.module:Class.method"`. `*` stands for any text.
+        threshold: For how many seconds other code may keep the event loop.
 
     Runs on:
         The caller's side. No hop.
     """
 
-    def __init__(self, *, allow: Collection[str] = ()) -> None:
+    def __init__(
+        self, *, allow: Collection[str] = (), threshold: float = THRESHOLD
+    ) -> None:
+        if not threshold > 0:
+            raise ValueError(
+                f"forbid_blocking(threshold={threshold!r}) would find all code. Give a "
+                f"number of seconds above 0: forbid_blocking(threshold={THRESHOLD})"
+            )
+        self.threshold = threshold
+        self._watch = Watch(threshold, self._note)
         self.allowed: list[str] = []
         self.allow(*allow)
         #: The calls, and how often each was made.
@@ -83,7 +102,7 @@ class forbid_blocking(Block):  # noqa: N801 - a context manager
 
     def one_call(self) -> forbid_blocking:
         """One with the same settings: each call has its own."""
-        return forbid_blocking(allow=self.allowed)
+        return forbid_blocking(allow=self.allowed, threshold=self.threshold)
 
     def start(self) -> None:
         """Begin to look."""
@@ -92,9 +111,11 @@ class forbid_blocking(Block):  # noqa: N801 - a context manager
             if not _open:
                 calls.hear(_note)
             _open.append(self)
+        self._watch.start()
 
     def stop(self) -> None:
         """End."""
+        self._watch.stop()
         with _lock:
             if self not in _open:
                 return
@@ -117,6 +138,16 @@ class forbid_blocking(Block):  # noqa: N801 - a context manager
         finally:
             if rows:
                 raise AssertionError("\n".join(_message(rows)))
+
+    def _note(self, block: Blocked) -> None:
+        """Take down what has kept an event loop for too long."""
+        if block.kind != "blocked" or block.call is None:
+            return
+        stack = read(lines_of_places(reversed(block.stack)))
+        if stack is not None:
+            call = BlockingCall(block.call.name, stack, block.duration)
+            with _lock:
+                self.found[call] += 1
 
     def _is_allowed(self, stack: Stack) -> bool:
         return any(
@@ -158,7 +189,10 @@ def _row(call: BlockingCall) -> str:
 def _what(call: BlockingCall) -> str:
     place, through = call.stack.place, call.stack.through
     way = f", through {through}" if through else ""
-    return f"{call.name}() was called by {place}{way}"
+    if call.seconds is None:
+        return f"{call.name}() was called by {place}{way}"
+    name = f" calling {call.name}()" if call.name else ""
+    return f"{call.seconds * 1000:.0f} ms were spent{name} by {place}{way}"
 
 
 def _warn(call: BlockingCall) -> None:
@@ -179,13 +213,18 @@ class ForbidBlockingMixin:
     A test allows more with `self.blocking.allow(...)`.
     """
 
-    #: As `allow` of `forbid_blocking()`.
+    #: As `allow` and `threshold` of `forbid_blocking()`.
     allow_blocking: Collection[str] = ()
+    blocking_threshold = THRESHOLD
     #: What looks during a test.
     blocking: forbid_blocking
 
     def run(self, result: Any = None) -> Any:
         """Run the test; what is found fails it after its cleanups."""
         case: Any = self
-        self.blocking = case.enterContext(forbid_blocking(allow=self.allow_blocking))
+        self.blocking = case.enterContext(
+            forbid_blocking(
+                allow=self.allow_blocking, threshold=self.blocking_threshold
+            )
+        )
         return super().run(result)  # type: ignore[misc]

@@ -8,7 +8,7 @@ from asyncio.events import Handle
 from asyncio.runners import Runner
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import PurePath
-from types import CodeType, FrameType
+from types import FrameType
 from typing import NamedTuple, TypeAlias
 
 from asgiref.sync import AsyncToSync
@@ -16,10 +16,10 @@ from asgiref.sync import AsyncToSync
 from ..core.naming import Place
 from ..trace import line_of, original_of, side_of
 
-__all__ = ["Line", "Stack", "lines_of", "read"]
+__all__ = ["Line", "Stack", "lines_of", "lines_of_places", "read"]
 
-#: The code, the line, and the module, as one sampled stack has them.
-Line: TypeAlias = tuple[CodeType, int | None, str]
+#: A line of a function, and its module.
+Line: TypeAlias = tuple[Place, str]
 
 # Below them is who has begun the event loop, and not what it runs.
 _ENDS = {
@@ -31,26 +31,23 @@ _ENDS = {
 _FROZEN = ("<frozen importlib", "<frozen zipimport", "<frozen linecache")
 _MODULES = {"linecache", "tracemalloc"}
 _TOOLS = {"_pytest", "blockbuster", "coverage", "debugpy", "pluggy"}
+_OURS = ("django_async_cbv._blocking", "django_async_cbv._testing")
 # What reads files once for a process and keeps them, and Django's pages of errors: the
 # end of the file's path, and the function.
 _ONCE = {
-    ("django/contrib/auth/password_validation.py", "get_default_password_validators"),
-    ("django/contrib/staticfiles/storage.py", "load_manifest"),
-    ("django/core/mail/utils.py", "get_fqdn"),
-    ("django/forms/renderers.py", "engine"),
-    ("django/template/loaders/cached.py", "get_template"),
-    ("django/template/utils.py", "__getitem__"),
-    ("django/template/utils.py", "get_app_template_dirs"),
-    ("django/utils/translation/trans_real.py", "check_for_language"),
-    ("django/utils/translation/trans_real.py", "translation"),
-    ("django/views/csrf.py", "csrf_failure"),
-    ("django/views/debug.py", "technical_404_response"),
-    ("django/views/debug.py", "technical_500_response"),
-    ("jinja2/loaders.py", "load"),
-    ("mimetypes.py", "init"),
-    ("zoneinfo/_common.py", "load_tzdata"),
-}
-_ONCE_NAMES = {name for _, name in _ONCE}
+    "django/contrib/auth/password_validation.py": {"get_default_password_validators"},
+    "django/contrib/staticfiles/storage.py": {"load_manifest"},
+    "django/core/mail/utils.py": {"get_fqdn"},
+    "django/forms/renderers.py": {"engine"},
+    "django/template/loaders/cached.py": {"get_template"},
+    "django/template/utils.py": {"__getitem__", "get_app_template_dirs"},
+    "django/utils/translation/trans_real.py": {"check_for_language", "translation"},
+    "django/views/csrf.py": {"csrf_failure"},
+    "django/views/debug.py": {"technical_404_response", "technical_500_response"},
+    "jinja2/loaders.py": {"load"},
+    "mimetypes.py": {"init"},
+    "zoneinfo/_common.py": {"load_tzdata"},
+}.items()
 
 
 class Stack(NamedTuple):
@@ -71,7 +68,8 @@ class Stack(NamedTuple):
 def lines_of(frame: FrameType | None) -> Iterator[Line]:
     """A stack from the innermost line to where the event loop calls it."""
     while frame is not None and frame.f_code not in _ENDS:
-        yield frame.f_code, frame.f_lineno, frame.f_globals.get("__name__") or "?"
+        place = line_of(frame.f_code, frame.f_lineno)
+        yield place, frame.f_globals.get("__name__") or "?"
         frame = frame.f_back
 
 
@@ -83,30 +81,27 @@ def read(
 
     `allowed`: the ends of files and the functions in which the call is fine.
     """
-    found: dict[str, tuple[Line, str]] = {}
+    found: dict[str, Line] = {}
     functions = []
     is_once = is_asked_for = False
     for line in lines:
-        code, _, module = line
-        kind = _kind(code.co_filename, module)
-        if kind == "tool" or _is_in(code, allowed):
+        place, module = line
+        kind = _kind(place.file or "?", module)
+        if kind == "tool" or _is_in(place, allowed):
             return None
-        function = f"{module}:{code.co_qualname.rpartition('<locals>.')[2]}"
-        functions.append(function)
+        functions.append(f"{module}:{place.name}")
         is_asked_for = is_asked_for or kind == "request"
         # Who sends a request does not block by it.
         if not is_asked_for or kind not in {"project", "package"}:
-            found.setdefault(kind, (line, function))
-        found.setdefault("innermost", (line, function))
-        is_once = is_once or (
-            code.co_name in _ONCE_NAMES and any(_is_at(code, *known) for known in _ONCE)
-        )
+            found.setdefault(kind, line)
+        found.setdefault("innermost", line)
+        is_once = is_once or _is_in(place, _ONCE)
     for kind in ("project", "package", "framework", "request", "innermost"):
         if kind in found:
-            line, function = found[kind]
-            innermost = found["innermost"][0]
-            through = None if innermost is line else line_of(*innermost[:2])
-            place = line_of(*line[:2])
+            place, module = found[kind]
+            innermost, _ = found["innermost"]
+            through = None if innermost == place else innermost
+            function = f"{module}:{place.name}"
             return Stack(place, through, function, tuple(functions), is_once)
     return None
 
@@ -119,6 +114,8 @@ def _kind(file: str, module: str) -> str:
     if file.startswith("<"):
         # Methods of dataclasses and of named tuples are made from text.
         file = getattr(sys.modules.get(module), "__file__", None) or file
+    if module.startswith(_OURS):
+        return "tool"
     is_installed = "-packages" in file
     if (is_installed and package in _TOOLS) or PurePath(file).name.startswith("pydevd"):
         return "tool"
@@ -127,12 +124,20 @@ def _kind(file: str, module: str) -> str:
     return side_of(file) or ("package" if is_installed else "project")
 
 
-def _is_in(code: CodeType, allowed: Iterable[tuple[str, Iterable[str]]]) -> bool:
-    return any(
-        code.co_name in names and _is_at(code, file, code.co_name)
-        for file, names in allowed
-    )
+def _is_in(place: Place, functions: Iterable[tuple[str, Iterable[str]]]) -> bool:
+    """Whether one of some functions has a line: each by the end of its file."""
+    name = place.name.rpartition(".")[2]
+    file = (place.file or "").replace("\\", "/")
+    return any(name in names and file.endswith(end) for end, names in functions)
 
 
-def _is_at(code: CodeType, file: str, name: str) -> bool:
-    return code.co_name == name and code.co_filename.replace("\\", "/").endswith(file)
+def lines_of_places(places: Iterable[Place]) -> Iterator[Line]:
+    """The same of a stack that has no frames any more, innermost first."""
+    for place in places:
+        yield place, _module_of(place.file)
+
+
+@functools.cache
+def _module_of(file: str | None) -> str:
+    modules = [*sys.modules.items()]
+    return next((one for one, it in modules if getattr(it, "__file__", 0) == file), "?")
