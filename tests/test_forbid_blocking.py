@@ -1,18 +1,21 @@
 """What blocks the event loop fails a test by its line, and nothing else does."""
 
-# ruff: noqa: PLW0108, PTH107, PTH123, PTH208 - each call has a line of its own
+# ruff: noqa: PLW0108, PTH107, PTH123, PTH208, SIM117 - each call has a line of its own
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import gzip
+import hashlib
 import importlib
 import io
+import json
 import linecache
 import logging
 import os
 import queue
+import re
 import shutil
 import smtplib
 import socket
@@ -24,27 +27,39 @@ import threading
 import time
 import traceback
 import tracemalloc
+import unittest
 import urllib.request
 from concurrent.futures import Future
 from pathlib import Path
+from time import sleep
 from unittest import mock
 
 import httpx
 import psycopg
 import pytest
-import redis
 from asgiref.sync import async_to_sync, sync_to_async
+from django.contrib.auth.hashers import make_password
 from django.core.cache import cache
 from django.core.files.base import ContentFile
 from django.core.files.storage import FileSystemStorage
 from django.core.mail import EmailMessage
 from django.template.backends.django import DjangoTemplates
-from django.test import AsyncClient, TestCase, override_settings
+from django.test import (
+    AsyncClient,
+    RequestFactory,
+    SimpleTestCase,
+    TestCase,
+    override_settings,
+)
 from django.urls import path
+from django.utils.translation import trans_real
+from django.views.csrf import csrf_failure
 
 from django_async_cbv.forms import ais_valid
 from django_async_cbv.sync import run_sync
 from django_async_cbv.testing import (
+    BlockedOnce,
+    ForbidBlockingMixin,
     forbid_blocking,
 )
 from django_async_cbv.views import AsyncListView
@@ -166,8 +181,7 @@ FOUND = {
         lambda: failing(lambda: socket.create_connection(NOWHERE)),
         lambda: failing(lambda: urllib.request.urlopen(URL)),
         lambda: failing(lambda: smtplib.SMTP(*NOWHERE)),
-        lambda: failing(lambda: httpx.get(URL)),
-        lambda: failing(lambda: redis.Redis(*NOWHERE).get("key")),
+        lambda: failing(lambda: httpx.Client(verify=False).get(URL)),
     ],
     "socket.getaddrinfo": [
         lambda: failing(lambda: socket.getaddrinfo("localhost", 80)),
@@ -180,6 +194,45 @@ FOUND = {
     ],
 }
 FOUND_CALLS = [(name, call) for name, calls in FOUND.items() for call in calls]
+
+
+# -- What no list has, but a clock --------------------------------------------------
+
+
+def lasting(call):
+    """Call again until this thread has computed for long enough, whoever else does."""
+    end = time.thread_time() + 0.06
+    while time.thread_time() < end:
+        call()
+
+
+def compute():
+    lasting(int)
+
+
+class Hook:
+    def compute(self):
+        lasting(int)
+
+
+SLOW = [
+    lambda: compute(),
+    lambda: Hook().compute(),
+    lambda: lasting(lambda: sum(range(100_000))),
+    lambda: lasting(lambda: sorted(range(100_000), key=str)),
+    lambda: lasting(lambda: json.dumps([*range(10_000)])),
+    lambda: lasting(lambda: re.match("(a+)+b", "a" * 15)),
+    lambda: lasting(lambda: hashlib.pbkdf2_hmac("sha256", b"a", b"b", 10_000)),
+    lambda: lasting(lambda: make_password("secret", hasher="pbkdf2_sha256")),
+    lambda: sleep(0.06),
+    lambda: thread_of(0.06).join(),
+]
+
+
+def thread_of(seconds):
+    thread = threading.Thread(target=sleep, args=(seconds,))
+    thread.start()
+    return thread
 
 
 # -- What is none, though it looks like it -----------------------------------------
@@ -389,3 +442,241 @@ class TestCalls(Forbidding, TestCase):
         with forbid_blocking():
             for _, call in FOUND_CALLS[:20]:
                 call()
+
+
+class TestTime(Forbidding, SimpleTestCase):
+    """Other code is found by how long it takes."""
+
+    def test_each_is_found_with_the_line(self):
+        for call in SLOW:
+            line = call.__code__.co_firstlineno
+            with self.subTest(line=line):
+                block = found_in(call, threshold=0.03)
+                stacks = [one.stack for one in block.found if one.seconds]
+                self.assertEqual(len(stacks), 1, block.found)
+                self.assertEqual(stacks[0].place.file, __file__)
+                lines = (f"tests.{HERE.stem}:<lambda>", f"tests.{HERE.stem}:main")
+                self.assertLessEqual({*lines}, {*stacks[0].functions})
+                with self.assertRaisesRegex(AssertionError, r"\d ms were spent"):
+                    block.check()
+
+    def test_less_is_none(self):
+        for call in (compute, lambda: sleep(0.01)):
+            self.assertEqual([*found_in(call, threshold=10).found], [])
+
+    async def test_before_the_event_loop_goes_on(self):
+        with self.assertRaisesRegex(AssertionError, "ms were spent"):
+            async with forbid_blocking(threshold=0.03):
+                compute()
+
+    def test_a_threshold_of_nothing(self):
+        for threshold in (0, -1):
+            with self.assertRaisesMessage(ValueError, "above 0"):
+                forbid_blocking(threshold=threshold)
+
+
+class TestWhatIsReadOnce(Forbidding, SimpleTestCase):
+    """What a process keeps is no failure, but a warning."""
+
+    def warned(self, call):
+        with self.assertWarns(BlockedOnce) as caught, forbid_blocking():
+            async_to_sync(sync_to_coroutine(call))()
+        return caught
+
+    def test_a_template(self):
+        cached = templates((CACHED, [LOADER]))
+        caught = self.warned(lambda: cached.get_template("file"))
+        self.assertEqual(Path(caught.filename), HERE)
+        self.assertIn("what the process then keeps", str(caught.warning))
+        with forbid_blocking():
+            async_to_sync(sync_to_coroutine(lambda: cached.get_template("file")))()
+
+    def test_a_catalogue(self):
+        with mock.patch.object(trans_real, "_translations", {}):
+            self.warned(lambda: trans_real.translation("de"))
+
+    def test_the_page_of_a_refusal(self):
+        request = RequestFactory().post("/")
+        self.warned(lambda: csrf_failure(request))
+
+    def test_both(self):
+        cached = templates((CACHED, [LOADER]))
+
+        def both():
+            cached.get_template("file")
+            FILE.read_text()
+
+        with self.assertWarns(BlockedOnce), self.assertRaises(AssertionError):
+            with forbid_blocking():
+                async_to_sync(sync_to_coroutine(both))()
+
+
+CACHED = "django.template.loaders.cached.Loader"
+
+
+def sync_to_coroutine(call):
+    async def main():
+        return call()
+
+    return main
+
+
+class TestBlock(Forbidding, SimpleTestCase):
+    def block(self):
+        time.sleep(0.001)
+
+    async def test_with_and_async_with_and_a_decorator(self):
+        with self.assertRaises(AssertionError), forbid_blocking():
+            self.block()
+        with self.assertRaises(AssertionError):
+            async with forbid_blocking():
+                self.block()
+
+        @forbid_blocking()
+        async def decorated():
+            self.block()
+
+        with self.assertRaises(AssertionError):
+            await decorated()
+
+    async def test_an_error_in_the_block_is_not_hidden(self):
+        with self.assertRaises(LookupError), forbid_blocking():
+            self.block()
+            raise LookupError
+
+    async def test_what_is_allowed(self):
+        with forbid_blocking(allow=[f"{__name__}:TestBlock.block"]):
+            self.block()
+        with forbid_blocking() as block:
+            self.block()
+            block.allow("*:TestBlock.test_what_*")
+        with self.assertRaises(AssertionError):
+            with forbid_blocking(allow=["other:TestBlock.block"]):
+                self.block()
+        with self.assertRaisesMessage(ValueError, "'package.module:function'"):
+            forbid_blocking(allow=["TestBlock.block"])
+
+    async def test_one_in_another(self):
+        with self.assertRaises(AssertionError), forbid_blocking():
+            with forbid_blocking(allow=["*"]):
+                self.block()
+
+    def test_afterwards_nothing_is_left(self):
+        whole = [time.sleep, open, os.stat, socket.getaddrinfo]
+        with forbid_blocking():
+            pass
+        self.assertEqual(whole, [time.sleep, open, os.stat, socket.getaddrinfo])
+
+    def test_other_threads_and_loops(self):
+        def in_a_thread():
+            asyncio.run(sync_to_coroutine(self.block)())
+
+        thread = threading.Thread(target=in_a_thread)
+        with self.assertRaisesMessage(AssertionError, "TestBlock.block, tests/"):
+            with forbid_blocking():
+                thread.start()
+                thread.join()
+
+    def test_many_calls_of_one_line_are_one_row(self):
+        def often():
+            for _ in range(3):
+                self.block()
+
+        with self.assertRaises(AssertionError) as raised, forbid_blocking():
+            async_to_sync(sync_to_coroutine(often))()
+        lines = str(raised.exception).splitlines()
+        self.assertEqual(len(lines), 3)
+        self.assertTrue(lines[1].endswith("The line blocked 3 times."), lines)
+
+    async def test_a_view_that_blocks_is_named_and_not_the_test(self):
+        class Blocking(Authors):
+            async def aget_context_data(view, **kwargs):
+                time.sleep(0.001)
+                return {}
+
+        urls = mock.Mock(
+            urlpatterns=[path("", Blocking.as_view())], spec=["urlpatterns"]
+        )
+        with mock.patch.object(Blocking, "get_queryset", Author.objects.none):
+            with override_settings(ROOT_URLCONF=urls, MIDDLEWARE=[]):
+                with self.assertRaisesMessage(
+                    AssertionError, "called by Blocking.aget_context_data, tests/"
+                ):
+                    with forbid_blocking():
+                        await self.async_client.get("/")
+
+
+class TestMixin(Forbidding, SimpleTestCase):
+    def outcome(self, **members):
+        """What comes of a test case."""
+
+        class Case(ForbidBlockingMixin, SimpleTestCase):
+            pass
+
+        for name, member in members.items():
+            setattr(Case, name, member)
+        result = unittest.TestResult()
+        unittest.defaultTestLoader.loadTestsFromTestCase(Case)(result)
+        self.assertEqual(result.testsRun, 1)
+        self.assertEqual(result.errors, [])
+        return [text for _, text in result.failures]
+
+    def test_it_fails_a_test(self):
+        async def test_it(case):
+            time.sleep(0.001)
+
+        [text] = self.outcome(test_it=test_it)
+        self.assertIn("time.sleep() was called by", text)
+
+    def test_it_fails_by_what_comes_before(self):
+        async def asyncSetUp(case):
+            time.sleep(0.001)
+
+        def setUp(case):
+            async_to_sync(asyncSetUp)(case)
+
+        def test_it(case):
+            pass
+
+        self.assertEqual(len(self.outcome(setUp=setUp, test_it=test_it)), 1)
+
+    def test_what_is_allowed(self):
+        async def test_it(case):
+            time.sleep(0.001)
+
+        async def test_other(case):
+            time.sleep(0.001)
+            case.blocking.allow("*:*test_other")
+
+        allowed = {"allow_blocking": ["*:*test_it"]}
+        self.assertEqual(self.outcome(test_it=test_it, **allowed), [])
+        self.assertEqual(self.outcome(test_it=test_other), [])
+
+    def test_nothing(self):
+        async def test_it(case):
+            await asyncio.sleep(0.001)
+
+        self.assertEqual(self.outcome(test_it=test_it), [])
+
+
+@pytest.mark.postgres
+def test_queries_of_psycopg(postgres, forbid_blocking):
+    forbid_blocking.allow("*")
+    with postgres.database("blocking") as settings:
+        parameters = {
+            "dbname": settings["NAME"],
+            "host": settings["HOST"],
+            "port": settings["PORT"],
+            "user": settings["USER"],
+            "password": settings["PASSWORD"],
+        }
+        with psycopg.connect(**parameters) as connection:
+            block = found_in(lambda: connection.execute("select 1"))
+        assert {one.name for one in block.found} == {"psycopg.Connection.wait"}
+        assert {one.stack.place.file for one in block.found} == {__file__}
+
+        async def fetch():
+            async with await psycopg.AsyncConnection.connect(**parameters) as one:
+                await one.execute("select 1")
+
+        assert not found_in(fetch).found

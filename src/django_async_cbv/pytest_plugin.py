@@ -160,7 +160,13 @@ def _limit_of(marker: pytest.Mark) -> HopLimit:
         # A plugin for async tests may run the test in a context of its own.
         return HopLimit(n, exact=False, info=info, everywhere=True)
 
-    return limit(*marker.args, **marker.kwargs)
+    try:
+        return limit(*marker.args, **marker.kwargs)
+    except (TypeError, ValueError):
+        pytest.fail(
+            "max_hops needs a number of hops, 0 or more: @pytest.mark.max_hops(3)",
+            pytrace=False,
+        )
 
 
 @pytest.hookimpl(wrapper=True)

@@ -31,7 +31,7 @@ _open: list[forbid_blocking] = []
 
 # What to write in place of a call, by how its name begins.
 _FIXES = {
-    "time.": "`await asyncio.sleep(...)`",
+    "time.sleep": "`await asyncio.sleep(...)`",
     "socket.get": "`await asyncio.get_running_loop().getaddrinfo(...)`",
     "sqlite3.": "Django's async ORM, or `await run_sync(function)`",
     "psycopg.": "Django's async ORM, or `await run_sync(function)`",

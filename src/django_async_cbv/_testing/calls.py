@@ -15,9 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["MISSING", "Allowed", "hear", "hear_no_more"]
 
 #: What to do if blockbuster is not there.
-MISSING = (
-    "Blocking calls are found by blockbuster: pip install 'django-async-cbv[test]'."
-)
+MISSING = "forbid_blocking needs blockbuster: pip install 'django-async-cbv[test]'."
 
 #: Functions by the ends of their files, as blockbuster has them.
 Allowed: TypeAlias = list[tuple[str, Iterable[str]]]
