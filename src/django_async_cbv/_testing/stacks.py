@@ -27,7 +27,7 @@ _ENDS = {
     Runner.run.__code__,
     original_of(AsyncToSync.__call__).__code__,
 }
-# What imports modules, prints tracebacks, traces, and runs tests.
+# What imports modules and prints tracebacks; what runs tests and traces them.
 _FROZEN = ("<frozen importlib", "<frozen zipimport", "<frozen linecache")
 _MODULES = {"linecache", "tracemalloc"}
 _TOOLS = {"_pytest", "blockbuster", "coverage", "debugpy", "pluggy"}
@@ -87,6 +87,8 @@ def read(
     for line in lines:
         place, module = line
         kind = _kind(place.file or "?", module)
+        if kind == "tests" and not {"project", "package"} & found.keys():
+            kind = "tool"
         if kind == "tool" or _is_in(place, allowed):
             return None
         functions.append(f"{module}:{place.name}")
@@ -114,11 +116,13 @@ def _kind(file: str, module: str) -> str:
     if file.startswith("<"):
         # Methods of dataclasses and of named tuples are made from text.
         file = getattr(sys.modules.get(module), "__file__", None) or file
-    if module.startswith(_OURS):
-        return "tool"
     is_installed = "-packages" in file
-    if (is_installed and package in _TOOLS) or PurePath(file).name.startswith("pydevd"):
-        return "tool"
+    if (
+        module.startswith(_OURS)
+        or (is_installed and package in _TOOLS)
+        or PurePath(file).name.startswith("pydevd")
+    ):
+        return "tests"
     if package in sys.stdlib_module_names and side_of(file) is not None:
         return "library"
     return side_of(file) or ("package" if is_installed else "project")
