@@ -7,7 +7,6 @@ import functools
 import logging
 import threading
 import time
-import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -171,9 +170,7 @@ def timings_of_settings() -> Timings | None:
 # -- What serves requests --------------------------------------------------------------
 
 # One for each loop, whoever asks for it.
-_watchdogs: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Watchdog] = (
-    weakref.WeakKeyDictionary()
-)
+_watchdogs: dict[asyncio.AbstractEventLoop, Watchdog] = {}
 
 
 class Detector:
@@ -189,6 +186,9 @@ class Detector:
         with _lock:
             if loop in _watchdogs:
                 return
+            for other in [one for one in _watchdogs if one.is_closed()]:
+                # Its thread has ended.
+                del _watchdogs[other]
             watchdog = Watchdog(
                 loop, self._options.threshold, _Reporter(self._options.repeat_after)
             )

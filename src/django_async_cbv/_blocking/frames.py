@@ -107,8 +107,12 @@ def _side(file: str) -> str:
     return _OTHERS if "-packages" + os.sep in file else _OWN
 
 
-def stack_of(frame: FrameType | None, runner: CodeType) -> Stack:
-    """What a loop's thread does; `runner` is what calls the callbacks of that loop."""
+def stack_of(frame: FrameType | None, runner: CodeType | None) -> Stack:
+    """
+    What a loop's thread does.
+
+    `runner` is what calls the callbacks of that loop, once that is known.
+    """
     found: list[Position] = []
     while frame is not None and len(found) < _DEPTH:
         code = frame.f_code
@@ -121,6 +125,8 @@ def stack_of(frame: FrameType | None, runner: CodeType) -> Stack:
             return Stack(tuple(found), is_idle=not found)
         found.append(Position(code, frame.f_lasti))
         frame = frame.f_back
+    if runner is None:
+        return Stack(tuple(found), is_idle=False)
     return Stack((), is_idle=True)
 
 

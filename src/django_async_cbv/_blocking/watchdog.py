@@ -191,7 +191,7 @@ class Watchdog:
         self._beat: _Beat | None = None
         self._thread_id = self._native_id = 0
         self._clock: int | None = None
-        self._runner: CodeType = _none.__code__
+        self._runner: CodeType | None = None
         # The beats between which the loop was late.
         self._late: deque[tuple[_Beat, _Beat]] = deque()
         self._looks: list[_Look] = []
@@ -217,8 +217,12 @@ class Watchdog:
         self._thread = threading.Thread(
             target=self._run, name="django_async_cbv.blocking", daemon=True
         )
+        if _running_loop() is self.loop:
+            # What this callback does next is seen, too.
+            self._look_who_runs(None)
+            self._note_beat()
         # Not in the context of a request, which the heartbeat would keep alive.
-        self.loop.call_soon_threadsafe(self._first, context=contextvars.Context())
+        self.loop.call_soon_threadsafe(self._on_beat, context=contextvars.Context())
         self._thread.start()
 
     def stop(self) -> None:
@@ -235,14 +239,8 @@ class Watchdog:
         if self._thread is not threading.current_thread() and self._thread is not None:
             self._thread.join()
 
-    def _first(self) -> None:
-        if self._is_stopped:
-            return
-        self._look_who_runs(sys._getframe(1))
-        self._again()
-
-    def _look_who_runs(self, frame: FrameType) -> None:
-        self._runner = frame.f_code
+    def _look_who_runs(self, frame: FrameType | None) -> None:
+        self._runner = None if frame is None else frame.f_code
         self._thread_id = threading.get_ident()
         self._native_id = threading.get_native_id()
         get_clock = getattr(time, "pthread_getcpuclockid", None)
@@ -261,15 +259,15 @@ class Watchdog:
         before = self._beat
         if before is not None and now - before.due >= self.threshold:
             self._end(now)
-        self._again(now)
-
-    def _again(self, now: float | None = None) -> None:
-        now = time.monotonic() if now is None else now
-        self._beat = _Beat(
-            now, now + self._interval, time.thread_time(), time.process_time()
-        )
+        self._note_beat()
         self._handle = self.loop.call_later(
             self._interval, self._on_beat, context=_nothing
+        )
+
+    def _note_beat(self) -> None:
+        now = time.monotonic()
+        self._beat = _Beat(
+            now, now + self._interval, time.thread_time(), time.process_time()
         )
 
     def _end(self, now: float) -> None:
@@ -308,16 +306,22 @@ class Watchdog:
             before, used, waits = time.monotonic(), time.process_time(), _waits()
             is_over = self._goes_on.acquire(timeout=delay) or self.loop.is_closed()
             now = time.monotonic()
+            beat = self._beat
+            look = None
+            if beat is not None and now >= beat.due + self._patience:
+                # Before all else: it goes on as soon as it gets the GIL.
+                look = self._take(now, is_first=self._looked_since is not beat)
+                if self._beat is not beat:
+                    look = None
             slept = now - before - delay
             if slept > self._interval and not is_over:
                 self._note_pause(now - slept, now, used, waits)
             pending, self._pending = self._pending, []
-            beat = self._beat
             self._judge_late()
             if is_over:
                 pending += self._pending
             self._tell(pending)
-            delay = self._look(beat, now)
+            delay = self._next(beat, look, now)
 
     def _note_pause(self, begin: float, end: float, used: float, waits: int) -> None:
         """Tell a process that was stopped from one in which the GIL was held."""
@@ -329,15 +333,14 @@ class Watchdog:
             return
         self._pauses.append(_Pause(begin, end))
 
-    def _look(self, beat: _Beat | None, now: float) -> float:
-        """Look at the loop's thread if that is late; return when to look again."""
+    def _next(self, beat: _Beat | None, look: _Look | None, now: float) -> float:
+        """Keep a look if the loop is late; return when to look again."""
         if beat is None:
             return self._interval
-        patience = beat.due + self._patience - now
-        if patience > 0:
+        if look is None:
             self._looks = []
             self._delayed = self._system.delay(self._native_id)
-            return patience
+            return max(beat.due + self._patience - now, self._period)
         if not self.loop.is_running():
             self._note_end_of_loop(beat)
             # Its next run begins with a heartbeat.
@@ -346,7 +349,9 @@ class Watchdog:
         if self._looked_since is not beat:
             self._looks, self._looked_since = [], beat
             self._is_debugged = _has_debugger()
-        self._take(now)
+        self._looks.append(look)
+        if is_debugger(look.stack.positions):
+            self._is_debugged = True
         return min(self._period * max(1, len(self._looks) / _MANY), _RAREST)
 
     def _note_end_of_loop(self, beat: _Beat) -> None:
@@ -357,20 +362,16 @@ class Watchdog:
                 own = beat.own if last.own is None else last.own
                 self._late.append((beat, _Beat(last.at, last.at, own, last.all)))
 
-    def _take(self, now: float) -> None:
+    def _take(self, now: float, *, is_first: bool) -> _Look:
         frames = sys._current_frames()
         stack = stack_of(frames.get(self._thread_id), self._runner)
         task, request = self._serves()
-        number = len(self._looks) + 1
+        look = _Look(now, self._own_time(), time.process_time(), stack, task, request)
+        number = 1 if is_first else len(self._looks) + 1
         if number & (number - 1) == 0:
             # The first, second, fourth, eighth: it is enough to name them.
-            self._look_at_others(frames, is_first=number == 1)
-        del frames
-        if is_debugger(stack.positions):
-            self._is_debugged = True
-        self._looks.append(
-            _Look(now, self._own_time(), time.process_time(), stack, task, request)
-        )
+            self._look_at_others(frames, is_first=is_first)
+        return look
 
     def _serves(self) -> tuple[int | None, Any]:
         """The task that the loop runs, and the request of that."""
@@ -434,6 +435,8 @@ class Watchdog:
             if share < _MOST:
                 guilty = [one for one in range(number) if not looks[one].stack.is_idle]
         elif share < _MOST or duration - waited < self.threshold:
+            if not looks and computed >= self.threshold:
+                return Block("busy", duration)
             threads = self._busiest(begin, end)
             return Block("starved", duration, looks=number, threads=threads)
         leader = _leader(looks, weights, guilty)
@@ -479,8 +482,11 @@ class _System:
             self._file = None
 
 
-def _none() -> None:
-    """Stand for what runs the callbacks, before that is known."""
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
 
 
 def _waits() -> int:
