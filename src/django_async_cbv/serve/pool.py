@@ -296,6 +296,7 @@ class _Worker(threading.Thread):
             is_in_use = self.cursors.is_in_use()
             if lease.is_abandoned:
                 if is_in_use:
+                    self.cursors.close()
                     for_each_connection(drop)
             elif reason := lease.why_held() or (_OPEN if is_in_use else None):
                 self.reason = reason
