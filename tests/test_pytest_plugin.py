@@ -282,15 +282,15 @@ def run(pytester, monkeypatch):
 def check(result, passed):
     """What is named so fails, as a test and not as a fixture, and nothing else."""
     expected = result.parseoutcomes()
-    names = {
+    failed = [
         line.partition("::")[2].partition(" ")[0].rpartition("::")[2]
         for line in result.outlines
         if line.startswith("FAILED")
-    }
+    ]
     assert expected.get("errors", 0) == 0
     assert expected.get("passed", 0) == passed
-    assert len(names) == expected.get("failed", 0)
-    return names
+    assert len(failed) == expected.get("failed", 0)
+    return {*failed}
 
 
 def test_nothing_is_imported(run):
@@ -321,12 +321,12 @@ def test_without_django_plugin(run):
     )
 
 
-def test_with_djangos_test_cases_and_xdist(run, pytester):
+def test_with_djangos_test_cases(run, pytester):
     pytester.makepyfile(settings=SETTINGS)
     result = run(
         DJANGO,
-        *("--ds=settings", "--nomigrations"),
-        *("-p", "django", "-p", "xdist", "-n", "2", "--async-cbv-hops=1"),
+        *("-p", "django", "--ds=settings", "--nomigrations"),
+        "--async-cbv-hops=1",
         apart=True,
     )
     assert check(result, 3) == {"test_fails_dropped", "test_fails_live"}
@@ -335,6 +335,25 @@ def test_with_djangos_test_cases_and_xdist(run, pytester):
             "=* 1 tests with most hops *=",
             "     2 test_it.py::InTestCase::test_case",
             "     5 hops in 5 tests",
+        ]
+    )
+
+
+def test_with_xdist(run):
+    """Both processes count, and one adds up."""
+    result = run(
+        ALONE,
+        *("-p", "xdist", "-n", "2", "--dist", "each", "--async-cbv-hops=2"),
+        *("-k", "test_awaited or test_fails_marked or test_max"),
+        apart=True,
+    )
+    assert check(result, 4) == {"test_fails_marked"}
+    result.stdout.fnmatch_lines(
+        [
+            "=* 2 tests with most hops *=",
+            "     5 test_it.py::test_awaited",
+            "     5 test_it.py::test_awaited",
+            "    16 hops in 6 tests",
         ]
     )
 
