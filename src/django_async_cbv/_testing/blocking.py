@@ -126,8 +126,8 @@ class forbid_blocking(Block):  # noqa: N801 - a context manager
     def check(self) -> None:
         """Raise AssertionError with each place; warn of what is read once."""
         __tracebackhide__ = True
-        rows = []
-        once = []
+        rows: list[tuple[BlockingCall, int]] = []
+        once: list[tuple[BlockingCall, int]] = []
         for call, count in self.found.items():
             if self._is_allowed(call.stack):
                 continue

@@ -11,7 +11,7 @@ from asyncio.base_events import BaseEventLoop
 from collections.abc import Callable
 from typing import Any
 
-from .._blocking.watchdog import Block, Watchdog
+from .._blocking.watchdog import Block, Watchdog, _Beat
 
 __all__ = ["Watch"]
 
@@ -19,15 +19,23 @@ _lock = threading.RLock()
 _open: list[Watch] = []
 # What was there before: of a class, by its name.
 _before: list[tuple[Any, str, Any]] = []
+# Those of loops that have just begun. Most loops of tests are over in a moment, and a
+# thread for each would take longer than the loop.
+_waiting: list[_Later] = []
+_waker: threading.Thread | None = None
+# Seconds for which the thread that begins them waits for others to come.
+_REST = 2.0
+# Seconds between two looks at what waits.
+_PAUSE = 0.02
 
 
 class Watch:
     """Watchdogs of the loop that runs in this thread, and of those to come."""
 
     def __init__(self, threshold: float, report: Callable[[Block], object]) -> None:
-        self._threshold = threshold
-        self._report = report
-        self._watchdogs: list[Watchdog] = []
+        self.threshold = threshold
+        self.report = report
+        self.watchdogs: list[Watchdog] = []
 
     def start(self) -> None:
         """Begin."""
@@ -35,8 +43,11 @@ class Watch:
             if not _open:
                 _put_around()
             _open.append(self)
+            _wake()
         if (loop := asyncio._get_running_loop()) is not None:
-            self.begin(Watchdog, loop)
+            watchdog = Watchdog(loop, self.threshold, self.report)
+            self.watchdogs.append(watchdog)
+            watchdog.start()
 
     def stop(self) -> None:
         """End; all is reported before."""
@@ -46,35 +57,75 @@ class Watch:
             _open.remove(self)
             if not _open:
                 _put_back()
-        for watchdog in [*self._watchdogs]:
-            self.end(watchdog)
-
-    def begin(self, kind: type[Watchdog], loop: asyncio.AbstractEventLoop) -> Watchdog:
-        """Watch one event loop."""
-        watchdog = kind(loop, self._threshold, self._report)
-        self._watchdogs.append(watchdog)
-        watchdog.start()
-        return watchdog
-
-    def end(self, watchdog: Watchdog) -> None:
-        """Watch one event loop no more."""
-        watchdog.stop()
-        if watchdog in self._watchdogs:
-            self._watchdogs.remove(watchdog)
+        for watchdog in [*self.watchdogs]:
+            _end(self, watchdog)
 
 
-class _FromTheBeginning(Watchdog):
-    """Watches a loop that is about to run in this thread: its first callback, too."""
+class _Later(Watchdog):
+    """Watches a loop that is about to run in this thread, if it runs for a while."""
+
+    def __init__(self, watch: Watch, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(loop, watch.threshold, watch.report)
+        self._look_who_runs(None)
+        self.begins_at = time.monotonic() + watch.threshold / 6
 
     def start(self) -> None:
-        self._look_who_runs(None)
-        self._note_beat()
+        """Begin, in any thread: from now on the loop may be late."""
+        now = time.monotonic()
+        self._beat = _Beat(now, now, self._own_time() or 0.0, time.process_time())
         super().start()
 
     def stop(self) -> None:
-        # It may have ended before it came to a heartbeat.
+        """End; it may not have come to a heartbeat since it was late."""
         self._end(time.monotonic())
         super().stop()
+
+
+def _begin(watch: Watch, loop: asyncio.AbstractEventLoop) -> _Later:
+    watchdog = _Later(watch, loop)
+    with _lock:
+        watch.watchdogs.append(watchdog)
+        _waiting.append(watchdog)
+    return watchdog
+
+
+def _end(watch: Watch, watchdog: Watchdog) -> None:
+    with _lock:
+        if watchdog in watch.watchdogs:
+            watch.watchdogs.remove(watchdog)
+        if watchdog in _waiting:
+            _waiting.remove(watchdog)  # type: ignore[arg-type]
+            return
+    watchdog.stop()
+
+
+def _wake() -> None:
+    """Have a thread that begins what waits."""
+    global _waker  # noqa: PLW0603
+    if _waker is None:
+        _waker = threading.Thread(
+            target=_begin_what_waits, name="django_async_cbv.testing", daemon=True
+        )
+        _waker.start()
+
+
+def _begin_what_waits() -> None:
+    global _waker  # noqa: PLW0603
+    last = time.monotonic()
+    while True:
+        with _lock:
+            now = time.monotonic()
+            if _open:
+                last = now
+            elif now - last > _REST:
+                _waker = None
+                return
+            for one in [*_waiting]:
+                if one.begins_at <= now:
+                    _waiting.remove(one)
+                    one.start()
+            pause = min([_PAUSE, *(one.threshold / 6 for one in _open)])
+        time.sleep(pause)
 
 
 def _put_around() -> None:
@@ -99,11 +150,11 @@ def _put_back() -> None:
 def _watching(run_forever: Any) -> Any:
     @functools.wraps(run_forever)
     def wrapper(self: Any) -> Any:
-        begun = [(one, one.begin(_FromTheBeginning, self)) for one in [*_open]]
+        begun = [(one, _begin(one, self)) for one in [*_open]]
         try:
             return run_forever(self)
         finally:
             for one, watchdog in begun:
-                one.end(watchdog)
+                _end(one, watchdog)
 
     return wrapper
