@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import functools
 import linecache
+import opcode
 import os
 from asyncio import base_events, events
 from collections.abc import Iterable
@@ -23,6 +24,7 @@ _ASYNC = CO_COROUTINE | CO_ASYNC_GENERATOR | CO_ITERABLE_COROUTINE
 # What asyncio's loops run each callback by, and what waits between the callbacks.
 _HANDLE: CodeType = events.Handle._run.__code__
 _ONCE: CodeType = base_events.BaseEventLoop._run_once.__code__  # type: ignore[attr-defined]
+_RESUME = opcode.opmap["RESUME"]
 _DEBUGGERS = ("pydevd", "_pydevd", "debugpy")
 
 
@@ -48,9 +50,17 @@ class Stack(NamedTuple):
     is_idle: bool
 
     @property
+    def begins(self) -> bool:
+        """Whether a function has just been called, so that no call is over in it."""
+        if not self.positions:
+            return False
+        code, instruction = self.positions[0]
+        return instruction < 0 or code.co_code[instruction] == _RESUME
+
+    @property
     def line(self) -> int:
         """The innermost frame of the project's; of a package's if it has none."""
-        sides = [self._side_of(index) for index in range(len(self.positions))]
+        sides = [self._side_of(index) for index in range(self._end)]
         for side in (_OWN, _OTHERS):
             if side in sides:
                 return sides.index(side)
@@ -60,25 +70,25 @@ class Stack(NamedTuple):
     def hook(self) -> int:
         """The function from which the event loop got to the line: mostly a hook."""
         line = self.line
-        begin = next(
-            (
-                index
-                for index, one in enumerate(self.positions[line:], line)
-                if one.code.co_flags & _ASYNC
-            ),
-            line,
-        )
-        if self._side_of(begin) == _FRAMEWORK:
-            # An async function of Django's has called sync code of the project's.
-            begin = line
-        found = begin
-        for index in range(begin, len(self.positions)):
+        found = next((one for one in range(line, self._end) if self._awaits(one)), line)
+        for index in range(found, self._end):
             side = self._side_of(index)
             if side == _FRAMEWORK:
                 break
             if side == _OWN:
                 found = index
         return found
+
+    @property
+    def _end(self) -> int:
+        """Where an async function of Django's is: who awaits that blocks nothing."""
+        for index in range(len(self.positions)):
+            if self._awaits(index) and self._side_of(index) == _FRAMEWORK:
+                return index
+        return len(self.positions)
+
+    def _awaits(self, index: int) -> bool:
+        return bool(self.positions[index].code.co_flags & _ASYNC)
 
     def _side_of(self, index: int) -> str:
         return _side(self.positions[index].code.co_filename)
@@ -119,7 +129,7 @@ def stack_of(frame: FrameType | None, runner: CodeType | None) -> Stack:
         if code is _HANDLE:
             return Stack(tuple(found), is_idle=False)
         if code is _ONCE:
-            break
+            return Stack((), is_idle=True)
         if code is runner:
             # uvloop calls callbacks, and waits for them, without a frame of its own.
             return Stack(tuple(found), is_idle=not found)
@@ -127,6 +137,7 @@ def stack_of(frame: FrameType | None, runner: CodeType | None) -> Stack:
         frame = frame.f_back
     if runner is None:
         return Stack(tuple(found), is_idle=False)
+    # It has ended.
     return Stack((), is_idle=True)
 
 

@@ -42,6 +42,8 @@ _IDLE, _FEW_OTHERS = 0.02, 0.3
 _ASKS = 2.2
 # Fewer looks prove nothing of a thread that had little of the processor.
 _FEW = 3
+# Seconds between two looks that mean that the GIL was held, or the processor not had.
+_LONG = 0.05
 # Seconds for which a look stands, even if a pause comes before it.
 _LEAST = 1e-6
 # Seconds between two looks at most, and looks after which they become rarer.
@@ -127,6 +129,14 @@ class _Pause(NamedTuple):
     end: float
 
 
+class _Costs(NamedTuple):
+    """The processor time of the process, and how this thread had to wait."""
+
+    used: float
+    waits: int
+    delay: float
+
+
 class _Collections:
     """When the garbage collector ran, as long as somebody wants to know."""
 
@@ -189,7 +199,7 @@ class Watchdog:
         self._thread: threading.Thread | None = None
         self._handle: asyncio.Handle | None = None
         self._beat: _Beat | None = None
-        self._thread_id = self._native_id = 0
+        self._thread_id = self._native_id = self._own_id = 0
         self._clock: int | None = None
         self._runner: CodeType | None = None
         # The beats between which the loop was late.
@@ -201,7 +211,7 @@ class Watchdog:
         self._used: dict[int, float] = {}
         self._seen: dict[int, Place] = {}
         self._pending: list[Block] = []
-        self._system = _System()
+        self._system, self._own_system = _System(), _System()
         self._delayed = 0.0
 
     # -- In the loop's thread ----------------------------------------------------------
@@ -298,13 +308,18 @@ class Watchdog:
         finally:
             _collections.stop()
             self._system.close()
+            self._own_system.close()
 
     def _watch(self) -> None:
+        self._own_id = threading.get_native_id()
         delay = self._interval
         is_over = False
         while not is_over:
-            before, used, waits = time.monotonic(), time.process_time(), _waits()
-            is_over = self._goes_on.acquire(timeout=delay) or self.loop.is_closed()
+            before = time.monotonic()
+            start = self._own_costs()
+            # To read a file lets others have the GIL, and that may have taken long.
+            rest = max(0, before + delay - time.monotonic())
+            is_over = self._goes_on.acquire(timeout=rest) or self.loop.is_closed()
             now = time.monotonic()
             beat = self._beat
             look = None
@@ -315,7 +330,7 @@ class Watchdog:
                     look = None
             slept = now - before - delay
             if slept > self._interval and not is_over:
-                self._note_pause(now - slept, now, used, waits)
+                self._note_pause(now - slept, now, start)
             pending, self._pending = self._pending, []
             self._judge_late()
             if is_over:
@@ -323,15 +338,20 @@ class Watchdog:
             self._tell(pending)
             delay = self._next(beat, look, now)
 
-    def _note_pause(self, begin: float, end: float, used: float, waits: int) -> None:
-        """Tell a process that was stopped from one in which the GIL was held."""
-        slept = end - begin
-        if time.process_time() - used > _NOTHING * slept:
-            return
-        # A thread that waits for the GIL asks for it at each switch interval.
-        if _waits() - waits > slept / sys.getswitchinterval() / 4:
-            return
-        self._pauses.append(_Pause(begin, end))
+    def _own_costs(self) -> _Costs:
+        used, waits = time.process_time(), _waits()
+        return _Costs(used, waits, self._own_system.delay(self._own_id))
+
+    def _note_pause(self, begin: float, end: float, start: _Costs) -> None:
+        """Tell a process that was stopped from one that had no processor, or no GIL."""
+        slept, now = end - begin, self._own_costs()
+        if not (
+            now.used - start.used > _NOTHING * slept
+            # A thread that waits for the GIL asks for it at each switch interval.
+            or now.waits - start.waits > slept / sys.getswitchinterval() / 4
+            or now.delay - start.delay > _NOTHING * slept
+        ):
+            self._pauses.append(_Pause(begin, end))
 
     def _next(self, beat: _Beat | None, look: _Look | None, now: float) -> float:
         """Keep a look if the loop is late; return when to look again."""
@@ -425,25 +445,33 @@ class Watchdog:
         number = len(looks)
         weights = _weigh(begin, looks, pauses)
         total = sum(weights)
-        guilty = _guilty(begin, looks, weights)
+        asleep, guilty = _guilty(begin, looks, weights)
+        has_computed = end.own - begin.own >= self.threshold
+        if has_computed and number >= _FEW and _sum(weights, guilty) < _MOST * total:
+            # It had little of the processor, and kept that too long all the same.
+            guilty = [one for one in range(number) if not looks[one].stack.is_idle]
         # For a processor that other processes had, or other threads.
         waited = max(0, self._system.delay(self._native_id) - self._delayed)
-        computed = end.own - begin.own
-        share = sum(weights[one] for one in guilty) / total if total else 0
-        if computed >= self.threshold and number >= _FEW:
-            # It had little of the processor, and kept that too long all the same.
-            if share < _MOST:
-                guilty = [one for one in range(number) if not looks[one].stack.is_idle]
-        elif share < _MOST or duration - waited < self.threshold:
-            if not looks and computed >= self.threshold:
-                return Block("busy", duration)
-            threads = self._busiest(begin, end)
-            return Block("starved", duration, looks=number, threads=threads)
+        is_late = (
+            has_computed
+            or duration - waited >= self.threshold
+            or asleep >= _ALMOST * self.threshold
+        )
         leader = _leader(looks, weights, guilty)
-        share = sum(weights[one] for one in leader) / total if total else 0
-        if share < _MOST or share * duration < _ALMOST * self.threshold:
+        time_of_leader = _sum(weights, leader)
+        if (
+            total
+            and is_late
+            and time_of_leader >= _MOST * total
+            and time_of_leader / total * duration >= _ALMOST * self.threshold
+        ):
+            return _block(duration, [looks[one] for one in leader], number)
+        if has_computed or (
+            is_late and total and _sum(weights, guilty) >= _MOST * total
+        ):
             return Block("busy", duration, looks=number)
-        return _block(duration, [looks[one] for one in leader], number)
+        threads = self._busiest(begin, end)
+        return Block("starved", duration, looks=number, threads=threads)
 
     def _busiest(self, begin: _Beat, end: _Beat) -> tuple[Place, ...]:
         """The three functions whose threads have used most of the processor."""
@@ -541,33 +569,38 @@ def _weigh(begin: _Beat, looks: list[_Look], pauses: list[_Pause]) -> list[float
     return found
 
 
-def _guilty(begin: _Beat, looks: list[_Look], weights: list[float]) -> list[int]:
-    """The looks that found code of the loop's own which took the time."""
-    stills = _stills(looks)
+def _sum(weights: list[float], which: list[int]) -> float:
+    return sum(weights[one] for one in which)
+
+
+def _guilty(
+    begin: _Beat, looks: list[_Look], weights: list[float]
+) -> tuple[float, list[int]]:
+    """For how long a callback slept, and the looks that found one which took long."""
     found = []
-    own, everything = begin.own, begin.all
-    for number, (look, still) in enumerate(zip(looks, stills, strict=True)):
-        if not look.stack.is_idle and (
-            # Where there is no thread clock.
-            look.own is None
-            or _took(
-                weights[number],
-                look.own - own,
-                look.all - everything,
-                still,
-            )
-        ):
-            found.append(number)
-        own, everything = look.own or own, look.all
-    return found
+    asleep = 0.0
+    before, own, everything = begin.due, begin.own, begin.all
+    for number, (look, still) in enumerate(zip(looks, _stills(looks), strict=True)):
+        if not look.stack.is_idle:
+            if look.own is None:
+                # Where there is no thread clock.
+                found.append(number)
+            # A thread that waits for the GIL asks for it at each switch interval.
+            elif still > _ASKS * sys.getswitchinterval():
+                asleep += weights[number]
+                found.append(number)
+            elif _took(weights[number], look.own - own, look.all - everything) and not (
+                # It could not be looked at, and has gone on since.
+                look.at - before > _LONG and look.stack.begins
+            ):
+                found.append(number)
+        before, own, everything = look.at, look.own or own, look.all
+    return asleep, found
 
 
-def _took(seconds: float, own: float, everything: float, still: float) -> bool:
+def _took(seconds: float, own: float, everything: float) -> bool:
     """Whether a callback took some time, and not those who kept it from running."""
     if own >= _MOST * seconds:
-        return True
-    # A thread that waits for the GIL asks for it at each switch interval.
-    if still > _ASKS * sys.getswitchinterval():
         return True
     # Many short calls, each of which waits for something.
     return own > _IDLE * seconds and everything - own < _FEW_OTHERS * seconds
