@@ -680,3 +680,19 @@ def test_queries_of_psycopg(postgres, forbid_blocking):
                 await one.execute("select 1")
 
         assert not found_in(fetch).found
+
+
+def test_on_uvloop(forbid_blocking):
+    uvloop = pytest.importorskip("uvloop")
+    forbid_blocking.allow("*")
+
+    async def main():
+        time.sleep(0.001)
+        compute()
+
+    block = type(forbid_blocking)(threshold=0.03)
+    with pytest.raises(AssertionError, match=r"sleep\(\) was called by main, tests"):
+        with block, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(main())
+    assert [bool(one.seconds) for one in block.found] == [False, True]
+    assert {one.stack.place.file for one in block.found} == {__file__}

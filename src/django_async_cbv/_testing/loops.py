@@ -9,6 +9,7 @@ import threading
 import time
 from asyncio.base_events import BaseEventLoop
 from collections.abc import Callable
+from types import FrameType
 from typing import Any
 
 from .._blocking.watchdog import Block, Watchdog, _Beat
@@ -17,8 +18,8 @@ __all__ = ["Watch"]
 
 _lock = threading.RLock()
 _open: list[Watch] = []
-# What was there before: of a class, by its name.
-_before: list[tuple[Any, str, Any]] = []
+# The run_forever() that a class had before.
+_before: list[tuple[Any, Any]] = []
 # Those of loops that have just begun. Most loops of tests are over in a moment, and a
 # thread for each would take longer than the loop.
 _waiting: list[_Later] = []
@@ -40,8 +41,7 @@ class Watch:
     def start(self) -> None:
         """Begin."""
         with _lock:
-            if not _open:
-                _put_around()
+            _put_around()
             _open.append(self)
             _wake()
         if (loop := asyncio._get_running_loop()) is not None:
@@ -64,9 +64,11 @@ class Watch:
 class _Later(Watchdog):
     """Watches a loop that is about to run in this thread, if it runs for a while."""
 
-    def __init__(self, watch: Watch, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, watch: Watch, loop: asyncio.AbstractEventLoop, runner: FrameType
+    ) -> None:
         super().__init__(loop, watch.threshold, watch.report)
-        self._look_who_runs(None)
+        self._look_who_runs(runner)
         self.begins_at = time.monotonic() + watch.threshold / 6
 
     def start(self) -> None:
@@ -81,8 +83,8 @@ class _Later(Watchdog):
         super().stop()
 
 
-def _begin(watch: Watch, loop: asyncio.AbstractEventLoop) -> _Later:
-    watchdog = _Later(watch, loop)
+def _begin(watch: Watch, loop: asyncio.AbstractEventLoop, runner: FrameType) -> _Later:
+    watchdog = _Later(watch, loop, runner)
     with _lock:
         watch.watchdogs.append(watchdog)
         _waiting.append(watchdog)
@@ -133,24 +135,28 @@ def _put_around() -> None:
     if (uvloop := sys.modules.get("uvloop")) is not None:
         classes.append(uvloop.Loop)
     for cls in classes:
-        _before.append((cls, "run_forever", vars(cls).get("run_forever")))
-        cls.run_forever = _watching(cls.run_forever)
+        # uvloop may have been imported since.
+        if not any(cls is known for known, _ in _before):
+            _before.append((cls, vars(cls).get("run_forever")))
+            cls.run_forever = _watching(cls.run_forever)
 
 
 def _put_back() -> None:
     while _before:
-        cls, name, own = _before.pop()
+        cls, own = _before.pop()
         if own is None:
             # That of uvloop's is its base's, which is written in C.
-            delattr(cls, name)
+            del cls.run_forever
         else:
-            setattr(cls, name, own)
+            cls.run_forever = own
 
 
 def _watching(run_forever: Any) -> Any:
     @functools.wraps(run_forever)
     def wrapper(self: Any) -> Any:
-        begun = [(one, _begin(one, self)) for one in [*_open]]
+        # uvloop calls callbacks without a frame of its own.
+        runner = sys._getframe()
+        begun = [(one, _begin(one, self, runner)) for one in [*_open]]
         try:
             return run_forever(self)
         finally:
