@@ -96,7 +96,7 @@ def _end(watch: Watch, watchdog: Watchdog) -> None:
         if watchdog in watch.watchdogs:
             watch.watchdogs.remove(watchdog)
         if watchdog in _waiting:
-            _waiting.remove(watchdog)  # type: ignore[arg-type]
+            _waiting.remove(watchdog)
             return
     watchdog.stop()
 
