@@ -127,7 +127,7 @@ class TestVersions:
         tox = ConfigParser(interpolation=None)
         tox.read(ROOT / "tox.ini", encoding="utf-8")
         newest = max(supported, key=lambda one: [*map(int, one.split("."))])
-        for name in ("ecosystem", "suites", "agents", "bench-serve"):
+        for name in ("ecosystem", "suites", "agents", "browser", "bench-serve"):
             deps = tox[f"testenv:{name}"]["deps"]
             assert f"django>={newest}," in deps, name
         conf = (ROOT / "docs" / "conf.py").read_text(encoding="utf-8")

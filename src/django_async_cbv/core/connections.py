@@ -110,7 +110,8 @@ class Cursors:
         a generator of rows. It would wait for an answer of a connection that is gone.
         """
         for known in [*self._known]:
-            if _is_open(cursor := known()):
+            cursor = known()
+            if cursor is not None and _is_open(cursor):
                 with contextlib.suppress(Exception):
                     cursor.close()
 
