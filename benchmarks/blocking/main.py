@@ -39,6 +39,7 @@ PLACES = {
     "middleware": ("Middleware", "Blocks.__call__"),
     "validation": ("Validation", "Form.aclean"),
 }
+LATE = ("idle", "1 thread", "4", "16", "40 threads", "garbage", "SIGSTOP")
 KINDS = ("sleep", "compute", "c-call", "c-call-without-gil", "query")
 _UVLOOP = (
     "import asyncio, uvloop; asyncio.set_event_loop_policy(uvloop.EventLoopPolicy()); "
@@ -82,6 +83,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--trials", type=int, default=20, help="of each kind and place")
     parser.add_argument("--threshold", type=float, default=0.1)
     parser.add_argument("--innocent", action="store_true")
+    parser.add_argument("--late", nargs="+", choices=LATE, help="the innocents")
     parser.add_argument("--minutes", type=float, default=1.0, help="of each innocent")
     parser.add_argument("--cost", action="store_true")
     parser.add_argument("--requests", type=int, default=100, help="in one block")
@@ -235,7 +237,7 @@ def _innocent(site: _Site, options: argparse.Namespace) -> int:
     print("| | accused | late for another reason |")
     print("|---|--:|---|")
     status = 0
-    for name in ("idle", "1 thread", "4", "16", "40 threads", "garbage", "SIGSTOP"):
+    for name in options.late or LATE:
         number = name.partition(" ")[0]
         site.ask(f"/threads/{number if number.isdecimal() else 0}/")
         _make_late(site, name, options.minutes * 60)

@@ -272,8 +272,8 @@ HOOK = Stack((Position(hook.__code__, 2),), is_idle=False)
 OTHER = Stack((Position(other.__code__, 2),), is_idle=False)
 
 
-def look(at, own, everything, stack, task=1):
-    return module._Look(at, own, everything, stack, task, None)
+def look(at, own, everything, stack, task=1, delay=0.0):
+    return module._Look(at, own, everything, stack, task, None, delay)
 
 
 def looks(stacks, *, own=0.0, others=0.0, step=0.02, tasks=None):
@@ -335,6 +335,9 @@ class TestJudgement:
         # Other processes had the processor.
         assert judged(looks(ten, own=0.3), delay=0.15)[0] == "starved"
         assert judged([], own=0)[0] == "starved"
+        # It was ready all the time, as Linux says when it goes on.
+        assert judged(looks(ten), delay=0.18)[0] == "starved"
+        assert judged(looks(ten, own=0.2, others=0.15))[0] == "starved"
 
     def test_busy(self):
         both = [HOOK, OTHER] * 5

@@ -36,8 +36,8 @@ Kind: TypeAlias = Literal["blocked", "busy", "starved", "collected", "suspended"
 
 # Shares of a time: what makes most of it, what nearly all, what is as good as nothing.
 _MOST, _ALMOST, _NOTHING = 0.5, 0.75, 0.1
-# Of the processor: less has who waits for the GIL; others have less if none computes.
-_IDLE, _FEW_OTHERS = 0.02, 0.3
+# Of the processor: less has who waits for the GIL; the share of others by comparison.
+_IDLE, _FEW_OTHERS = 0.02, 0.5
 # Switch intervals for which who waits for the GIL never rests.
 _ASKS = 2.2
 # Fewer looks prove nothing of a thread that had little of the processor.
@@ -122,6 +122,8 @@ class _Look(NamedTuple):
     stack: Stack
     task: int | None
     request: Any
+    #: For how long the thread was ready, and another one had the processor.
+    delay: float
 
 
 class _Pause(NamedTuple):
@@ -386,7 +388,9 @@ class Watchdog:
         frames = sys._current_frames()
         stack = stack_of(frames.get(self._thread_id), self._runner)
         task, request = self._serves()
-        look = _Look(now, self._own_time(), time.process_time(), stack, task, request)
+        own, everything = self._own_time(), time.process_time()
+        delay = self._system.delay(self._native_id)
+        look = _Look(now, own, everything, stack, task, request, delay)
         number = 1 if is_first else len(self._looks) + 1
         if number & (number - 1) == 0:
             # The first, second, fourth, eighth: it is enough to name them.
@@ -445,13 +449,14 @@ class Watchdog:
         number = len(looks)
         weights = _weigh(begin, looks, pauses)
         total = sum(weights)
-        asleep, guilty = _guilty(begin, looks, weights)
+        delay = self._system.delay(self._native_id)
+        asleep, guilty = _guilty(begin, looks, weights, delay)
         has_computed = end.own - begin.own >= self.threshold
         if has_computed and number >= _FEW and _sum(weights, guilty) < _MOST * total:
             # It had little of the processor, and kept that too long all the same.
             guilty = [one for one in range(number) if not looks[one].stack.is_idle]
         # For a processor that other processes had, or other threads.
-        waited = max(0, self._system.delay(self._native_id) - self._delayed)
+        waited = max(0, delay - self._delayed)
         is_late = (
             has_computed
             or duration - waited >= self.threshold
@@ -574,13 +579,15 @@ def _sum(weights: list[float], which: list[int]) -> float:
 
 
 def _guilty(
-    begin: _Beat, looks: list[_Look], weights: list[float]
+    begin: _Beat, looks: list[_Look], weights: list[float], delay: float
 ) -> tuple[float, list[int]]:
     """For how long a callback slept, and the looks that found one which took long."""
     found = []
     asleep = 0.0
     before, own, everything = begin.due, begin.own, begin.all
-    for number, (look, still) in enumerate(zip(looks, _stills(looks), strict=True)):
+    for number, (look, still) in enumerate(
+        zip(looks, _stills(looks, delay), strict=True)
+    ):
         if not look.stack.is_idle:
             if look.own is None:
                 # Where there is no thread clock.
@@ -603,12 +610,17 @@ def _took(seconds: float, own: float, everything: float) -> bool:
     if own >= _MOST * seconds:
         return True
     # Many short calls, each of which waits for something.
-    return own > _IDLE * seconds and everything - own < _FEW_OTHERS * seconds
+    return own > _IDLE * seconds and everything - own < _FEW_OTHERS * own
 
 
-def _stills(looks: list[_Look]) -> list[float]:
-    """For how long the thread did not run at all around each look."""
+def _stills(looks: list[_Look], delay: float) -> list[float]:
+    """
+    For how long the thread slept around each look.
+
+    `delay`: for how long it was ready without a processor, after the last look.
+    """
     found: list[float] = []
+    delays = [*(one.delay for one in looks), delay]
     first = 0
     for number, look in enumerate(looks):
         if look.own != looks[first].own:
@@ -616,7 +628,10 @@ def _stills(looks: list[_Look]) -> list[float]:
         last = number
         while last + 1 < len(looks) and looks[last + 1].own == look.own:
             last += 1
-        found.append(0.0 if look.own is None else looks[last].at - looks[first].at)
+        still = looks[last].at - looks[first].at
+        # Of a thread that waits for a processor Linux says so when it has one.
+        waited = max(0.0, delays[last + 1] - delays[first])
+        found.append(0.0 if look.own is None else still - waited)
     return found
 
 
