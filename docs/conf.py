@@ -1,7 +1,9 @@
 """Sphinx's configuration."""
 
 from importlib.metadata import version as installed_version
+from pathlib import Path
 from typing import Any, Generic, get_origin
+from zipfile import ZipFile
 
 import django
 from django.conf import settings
@@ -87,6 +89,8 @@ intersphinx_mapping = {
     ),
 }
 
+# The base class of the panel, and an app of Django's.
+autodoc_mock_imports = ["debug_toolbar"]
 autodoc_default_options = {
     "members": True,
     "show-inheritance": True,
@@ -97,8 +101,9 @@ autodoc_typehints = "none"
 napoleon_custom_sections = ["Runs on"]
 default_role = "code"
 nitpicky = True
-# Which Django's reference leaves out.
+# Which Django's reference leaves out, and the toolbar's too.
 nitpick_ignore = [
+    ("py:class", "debug_toolbar.panels.Panel"),
     ("py:class", "django.contrib.auth.views.PasswordContextMixin"),
     ("py:class", "django.contrib.auth.views.RedirectURLMixin"),
     # Whose reference is not in `inventories`.
@@ -132,6 +137,18 @@ def show_bases(
     ]
 
 
+def pack_library(app: Sphinx, config: Any) -> None:
+    """Write the archive that readers download."""
+    folder = Path(app.srcdir) / "library"
+    archive = Path(app.srcdir) / "_build" / "library.zip"
+    archive.parent.mkdir(exist_ok=True)
+    with ZipFile(archive, "w") as file:
+        for path in sorted(folder.rglob("*")):
+            if path.suffix in {".html", ".py"}:
+                file.write(path, path.relative_to(folder.parent))
+
+
 def setup(app: Sphinx) -> None:
     """Connect what is written here."""
+    app.connect("config-inited", pack_library)
     app.connect("autodoc-process-bases", show_bases)

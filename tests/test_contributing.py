@@ -116,7 +116,9 @@ class TestVersions:
         summary = runpy.run_path(str(ROOT / ".ci" / "summary.py"), run_name="summary")
         assert summary["DJANGOS"] == supported
 
-    @pytest.mark.parametrize("page", ["README.md", "docs/how-to/migrate.md"])
+    @pytest.mark.parametrize(
+        "page", ["README.md", "docs/index.md", "docs/how-to/migrate.md"]
+    )
     def test_users_read_of_each(self, supported, page):
         lines = (ROOT / page).read_text(encoding="utf-8").splitlines()
         [line] = [one for one in lines if re.search(r"Django \d\.\d, ", one)]

@@ -5,14 +5,18 @@ import contextlib
 import importlib
 import os
 import re
+import sys
 from pathlib import Path
 
 import pytest
+from django.core.management import call_command
+from sybil import Sybil
+from sybil.parsers.myst import CodeBlockParser
 
 import django_async_cbv
 from django_async_cbv import channels, testing, views
 from django_async_cbv.views import exports, streaming
-from tests import twin_table
+from tests import pages, twin_table
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -129,3 +133,89 @@ def test_links_outside_of_the_site(page):
         assert found.exists(), target
         if anchor:
             assert anchor in slugs(found), (target, anchor)
+
+
+PAGES = [
+    path
+    for path in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *DOCS.rglob("*.md")]
+    if not {"_build", "tutorial"}.intersection(path.relative_to(ROOT).parts)
+]
+
+
+@pytest.mark.parametrize("path", PAGES, ids=pages.name_of)
+def test_each_visible_block_runs_as_pasted(path):
+    """With pyflakes, and by running it: see tests/pages.py."""
+    found = pages.faults(path)
+    if pages.is_converted(path):
+        assert found == []
+    else:
+        assert found, "The page is converted: take it from the list"
+
+
+def test_each_unconverted_page_exists():
+    assert {pages.name_of(path) for path in PAGES} >= pages.UNCONVERTED
+
+
+@pytest.mark.django_db
+def test_the_project_of_the_examples_has_its_migrations():
+    call_command("makemigrations", "library", check=True, dry_run=True, verbosity=0)
+
+
+class TestBlocks:
+    """A block is checked, and runs, as a file of its own."""
+
+    @pytest.mark.parametrize(
+        ("text", "fault"),
+        [
+            ("# library/views.py\nprint(Book)", "undefined name 'Book'"),
+            ("# library/views.py\nimport json", "'json' imported but unused"),
+            ("import json\nprint(json)", "names no file: import json"),
+            ("# library/views.py\nprint('" + 70 * "x" + "')", "wider than 72"),
+        ],
+    )
+    def test_a_fault_is_found(self, tmp_path, text, fault):
+        page = tmp_path / "page.md"
+        hidden = "<!--- invisible-code-block: python\nBook = json = None\n-->"
+        page.write_text(f"{hidden}\n\n```python\n{text}\n```\n")
+        [found] = pages.faults(page)
+        assert fault in found
+
+    def test_a_block_continues_a_file(self, tmp_path):
+        page = tmp_path / "page.md"
+        page.write_text(
+            "```python\n# library/views.py\nimport json\n\nprint(json)\n```\n"
+            "```python\n# library/views.py, continued\nprint(json)\n```\n"
+        )
+        assert pages.faults(page) == []
+
+    def run(self, tmp_path, text):
+        page = tmp_path / "page.md"
+        page.write_text(text)
+        parser = CodeBlockParser(language="python", evaluator=pages.evaluate)
+        document = Sybil(parsers=[parser], pattern="*.md").parse(page)
+        try:
+            for example in document.examples():
+                example.evaluate()
+        finally:
+            pages.forget(document.namespace)
+        return document.namespace
+
+    def test_a_hidden_block_defines_nothing_for_a_visible_one(self, tmp_path):
+        hidden = "<!--- invisible-code-block: python\nx = 1\n-->\n"
+        with pytest.raises(NameError):
+            self.run(
+                tmp_path, f"{hidden}\n```python\n# library/views.py\nprint(x)\n```\n"
+            )
+
+    def test_a_block_imports_from_another_file(self, tmp_path):
+        before = sys.modules.get("library.views")
+        found = self.run(
+            tmp_path,
+            "```python\n# library/views.py\nx = 1\n```\n"
+            "```python\n# library/views.py, continued\ny = x + 1\n```\n"
+            "```python\n# library/more.py\nfrom library.views import y\n\nz = y\n```\n"
+            "<!--- invisible-code-block: python\nassert (x, y, z) == (1, 2, 2)\n-->\n",
+        )
+        assert found["z"] == 2
+        assert sys.modules.get("library.views") is before
+        assert "library.more" not in sys.modules

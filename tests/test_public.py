@@ -117,6 +117,7 @@ ORDER = [
     "_testing.streams",
     "testing",
     "pytest_plugin",
+    "panels",
     "checks.views",
     "checks.urlconf",
     "checks.asgi",

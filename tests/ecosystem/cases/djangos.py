@@ -140,7 +140,7 @@ class CacheControl(Decorated):
     "`cache_page`",
     note=(
         "The cache is asked on the event loop: for a cache in memory alone, see "
-        "[](../limits.md#cache_page-in-the-urlconf)."
+        "[](../how-to/caching.md#do-not-put-cache_page-in-the-urlconf)."
     ),
 )
 class CachePage(Decorated):
