@@ -21,6 +21,7 @@ from inspect import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_GENERATOR, unwrap
 from pathlib import Path
 from types import (
     AsyncGeneratorType,
+    CodeType,
     CoroutineType,
     FrameType,
     GeneratorType,
@@ -43,8 +44,10 @@ __all__ = [
     "Span",
     "is_framework",
     "keep_installed",
+    "line_of",
     "on_hop",
     "original_of",
+    "side_of",
     "watch",
 ]
 
@@ -631,7 +634,7 @@ def _asker(frame: FrameType | None, *, in_worker: bool) -> Place | None:
         code = frame.f_code
         if code is _run.__code__ or not (in_worker or code.co_flags & _ASYNC):
             return None
-        side = _side(code.co_filename)
+        side = side_of(code.co_filename)
         if side is None:
             return _line(code.co_qualname, code.co_filename, frame.f_lineno)
         if side == "request":
@@ -640,9 +643,14 @@ def _asker(frame: FrameType | None, *, in_worker: bool) -> Place | None:
     return None
 
 
+def line_of(code: CodeType, line: int | None) -> Place:
+    """A line of a function, named as its author knows it."""
+    return _line(code.co_qualname, code.co_filename, line)
+
+
 # Not by the code itself: its hash is made of all that is in it, each time.
 @functools.lru_cache(maxsize=1024)
-def _line(name: str, file: str, line: int) -> Place:
+def _line(name: str, file: str, line: int | None) -> Place:
     return Place(name.rpartition("<locals>.")[2], file, line)
 
 
@@ -666,12 +674,12 @@ _OTHERS = (_DJANGO, _HERE, _folder(asgiref.__file__), "<frozen ")
 
 def is_framework(file: str) -> bool:
     """Whether a file is Django's, asgiref's, Python's or this package's."""
-    return _side(file) is not None
+    return side_of(file) is not None
 
 
 @functools.cache
-def _side(file: str) -> str | None:
-    """Whose a file is: None for a project's and its packages'."""
+def side_of(file: str) -> str | None:
+    """Whose a file is: "framework", "request" at its edge, None for all others'."""
     if file.startswith(_REQUESTS):
         return "request"
     in_library = file.startswith(_LIBRARY) and "-packages" not in file
@@ -806,7 +814,7 @@ def _waits_at(coroutine: Any) -> Place | None:
         frame = getattr(coroutine, names[0])
         if frame is not None and frame.f_code in _HOPS:
             return None
-        if frame is not None and _side(frame.f_code.co_filename) is None:
+        if frame is not None and side_of(frame.f_code.co_filename) is None:
             found = frame
         coroutine = getattr(coroutine, names[1])
     if found is None:
