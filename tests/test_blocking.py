@@ -241,7 +241,7 @@ class TestWatchLoop:
     @pytest.mark.parametrize("value", [0, -1, float("nan")])
     def test_a_number_that_makes_no_sense(self, name, value):
         with pytest.raises(ValueError, match=rf"watch_loop\({name}={value!r}\)"):
-            watch_loop(asyncio.new_event_loop(), **{name: value})
+            watch_loop(None, **{name: value})
 
     def test_without_a_loop(self):
         with pytest.raises(RuntimeError, match="no running event loop"):

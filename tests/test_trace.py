@@ -353,7 +353,31 @@ class TestRecorded(SimpleTestCase):
                 finally:
                     recording.stop()
             self.assertEqual(recording.count, 30)
-            self.assertEqual(timers.call_count, int(awaits))
+            # Who looks for what blocks has timers, too.
+            callbacks = [call.args[1] for call in timers.call_args_list]
+            own = [one for one in callbacks if one.__module__ == trace.__name__]
+            self.assertEqual(len(own), int(awaits))
+
+    async def test_a_hop_is_not_noted_as_awaited(self):
+        """Nor if a look comes late, from before the hop."""
+
+        async def hop():
+            await sync_to_async(work, thread_sensitive=False)()
+
+        begun, goes_on = asyncio.Event(), threading.Event()
+        loop = asyncio.get_running_loop()
+
+        def work():
+            loop.call_soon_threadsafe(begun.set)
+            goes_on.wait(20)
+
+        with count_hops() as hops:
+            task = asyncio.create_task(hop())
+            await begun.wait()
+            trace._look(task, (hops,), 0)
+            goes_on.set()
+            await task
+        self.assertNotIn(0, [span.began for span in hops.awaited])
 
     async def test_a_hop_keeps_nothing_alive(self):
         one = Secret()

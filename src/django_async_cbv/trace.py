@@ -17,7 +17,7 @@ from asyncio.base_events import BaseEventLoop
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from inspect import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_GENERATOR
+from inspect import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_GENERATOR, unwrap
 from pathlib import Path
 from types import (
     AsyncGeneratorType,
@@ -358,21 +358,26 @@ def _cross(original: Any) -> Any:
         recordings = _listeners()
         if recordings is None or type(func) is _Job:
             return original(self, func, **options)
-        return recorded(recordings, self, func, options)
-
-    async def recorded(
-        recordings: tuple[Recording, ...], self: Any, func: Any, options: dict[str, Any]
-    ) -> Any:
-        hop = _asked(func, (), recordings, 2)
-        try:
-            return await original(self, _Job(hop, func), **options)
-        except asyncio.CancelledError:
-            hop.cancelled = True
-            raise
-        finally:
-            _back(hop, recordings, _looked_at(recordings))
+        return _crossed(original, recordings, self, func, options)
 
     return call
+
+
+async def _crossed(
+    original: Any,
+    recordings: tuple[Recording, ...],
+    executor: Any,
+    func: Any,
+    options: dict[str, Any],
+) -> Any:
+    hop = _asked(func, (), recordings, 2)
+    try:
+        return await original(executor, _Job(hop, func), **options)
+    except asyncio.CancelledError:
+        hop.cancelled = True
+        raise
+    finally:
+        _back(hop, recordings, _looked_at(recordings))
 
 
 class _Job:
@@ -798,11 +803,17 @@ _SUSPENDED: dict[type, tuple[str, str]] = {
 }
 
 
+# What waits for a hop.
+_HOPS = (_crossed.__code__, unwrap(SyncToAsync.__call__).__code__)
+
+
 def _waits_at(coroutine: Any) -> Place | None:
-    """The innermost line of a project's in a suspended coroutine."""
+    """The innermost line of a project's in a suspended coroutine; None in a hop."""
     found = None
     while (names := _SUSPENDED.get(type(coroutine))) is not None:
         frame = getattr(coroutine, names[0])
+        if frame is not None and frame.f_code in _HOPS:
+            return None
         if frame is not None and side_of(frame.f_code.co_filename) is None:
             found = frame
         coroutine = getattr(coroutine, names[1])

@@ -379,8 +379,9 @@ class TestPauses:
         def noted(*, used=0.0, waits=1, delay=0.0):
             watchdog = Watchdog(asyncio.new_event_loop(), 0.1, print)
             watchdog.loop.close()
-            costs = module._Costs(used, waits, delay)
-            monkeypatch.setattr(watchdog, "_own_costs", lambda: costs)
+            monkeypatch.setattr(time, "process_time", lambda: used)
+            monkeypatch.setattr(module, "_waits", lambda: waits)
+            monkeypatch.setattr(watchdog._own_system, "delay", lambda _: delay)
             watchdog._note_pause(1.0, 2.0, module._Costs(0, 0, 0))
             return bool(watchdog._pauses)
 

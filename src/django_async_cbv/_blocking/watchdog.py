@@ -44,6 +44,8 @@ _ASKS = 2.2
 _FEW = 3
 # Seconds between two looks that mean that the GIL was held, or the processor not had.
 _LONG = 0.05
+# Seconds after which the system is asked again.
+_FRESH = 0.25
 # Seconds for which a look stands, even if a pause comes before it.
 _LEAST = 1e-6
 # Seconds between two looks at most, and looks after which they become rarer.
@@ -190,7 +192,8 @@ class Watchdog:
         self.loop = loop
         self.threshold = threshold
         self._report = report
-        self._interval = max(threshold / 4, 0.01)
+        # A shorter one costs more than 1 % of a core.
+        self._interval = max(threshold / 2, 0.025)
         # For how long it may be late before it is looked at, and how often it is then.
         self._patience = threshold / 3
         self._period = min(max(threshold / 10, 0.002), 0.01)
@@ -214,7 +217,8 @@ class Watchdog:
         self._seen: dict[int, Place] = {}
         self._pending: list[Block] = []
         self._system, self._own_system = _System(), _System()
-        self._delayed = 0.0
+        # For how long the two threads were ready, when that was read.
+        self._delayed = self._own_delay = self._read_at = 0.0
 
     # -- In the loop's thread ----------------------------------------------------------
 
@@ -342,16 +346,21 @@ class Watchdog:
 
     def _own_costs(self) -> _Costs:
         used, waits = time.process_time(), _waits()
-        return _Costs(used, waits, self._own_system.delay(self._own_id))
+        now = time.monotonic()
+        if now - self._read_at > _FRESH:
+            self._read_at = now
+            self._own_delay = self._own_system.delay(self._own_id)
+            self._delayed = self._system.delay(self._native_id)
+        return _Costs(used, waits, self._own_delay)
 
     def _note_pause(self, begin: float, end: float, start: _Costs) -> None:
         """Tell a process that was stopped from one that had no processor, or no GIL."""
-        slept, now = end - begin, self._own_costs()
+        slept = end - begin
         if not (
-            now.used - start.used > _NOTHING * slept
+            time.process_time() - start.used > _NOTHING * slept
             # A thread that waits for the GIL asks for it at each switch interval.
-            or now.waits - start.waits > slept / sys.getswitchinterval() / 4
-            or now.delay - start.delay > _NOTHING * slept
+            or _waits() - start.waits > slept / sys.getswitchinterval() / 4
+            or self._own_system.delay(self._own_id) - start.delay > _MOST * slept
         ):
             self._pauses.append(_Pause(begin, end))
 
@@ -361,7 +370,6 @@ class Watchdog:
             return self._interval
         if look is None:
             self._looks = []
-            self._delayed = self._system.delay(self._native_id)
             return max(beat.due + self._patience - now, self._period)
         if not self.loop.is_running():
             self._note_end_of_loop(beat)
