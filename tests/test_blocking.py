@@ -222,7 +222,7 @@ class TestCallbacks:
 
 class TestWatchLoop:
     def test_it_logs_what_blocks(self, caplog, forbid_blocking):
-        forbid_blocking.allow("*")
+        forbid_blocking.stop()
         found = []
 
         async def main():
@@ -484,4 +484,4 @@ async def _awaited(middleware, request):
 
 @pytest.fixture
 def loop_may_block(forbid_blocking):
-    forbid_blocking.allow("*")
+    forbid_blocking.stop()

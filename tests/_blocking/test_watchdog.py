@@ -26,7 +26,7 @@ PATIENCE = 20
 @pytest.fixture(autouse=True)
 def blocks(forbid_blocking):
     """To block the loop is what these tests are about."""
-    forbid_blocking.allow("*")
+    forbid_blocking.stop()
 
 
 def watched(page, threshold=THRESHOLD):
