@@ -103,6 +103,8 @@ nitpicky = True
 nitpick_ignore = [
     ("py:class", "django.contrib.auth.views.PasswordContextMixin"),
     ("py:class", "django.contrib.auth.views.RedirectURLMixin"),
+    # Whose reference is not in `inventories`.
+    ("py:exc", "redis.exceptions.RedisError"),
 ]
 
 # Copied without the prompt and the output.

@@ -1,6 +1,8 @@
 """The docs name every twin, every message and every public class, and nothing else."""
 
 import ast
+import contextlib
+import importlib
 import os
 import re
 import sys
@@ -12,8 +14,8 @@ from sybil import Sybil
 from sybil.parsers.myst import CodeBlockParser
 
 import django_async_cbv
-from django_async_cbv import testing, views
-from django_async_cbv.views import streaming
+from django_async_cbv import channels, testing, views
+from django_async_cbv.views import exports, streaming
 from tests import pages, twin_table
 
 ROOT = Path(__file__).parent.parent
@@ -52,7 +54,12 @@ def test_the_reference_has_every_class():
 
 def test_the_reference_has_what_streams_are_made_with():
     text = (DOCS / "reference" / "api.md").read_text()
-    for module in (streaming, testing):
+    modules = [streaming, exports, testing, channels]
+    # Their drivers may be missing.
+    for name in ("redis", "postgres"):
+        with contextlib.suppress(ImportError):
+            modules.append(importlib.import_module(f"{channels.__name__}.{name}"))
+    for module in modules:
         name = module.__name__.replace(".", r"\.")
         named = re.findall(rf"auto(?:class|function):: {name}\.(\w+)", text)
         assert set(named) >= set(module.__all__) - {"StreamResponse"}

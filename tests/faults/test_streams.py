@@ -176,6 +176,9 @@ class StreamLeavesTests(ServedTestCase):
         self.assertEqual(Counted.twice, 0, (n, late))
         self.assertEqual(+_limits._taken, {})
         self.assertEqual(_shutdown._open, {})
+        # Sent to nobody: then the channel forgets the loops that are closed.
+        channel.publish("news", 0)
+        self.assertEqual(channel._log._pumps, {})
         return stop
 
     def test_everywhere(self):

@@ -11,6 +11,7 @@ import inspect
 import io
 import logging
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -48,10 +49,10 @@ from django_async_cbv.auth.mixins import (
     AsyncPermissionRequiredMixin,
     AsyncUserPassesTestMixin,
 )
-from django_async_cbv.channels import LocalChannel
+from django_async_cbv.channels import LocalChannel, Message
 from django_async_cbv.sync import run_sync
 from django_async_cbv.testing import open_stream
-from django_async_cbv.views import _limits, _shutdown, _stream_response
+from django_async_cbv.views import _limits, _shutdown, _stream_response, streaming
 from django_async_cbv.views.exports import CSVView, NDJSONView
 from django_async_cbv.views.streaming import (
     AsyncStreamView,
@@ -117,6 +118,15 @@ class Text(Ending, AsyncStreamView):
         async with self.noted():
             yield "first"
             await forever()
+
+
+class Silent(Ending, AsyncStreamView):
+    """Sends nothing."""
+
+    async def stream(self):
+        async with self.noted():
+            await forever()
+            yield "never"
 
 
 def of(*parts, base=AsyncStreamView, **attributes):
@@ -1479,7 +1489,7 @@ class ChannelTests(StreamTestCase):
     def test_resume_and_reset(self):
         channel, view = self.view()
         first = channel.publish("news", 1)
-        channel.publish("news", 2)
+        last = channel.publish("news", 2)
 
         async def main(client):
             request = client.begin("/", headers=[(b"last-event-id", first.encode())])
@@ -1488,11 +1498,85 @@ class ChannelTests(StreamTestCase):
             request.gone.set()
             await request.answer()
             request = client.begin("/", headers=[(b"last-event-id", b"garbage")])
-            await until_sent(request, b"event: stream-reset\ndata: {}\n\n")
+            reset = f"event: stream-reset\nid: {last}\ndata: {{}}\n\n"
+            await until_sent(request, reset.encode())
             request.gone.set()
             await request.answer()
 
         self.serve(view, main)
+
+    async def test_what_is_published_before_the_first_read_is_sent(self):
+        """A page has the headers, and loads its data: no message may fall between."""
+        channel, view = self.view()
+        response = await view.as_view()(RequestFactory().get("/"))
+        channel.publish("news", 1)
+        async with open_stream(response) as stream:
+            event = await anext(stream.events())
+        self.assertEqual(event.data, "1")
+        self.assertFalse(channel._log._pumps)
+
+    async def test_a_browser_resumes_that_has_got_no_event(self):
+        channel, view = self.view()
+        channel.publish("news", "before")
+        response = await view.as_view()(RequestFactory().get("/"))
+        async with open_stream(response) as stream:
+            [first] = re.findall(rb"id: (.+)\n\n", await anext(stream))
+        channel.publish("news", "meanwhile")
+        request = RequestFactory().get("/", headers={"Last-Event-ID": first.decode()})
+        response = await view.as_view()(request)
+        async with open_stream(response) as stream:
+            # It knows where it is.
+            self.assertNotIn(b"id:", await anext(stream))
+            self.assertIn(b"data: meanwhile\n", await anext(stream))
+
+    async def test_the_headers_do_not_wait_for_a_channel_that_is_away(self):
+        """A proxy would give up, and its status would make the browser give up."""
+        channel, view = self.view()
+        is_back = asyncio.Event()
+        join = channel._log.join
+
+        async def join_later(mailbox, since):
+            await is_back.wait()
+            await join(mailbox, since)
+
+        with (
+            mock.patch.object(channel._log, "join", join_later),
+            mock.patch.object(streaming, "_LONGEST_JOIN", 0),
+        ):
+            response = await view.as_view()(RequestFactory().get("/"))
+            async with open_stream(response) as stream:
+                self.assertEqual(await anext(stream), b"retry: 3000\n\n")
+                is_back.set()
+                await turns()
+                channel.publish("news", 1)
+                event = await anext(stream.events())
+        self.assertEqual(event.data, "1")
+        self.assertFalse(channel._log._pumps)
+
+    async def test_a_response_that_is_never_read_leaves_no_subscription(self):
+        channel, view = self.view()
+        for method in ("get", "head"):
+            response = await view.as_view()(getattr(RequestFactory(), method)("/"))
+            self.assertEqual(bool(channel._log._pumps), method == "get")
+            response.close()
+            del response
+            gc.collect()
+            await turns()
+            self.assertFalse(channel._log._pumps)
+
+    async def test_a_channel_of_another_kind(self):
+        """What subscribe() returns may be an async generator."""
+
+        class Numbers:
+            async def subscribe(self, *topics, since=None):
+                yield Message("1", *topics, since)
+
+        _, view = self.view(channel=Numbers())
+        response = await view.as_view()(RequestFactory().get("/"))
+        async with open_stream(response) as stream:
+            self.assertEqual(
+                await stream.read(), b"retry: 3000\n\nid: 1\ndata: null\n\n"
+            )
 
     def test_topics(self):
         def get_topics(self):
@@ -1542,6 +1626,9 @@ class ChannelTests(StreamTestCase):
         for attributes, text in (
             ({"channel": None}, "has no channel"),
             ({"topics": []}, "has no topics"),
+            ({"topics": "news"}, "Give a list: `topics = ['news']`"),
+            ({"get_topics": lambda self: "news"}, "Give a list"),
+            ({"topics": ["a\nb"]}, "printable"),
         ):
             with self.assertLogs("django.request", "ERROR") as logs:
                 self.serve(self.view(**attributes)[1], main)
@@ -1552,6 +1639,89 @@ class Waits(Ending, LongPollView):
     async def poll(self, since):
         async with self.noted():
             await forever()
+
+
+class MistakesTests(SimpleTestCase):
+    """What cannot work fails before the headers leave, and says what to write."""
+
+    def assertFails(self, view, kind, text):
+        with self.assertRaisesMessage(kind, text):
+            asyncio.run(view.as_view()(RequestFactory().get("/")))
+
+    def test_the_method_that_is_wrong_is_named(self):
+        def sync(self):
+            yield "x"
+
+        async def returns(self):
+            return ["x"]
+
+        for base, name in ((AsyncStreamView, "stream"), (Events, "events")):
+            for method in (sync, returns, lambda self: None):
+                view = type("View", (base,), {name: method})
+                self.assertFails(view, TypeError, f"View.{name}() returned ")
+                self.assertFails(view, TypeError, f"Write `async def {name}(self)`")
+
+    def test_prepare_returns_a_response_or_none(self):
+        async def prepare(self):
+            return "text"
+
+        for base in (Text, LongPollView):
+            view = type("View", (base,), {"prepare": prepare})
+            self.assertFails(view, TypeError, "View.prepare() returned 'text'")
+
+    def test_seconds_that_would_leave_no_time(self):
+        for name in ("heartbeat", "recheck"):
+            for value in (0, -1):
+                view = type("View", (Events,), {name: value})
+                text = f"View.{name} is {value}. The client"
+                self.assertFails(view, ImproperlyConfigured, text)
+            type("View", (Events,), {name: 0.1}).as_view()
+
+    def test_a_cursor_that_would_not_come_back(self):
+        async def poll(self, since):
+            return Polled(1, "x" * 256)
+
+        view = type("View", (LongPollView,), {"poll": poll})
+        self.assertFails(view, ValueError, "a cursor of more than 255 characters")
+
+    def test_what_a_browser_cannot_parse(self):
+        async def poll(self, since):
+            return Polled(float("nan"))
+
+        view = type("View", (LongPollView,), {"poll": poll})
+        self.assertFails(view, ValueError, "not JSON compliant")
+
+
+class RecheckTests(SimpleTestCase):
+    async def test_who_gets_no_answer_does_not_stay(self):
+        class View(Text):
+            recheck = SOON
+
+            async def may_continue(self):
+                await forever()
+
+        response = await View.as_view()(RequestFactory().get("/"))
+        with self.assertLogs("django.request", "ERROR"):
+            async with open_stream(response) as stream:
+                self.assertEqual(await anext(stream), b"first")
+                with self.assertRaises(TimeoutError) as raised:
+                    await stream.read()
+        self.assertNotIn("open_stream()", str(raised.exception))
+        self.assertTrue(View.ended.is_set())
+
+
+class ReadersTests(SimpleTestCase):
+    async def test_two_tasks_do_not_wait_for_one_stream(self):
+        response = await Silent.as_view()(RequestFactory().get("/"))
+        first = asyncio.create_task(anext(aiter(response)))
+        await turns()
+        with self.assertRaisesMessage(RuntimeError, "Two tasks read Silent.stream"):
+            await anext(aiter(response))
+        # That closed the stream, also for who waits.
+        async with asyncio.timeout(SECONDS):
+            with self.assertRaises(StopAsyncIteration):
+                await first
+        self.assertTrue(Silent.ended.is_set())
 
 
 class LongPollTests(StreamTestCase):
