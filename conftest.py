@@ -14,11 +14,19 @@ is what the block before it left in `said`: the messages that a page shows are r
 """
 
 import re
+from importlib.metadata import entry_points
 
 from sybil import Example, Sybil
 from sybil.parsers.myst import CodeBlockParser, SkipParser
 
 from tests import pages
+
+# Where the package is installed, pytest has loaded its plugin.
+pytest_plugins = (
+    []
+    if "django_async_cbv" in {one.name for one in entry_points(group="pytest11")}
+    else ["django_async_cbv.pytest_plugin"]
+)
 
 
 def is_said(example: Example) -> None:

@@ -20,6 +20,10 @@ This one measures the same by server-sent events, from a server to its clients.
     python -m benchmarks export --help
 
 That measures exports against recipes of Django's own.
+
+    python -m benchmarks blocking --help
+
+And this one proves what the detector of blocked event loops finds, and what it costs.
 """
 
 import argparse
@@ -55,6 +59,10 @@ def main() -> int:
     """Do as the command line says; return the exit status."""
     if sys.argv[1:2] == ["export"]:
         return export.main(sys.argv[2:])
+    if sys.argv[1:2] == ["blocking"]:
+        return int(
+            importlib.import_module("benchmarks.blocking.main").main(sys.argv[2:])
+        )
     if sys.argv[1:2] and sys.argv[1] in COMMANDS:
         command = importlib.import_module(f"benchmarks.serve.{sys.argv[1]}")
         status: int = command.main(sys.argv[2:])

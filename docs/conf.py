@@ -89,6 +89,8 @@ intersphinx_mapping = {
     ),
 }
 
+# The base class of the panel, and an app of Django's.
+autodoc_mock_imports = ["debug_toolbar"]
 autodoc_default_options = {
     "members": True,
     "show-inheritance": True,
@@ -99,8 +101,9 @@ autodoc_typehints = "none"
 napoleon_custom_sections = ["Runs on"]
 default_role = "code"
 nitpicky = True
-# Which Django's reference leaves out.
+# Which Django's reference leaves out, and the toolbar's too.
 nitpick_ignore = [
+    ("py:class", "debug_toolbar.panels.Panel"),
     ("py:class", "django.contrib.auth.views.PasswordContextMixin"),
     ("py:class", "django.contrib.auth.views.RedirectURLMixin"),
     # Whose reference is not in `inventories`.

@@ -41,6 +41,10 @@ from django.utils.log import log_response
 from django.utils.module_loading import import_string
 from django.utils.translation import trans_real
 
+from .._blocking.options import blocking_options
+from .._blocking.timing import Timing
+from .._blocking.watchdog import serves
+from ..blocking import Detector, timings_of_settings
 from ..core.colours import awaits, both_colours
 from ..core.executors import request_executor
 from ..core.naming import shows
@@ -120,6 +124,9 @@ class Handler(_Choice, asgi.ASGIHandler):
         kind = type(self)
         # As Django's: receivers may be connected for that sender alone.
         self._sender: type = asgi.ASGIHandler if kind is Handler else kind
+        options = blocking_options()
+        self._detector = None if options is None else Detector(options)
+        self.timings = timings_of_settings()
         self._sync_chain = (
             _SyncChain()
             if sync_chain and can_be_sync(map(import_string, settings.MIDDLEWARE))
@@ -189,10 +196,14 @@ class Handler(_Choice, asgi.ASGIHandler):
             await send({"type": "lifespan.startup.complete"})
         if (pool := self._pools.pop(asyncio.get_running_loop(), None)) is not None:
             await asyncio.to_thread(pool.close)
+        if self._detector is not None:
+            self._detector.end(asyncio.get_running_loop())
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _serve(self, scope: Any, receive: Any, send: Any) -> None:
         _serves.set(True)
+        if self._detector is not None:
+            self._detector.watch(asyncio.get_running_loop())
         lease = Lease(self.pool)
         lease.enter()
         try:
@@ -215,6 +226,8 @@ class Handler(_Choice, asgi.ASGIHandler):
             if request is None:
                 await exchange.refuse(refusal)
                 return
+            if self._detector is not None:
+                serves(request)
             with _Client(self.listen_for_disconnect, receive) as client:
                 try:
                     await begin_with_wait(exchange.run(request), client.listen)
@@ -223,6 +236,9 @@ class Handler(_Choice, asgi.ASGIHandler):
                 except RequestAborted:
                     # By a stream, which the server is to cut off.
                     pass
+                finally:
+                    if exchange.timing is not None:
+                        exchange.timing.stop()
             await exchange.end()
 
     def _overloaded(self) -> HttpResponse:
@@ -501,6 +517,7 @@ class _Exchange:
         self.send = send
         self.lease = lease
         self.request: Any = None
+        self.timing: Timing | None = None
         self.response: Any = None
         # The first signal has been sent; the last one has.
         self.has_begun = self.has_ended = False
@@ -531,6 +548,8 @@ class _Exchange:
 
     async def run(self, request: HttpRequest) -> None:
         self.request = request
+        if self.handler.timings is not None:
+            self.timing = self.handler.timings.begin(request)
         chain = self.handler.choose(request)
         if chain is None or self.started.asynchronous:
             await self._abegin()
@@ -542,6 +561,8 @@ class _Exchange:
                 await self._cross(functools.partial(_read, self.response))
         if self.lease is not None and not self._is_bound():
             self.lease.end()
+        if self.timing is not None:
+            self.timing.end(self.response)
         await self.handler.send_response(self.response, self.send)
 
     def _is_bound(self) -> bool:

@@ -181,7 +181,6 @@ class CsrfExempt(Posted):
 
 @both(
     "`csrf_protect`",
-    blocking=("django/views/csrf.py", "csrf_failure"),
     note="Django reads the page of a refusal from a file, on the event loop.",
 )
 class CsrfProtect(Posted):

@@ -1,0 +1,1 @@
+"""What the detector finds, whom it accuses wrongly, and what it costs."""

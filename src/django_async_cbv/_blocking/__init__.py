@@ -1,0 +1,1 @@
+"""How the detector of what blocks the event loop works."""
