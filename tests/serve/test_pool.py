@@ -28,6 +28,7 @@ from django.utils import timezone, translation
 from django.views import View
 
 from django_async_cbv.asgi import get_asgi_application, hold_worker, release_worker
+from django_async_cbv.core.connections import Cursors
 from django_async_cbv.core.executors import leased_executor
 from django_async_cbv.core.flow import Flow, call
 from django_async_cbv.db import aatomic
@@ -1340,6 +1341,32 @@ class TestConnections(PoolTestCase):
                                 (await client.get("/looks/")).text, "False True 0 False"
                             )
                             await client.idle()
+
+    async def test_a_cursor_that_is_freed_late_gives_the_worker_back(self):
+        """As of a frame that a watchdog looks at in its own thread."""
+        kept, goes_on = [], asyncio.Event()
+        note = Cursors.__call__
+
+        def noted(cursors, execute, sql, params, many, context):
+            kept.append(context["cursor"])
+            return note(cursors, execute, sql, params, many, context)
+
+        async def view(request):
+            await Tag.objects.acount()
+            await goes_on.wait()
+            return HttpResponse()
+
+        async with serving(view) as client:
+            with mock.patch.object(Cursors, "__call__", noted):
+                request = client.begin("/view/")
+                async with asyncio.timeout(PATIENCE):
+                    while not client.statistics.held:
+                        await asyncio.sleep(0)
+            kept.clear()
+            # While the view waits.
+            await client.idle()
+            goes_on.set()
+            self.assertEqual((await request.answer()).status, 200)
 
     async def test_a_cursor_is_closed_before_its_connection(self):
         """As another thread may be at that, which waits for the connection."""

@@ -43,9 +43,14 @@ _TRANSACTION = frozenset({1, 2, 3})
 
 
 class Cursors:
-    """The cursors that queries of one request have used, as an execute_wrapper."""
+    """
+    The cursors that queries of one request have used, as an execute_wrapper.
 
-    def __init__(self) -> None:
+    `gone` is called in any thread when Python has freed one of them.
+    """
+
+    def __init__(self, gone: Callable[[], object] = lambda: None) -> None:
+        self._gone = gone
         # While somebody has them. A WeakSet costs more with each request.
         self._known: set[weakref.ref[Any]] = set()
         # Connections in whose place there are new ones, by their aliases.
@@ -57,8 +62,12 @@ class Cursors:
         self, execute: Any, sql: Any, params: Any, many: bool, context: Any
     ) -> Any:
         """Execute a query, and note its cursor."""
-        self._known.add(weakref.ref(context["cursor"], self._known.discard))
+        self._known.add(weakref.ref(context["cursor"], self._forget))
         return execute(sql, params, many, context)
+
+    def _forget(self, known: weakref.ref[Any]) -> None:
+        self._known.discard(known)
+        self._gone()
 
     def begin(self, *, anew: bool = False) -> None:
         """

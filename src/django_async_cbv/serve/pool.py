@@ -243,7 +243,12 @@ class _Worker(threading.Thread):
         # Requests that come back to it, and to no other.
         self.returning: deque[Lease] = deque()
         # Cursors that something may read from yet.
-        self.cursors = Cursors()
+        self.cursors = Cursors(self._look_again)
+
+    def _look_again(self) -> None:
+        # Somebody else had the frame that a cursor is in, a watchdog for example.
+        if self.since is not None:
+            self.wake.put(None)
 
     def stop(self) -> None:
         """Let it end when it has done its job."""
@@ -293,6 +298,8 @@ class _Worker(threading.Thread):
         if lease is None:
             return
         if this_thread.executor is lease:
+            # Before the look: a cursor that is freed during it has this look again.
+            self.since = time.monotonic()
             is_in_use = self.cursors.is_in_use()
             if lease.is_abandoned:
                 if is_in_use:
@@ -300,8 +307,8 @@ class _Worker(threading.Thread):
                     for_each_connection(drop)
             elif reason := lease.why_held() or (_OPEN if is_in_use else None):
                 self.reason = reason
-                self.since = time.monotonic()
                 return
+            self.since = None
             this_thread.executor = None
             self.cursors.end()
         self.pool.part(self, lease)
