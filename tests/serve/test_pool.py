@@ -1360,7 +1360,7 @@ class TestConnections(PoolTestCase):
             with mock.patch.object(Cursors, "__call__", noted):
                 request = client.begin("/view/")
                 async with asyncio.timeout(PATIENCE):
-                    while not client.statistics.held:
+                    while not client.statistics.held:  # noqa: ASYNC110 - it is silent
                         await asyncio.sleep(0)
             kept.clear()
             # While the view waits.
