@@ -193,7 +193,7 @@ class Watchdog:
         self.threshold = threshold
         self._report = report
         # A shorter one costs more than 1 % of a core.
-        self._interval = max(threshold / 2, 0.025)
+        self._interval = max(threshold / 2, 0.05)
         # For how long it may be late before it is looked at, and how often it is then.
         self._patience = threshold / 3
         self._period = min(max(threshold / 10, 0.002), 0.01)
