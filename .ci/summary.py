@@ -25,7 +25,7 @@ LEAST_PYTHONS = 3
 WITH_POSTGRES = "py313-"
 CHECKS = ("lint", "typing", "docs", "ecosystem")
 # Those of the label `long`, which the README's command leaves out.
-LONG = ("suites", "agents", "streams")
+LONG = ("suites", "agents", "streams", "browser")
 # tox's results: of the README's command, and of what it leaves out.
 RESULTS = ("tox.json", "tox-long.json")
 # The properties in which tests tell what they have run.
@@ -35,7 +35,8 @@ SLOWEST = 10
 
 # What may be skipped for good: a feature that a version, a database or a server lacks,
 # and an example of the docs that a test has as well.
-# Everything else (no server, no PostgreSQL, no package) means that a suite did not run.
+# Everything else (no server, no PostgreSQL, no browser, no package) means that a suite
+# did not run.
 SKIP_ALLOWED = re.compile(
     r"(Django|Python) \d|Database (doesn't|has)|SQLite: |Server: |Tested in tests/"
 )

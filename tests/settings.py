@@ -1,8 +1,12 @@
 """Settings of the test suite: SQLite; `tests.settings_postgres` is the other."""
 
+import sys
 from pathlib import Path
 
 BASE_DIR = Path(__file__).resolve().parent
+# The project whose models the examples of the docs import, as a reader does.
+if (library := str(BASE_DIR.parent / "docs" / "library")) not in sys.path:
+    sys.path.append(library)
 
 SECRET_KEY = "a secret key for tests alone, long and unlike any other: 0123456789"
 ALLOWED_HOSTS = ["127.0.0.1", "localhost", "testserver"]
@@ -25,6 +29,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "django_async_cbv",
     "django_async_cbv.channels.postgres",
+    "library",
     "tests",
     "tests.app",
 ]

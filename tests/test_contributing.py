@@ -116,7 +116,9 @@ class TestVersions:
         summary = runpy.run_path(str(ROOT / ".ci" / "summary.py"), run_name="summary")
         assert summary["DJANGOS"] == supported
 
-    @pytest.mark.parametrize("page", ["README.md", "docs/getting-started.md"])
+    @pytest.mark.parametrize(
+        "page", ["README.md", "docs/index.md", "docs/how-to/migrate.md"]
+    )
     def test_users_read_of_each(self, supported, page):
         lines = (ROOT / page).read_text(encoding="utf-8").splitlines()
         [line] = [one for one in lines if re.search(r"Django \d\.\d, ", one)]
@@ -127,7 +129,7 @@ class TestVersions:
         tox = ConfigParser(interpolation=None)
         tox.read(ROOT / "tox.ini", encoding="utf-8")
         newest = max(supported, key=lambda one: [*map(int, one.split("."))])
-        for name in ("ecosystem", "suites", "agents", "bench-serve"):
+        for name in ("ecosystem", "suites", "agents", "browser", "bench-serve"):
             deps = tox[f"testenv:{name}"]["deps"]
             assert f"django>={newest}," in deps, name
         conf = (ROOT / "docs" / "conf.py").read_text(encoding="utf-8")

@@ -1,30 +1,38 @@
 """The docs name every twin, every message and every public class, and nothing else."""
 
 import ast
+import contextlib
+import importlib
 import os
 import re
+import sys
 from pathlib import Path
 
 import pytest
+from django.core.management import call_command
+from sybil import Sybil
+from sybil.parsers.myst import CodeBlockParser
 
 import django_async_cbv
-from django_async_cbv import testing, views
-from django_async_cbv.views import streaming
-from tests import twin_table
+from django_async_cbv import channels, testing, views
+from django_async_cbv.views import exports, streaming
+from tests import pages, twin_table
 
-DOCS = Path(__file__).parent.parent / "docs"
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
 SOURCES = sorted(Path(django_async_cbv.__file__).parent.rglob("*.py"))
 
 
 @pytest.mark.parametrize("family", twin_table.FAMILIES)
 def test_each_page_lists_its_twins(family):
     """Written anew with TWIN_TABLES=write in the environment."""
-    path = DOCS / "twins" / f"{family}.md"
+    path = DOCS / "reference" / "hooks" / f"{family}.md"
     table = twin_table.as_markdown(family)
     if os.environ.get("TWIN_TABLES") == "write":
         path.write_text(table, encoding="utf-8")
     assert path.read_text(encoding="utf-8") == table
-    assert f"{{include}} twins/{family}.md" in (DOCS / f"{family}.md").read_text()
+    page = (DOCS / "reference" / "views" / f"{family}.md").read_text()
+    assert f"{{include}} ../hooks/{family}.md" in page
 
 
 def test_the_tables_have_every_class():
@@ -37,7 +45,7 @@ def test_the_tables_have_every_class():
 
 
 def test_the_reference_has_every_class():
-    text = (DOCS / "reference.md").read_text()
+    text = (DOCS / "reference" / "api.md").read_text()
     named = re.findall(
         r"autoclass:: django_async_cbv\.views\.(\w+)$", text, re.MULTILINE
     )
@@ -45,8 +53,13 @@ def test_the_reference_has_every_class():
 
 
 def test_the_reference_has_what_streams_are_made_with():
-    text = (DOCS / "reference.md").read_text()
-    for module in (streaming, testing):
+    text = (DOCS / "reference" / "api.md").read_text()
+    modules = [streaming, exports, testing, channels]
+    # Their drivers may be missing.
+    for name in ("redis", "postgres"):
+        with contextlib.suppress(ImportError):
+            modules.append(importlib.import_module(f"{channels.__name__}.{name}"))
+    for module in modules:
         name = module.__name__.replace(".", r"\.")
         named = re.findall(rf"auto(?:class|function):: {name}\.(\w+)", text)
         assert set(named) >= set(module.__all__) - {"StreamResponse"}
@@ -64,7 +77,7 @@ def texts_raised(path):
 
 def test_every_error_is_shown():
     """What the modules below the views raise; the views' own errors are Django's."""
-    shown = " ".join((DOCS / "errors.md").read_text().split())
+    shown = " ".join((DOCS / "reference" / "checks.md").read_text().split())
     texts = {
         text
         for path in SOURCES
@@ -77,9 +90,132 @@ def test_every_error_is_shown():
 
 def test_every_message_has_its_section():
     source = "".join(path.read_text(encoding="utf-8") for path in SOURCES)
-    text = (DOCS / "errors.md").read_text()
+    text = (DOCS / "reference" / "checks.md").read_text()
     ids = set(re.findall(r'"async_cbv\.([EW]\d+)"', source))
     assert ids
     assert set(re.findall(r"^\(async_cbv\.([EW]\d+)\)=$", text, re.MULTILINE)) == ids
     # The message itself, which the page's own test compares with the real one.
     assert set(re.findall(r"async_cbv\.([EW]\d+)[]\)]", text)) >= ids
+
+
+def redirects():
+    """The old addresses of `docs/conf.py`, each with the new one."""
+    for node in ast.parse((DOCS / "conf.py").read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign) and node.targets[0].id == "redirects":
+            return ast.literal_eval(node.value)
+    raise AssertionError("no redirects")
+
+
+def test_old_addresses_lead_to_pages():
+    assert redirects()
+    for old, new in redirects().items():
+        assert not (DOCS / f"{old}.md").exists(), old
+        assert (DOCS / new).with_suffix(".md").exists(), new
+
+
+def slugs(path):
+    """The anchors of a page's headings, as GitHub and MyST make them."""
+    for heading in re.findall(
+        r"^#+ (.+)$", path.read_text(encoding="utf-8"), re.MULTILINE
+    ):
+        yield re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+@pytest.mark.parametrize(
+    "page", ["README.md", "CONTRIBUTING.md", "benchmarks/README.md"]
+)
+def test_links_outside_of_the_site(page):
+    """Sphinx checks the links of its own pages."""
+    path = ROOT / page
+    links = re.findall(r"\]\((?!https?:)([^)#\s]*)(?:#([\w-]+))?\)", path.read_text())
+    for target, anchor in links:
+        found = path.parent / target if target else path
+        assert found.exists(), target
+        if anchor:
+            assert anchor in slugs(found), (target, anchor)
+
+
+PAGES = [
+    path
+    for path in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *DOCS.rglob("*.md")]
+    if not {"_build", "tutorial"}.intersection(path.relative_to(ROOT).parts)
+]
+
+
+@pytest.mark.parametrize("path", PAGES, ids=pages.name_of)
+def test_each_visible_block_runs_as_pasted(path):
+    """With pyflakes, and by running it: see tests/pages.py."""
+    found = pages.faults(path)
+    if pages.is_converted(path):
+        assert found == []
+    else:
+        assert found, "The page is converted: take it from the list"
+
+
+def test_each_unconverted_page_exists():
+    assert {pages.name_of(path) for path in PAGES} >= pages.UNCONVERTED
+
+
+@pytest.mark.django_db
+def test_the_project_of_the_examples_has_its_migrations():
+    call_command("makemigrations", "library", check=True, dry_run=True, verbosity=0)
+
+
+class TestBlocks:
+    """A block is checked, and runs, as a file of its own."""
+
+    @pytest.mark.parametrize(
+        ("text", "fault"),
+        [
+            ("# library/views.py\nprint(Book)", "undefined name 'Book'"),
+            ("# library/views.py\nimport json", "'json' imported but unused"),
+            ("import json\nprint(json)", "names no file: import json"),
+            ("# library/views.py\nprint('" + 70 * "x" + "')", "wider than 72"),
+        ],
+    )
+    def test_a_fault_is_found(self, tmp_path, text, fault):
+        page = tmp_path / "page.md"
+        hidden = "<!--- invisible-code-block: python\nBook = json = None\n-->"
+        page.write_text(f"{hidden}\n\n```python\n{text}\n```\n")
+        [found] = pages.faults(page)
+        assert fault in found
+
+    def test_a_block_continues_a_file(self, tmp_path):
+        page = tmp_path / "page.md"
+        page.write_text(
+            "```python\n# library/views.py\nimport json\n\nprint(json)\n```\n"
+            "```python\n# library/views.py, continued\nprint(json)\n```\n"
+        )
+        assert pages.faults(page) == []
+
+    def run(self, tmp_path, text):
+        page = tmp_path / "page.md"
+        page.write_text(text)
+        parser = CodeBlockParser(language="python", evaluator=pages.evaluate)
+        document = Sybil(parsers=[parser], pattern="*.md").parse(page)
+        try:
+            for example in document.examples():
+                example.evaluate()
+        finally:
+            pages.forget(document.namespace)
+        return document.namespace
+
+    def test_a_hidden_block_defines_nothing_for_a_visible_one(self, tmp_path):
+        hidden = "<!--- invisible-code-block: python\nx = 1\n-->\n"
+        with pytest.raises(NameError):
+            self.run(
+                tmp_path, f"{hidden}\n```python\n# library/views.py\nprint(x)\n```\n"
+            )
+
+    def test_a_block_imports_from_another_file(self, tmp_path):
+        before = sys.modules.get("library.views")
+        found = self.run(
+            tmp_path,
+            "```python\n# library/views.py\nx = 1\n```\n"
+            "```python\n# library/views.py, continued\ny = x + 1\n```\n"
+            "```python\n# library/more.py\nfrom library.views import y\n\nz = y\n```\n"
+            "<!--- invisible-code-block: python\nassert (x, y, z) == (1, 2, 2)\n-->\n",
+        )
+        assert found["z"] == 2
+        assert sys.modules.get("library.views") is before
+        assert "library.more" not in sys.modules

@@ -9,7 +9,7 @@ from django.test import TestCase
 from tests import hop_table
 from tests.catalogue import make_rows
 
-DOCS_TABLE = Path(__file__).parent.parent / "docs" / "hop-table.md"
+DOCS_TABLE = Path(__file__).parent.parent / "docs" / "reference" / "hop-table.md"
 # An async override in the middle of an edit view's form may cost two hops more.
 IN_A_FORM = {
     "construct_formset",

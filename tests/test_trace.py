@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import gc
 import operator
 import sqlite3
 import threading
+import weakref
 from typing import ClassVar
 from unittest import mock
 
@@ -25,7 +27,7 @@ from django_async_cbv.core.naming import place_of
 from django_async_cbv.db import aatomic, agather
 from django_async_cbv.sync import iterate, run_sync, to_async, wait_for
 from django_async_cbv.testing import count_hops
-from django_async_cbv.trace import on_hop
+from django_async_cbv.trace import keep_installed, on_hop
 from django_async_cbv.views import AsyncDetailView, AsyncListView, AsyncView
 from tests.catalogue import make_rows
 from tests.models import Author
@@ -330,6 +332,63 @@ class TestRecorded(SimpleTestCase):
         self.assertIsNotNone(span.seconds)
         self.assertIn("in service", str(hops))
 
+    async def test_what_is_awaited_is_noted_only_if_that_is_asked_for(self):
+        """By one timer for all tasks, as each wakes the event loop."""
+        loop = asyncio.get_running_loop()
+
+        async def hops():
+            for _ in range(3):
+                await sync_to_async(plain)()
+
+        for awaits in (False, True):
+            recording = trace.Recording(awaits=awaits)
+            with (
+                mock.patch.object(trace, "_looks", trace._LooksHere()),
+                mock.patch.object(trace, "_AFTER", 60),
+                mock.patch.object(loop, "call_later", wraps=loop.call_later) as timers,
+            ):
+                recording.start()
+                try:
+                    await asyncio.gather(*(hops() for _ in range(10)))
+                finally:
+                    recording.stop()
+            self.assertEqual(recording.count, 30)
+            self.assertEqual(timers.call_count, int(awaits))
+
+    async def test_a_hop_is_not_noted_as_awaited(self):
+        """Nor if a look comes late, from before the hop."""
+
+        async def hop():
+            await sync_to_async(work, thread_sensitive=False)()
+
+        begun, goes_on = asyncio.Event(), threading.Event()
+        loop = asyncio.get_running_loop()
+
+        def work():
+            loop.call_soon_threadsafe(begun.set)
+            goes_on.wait(20)
+
+        with count_hops() as hops:
+            task = asyncio.create_task(hop())
+            await begun.wait()
+            trace._look(task, (hops,), 0)
+            goes_on.set()
+            await task
+        self.assertNotIn(0, [span.began for span in hops.awaited])
+
+    async def test_a_hop_keeps_nothing_alive(self):
+        one = Secret()
+        alive = weakref.ref(one)
+        with count_hops() as hops:
+            await sync_to_async(one.method)(Secret())
+            await run_sync(functools.partial(one.method, one))
+        del one
+        gc.collect()
+        self.assertIsNone(alive())
+        self.assertEqual(
+            [hop.function.name for hop in hops.hops], ["Secret.method"] * 2
+        )
+
     async def test_threads_are_listed_and_no_hops(self):
         with count_hops() as hops:
             await asyncio.to_thread(plain)
@@ -514,6 +573,18 @@ class TestInstalled(SimpleTestCase):
             self.assertIs(SyncToAsync.__call__, theirs)
         finally:
             SyncToAsync.__call__ = original
+
+    async def test_they_stay_between_recordings_if_that_is_asked_for(self):
+        before = self.there()
+        stop = keep_installed()
+        kept = self.there()
+        self.assertNotEqual(kept, before)
+        with count_hops():
+            self.assertEqual(self.there(), kept)
+        self.assertEqual(self.there(), kept)
+        stop()
+        stop()
+        self.assertEqual(self.there(), before)
 
     async def test_a_class_that_comes_later(self):
         class Late(BaseHandler):

@@ -68,10 +68,10 @@ def side(cls: type, twin: Hook) -> str:
     """Where Django's own code runs in a class in which nothing is overridden."""
     checks = plan_of(cls).choice(twin)._checks
     if twin.calls is None:
-        return "handler's"
+        return "as the handler"
     if checks is None:
-        return "worker"
-    return "loop or worker" if checks else "loop"
+        return "worker thread"
+    return "either" if checks else "event loop"
 
 
 def called(cls: type, twin: Hook) -> str:
@@ -90,7 +90,7 @@ def purpose(twin: Hook) -> str:
 
 def as_markdown(family: str) -> str:
     """The table of a family's views, and one for each class that defines twins."""
-    lines = ["| view | handlers | twins |", "|---|---|---|"]
+    lines = ["| view | handlers | async variants |", "|---|---|---|"]
     for cls in filter(is_view, classes(family)):
         handlers, twins = (
             ", ".join(
@@ -110,7 +110,7 @@ def as_markdown(family: str) -> str:
             "",
             f"### {cls.__name__}",
             "",
-            "| twin | what it does | runs on the | calls |",
+            "| async variant | what it does | runs on | calls |",
             "|---|---|---|---|",
         ]
         for twin in twins:

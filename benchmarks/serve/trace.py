@@ -3,9 +3,9 @@
     python -m benchmarks trace [--pages list] [--requests 40] [--blocks 60]
 
 Each application is called in a loop in one process, in short blocks, in turn: while
-nobody records; while somebody records other requests; with a recording of each request;
-and with a callback for each hop. The exit status is 1 where a recording costs more than
-the tolerance in the median.
+nobody records; while other requests are recorded; with a recording of each request,
+without and with what it awaits between the hops; and with a callback for each hop. The
+exit status is 1 where a recording costs more than the tolerance in the median.
 """
 
 import argparse
@@ -15,6 +15,7 @@ import statistics
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import copy_context
+from functools import partial
 from typing import Any
 
 from benchmarks.contenders import CONTENDERS, OURS, PAGES
@@ -50,15 +51,18 @@ async def _compare(options: argparse.Namespace) -> int:
     from django.core.asgi import get_asgi_application as stock
 
     from django_async_cbv.asgi import get_asgi_application as ours
-    from django_async_cbv.testing import count_hops
-    from django_async_cbv.trace import on_hop
+    from django_async_cbv.trace import Recording, keep_installed, on_hop
 
     empty = copy_context()
 
-    async def while_others_are_recorded(act: _Act) -> tuple[float, float]:
-        with count_hops():
-            # In a context without the recording.
+    async def with_wrappers(act: _Act) -> tuple[float, float]:
+        # The wrappers stay in place, as a tool that records each request has them.
+        stop = keep_installed()
+        try:
+            # In a context without a recording.
             return await asyncio.create_task(act(), context=empty.copy())
+        finally:
+            stop()
 
     async def with_callback(act: _Act) -> tuple[float, float]:
         stop = on_hop(lambda hop: None)
@@ -69,9 +73,9 @@ async def _compare(options: argparse.Namespace) -> int:
 
     kinds: dict[str, Any] = {
         OFF: lambda act: act(),
-        "other requests are recorded": while_others_are_recorded,
-        # The wrappers stay in place, as a tool that records each request has them.
-        "each request is recorded": while_others_are_recorded,
+        "other requests are recorded": with_wrappers,
+        "each request is recorded": with_wrappers,
+        "each request, and what it awaits": with_wrappers,
         "each hop has a callback": with_callback,
     }
     worst = 1.0
@@ -80,16 +84,33 @@ async def _compare(options: argparse.Namespace) -> int:
     for name, application in (("stock", stock()), ("ours", ours())):
 
         async def recorded(
+            *asked: Any,
+            application: Callable[..., Awaitable[None]] = application,
+            awaits: bool = False,
+        ) -> None:
+            recording = Recording(awaits=awaits)
+            recording.start()
+            try:
+                await application(*asked)
+            finally:
+                recording.stop()
+
+        async def passed_on(
             *asked: Any, application: Callable[..., Awaitable[None]] = application
         ) -> None:
-            with count_hops():
-                await application(*asked)
+            # What a coroutine around the application costs is not the recorder's.
+            await application(*asked)
+
+        served_by = {
+            "each request is recorded": recorded,
+            "each request, and what it awaits": partial(recorded, awaits=True),
+        }
 
         for page in options.pages:
             found: dict[str, list[float]] = {kind: [] for kind in kinds}
             for number in range(-1, options.blocks):
                 for kind in [*kinds][:: -1 if number % 2 else 1]:
-                    served = recorded if kind.startswith("each req") else application
+                    served = served_by.get(kind, passed_on)
                     cost, _ = await kinds[kind](
                         lambda served=served, page=page: block(
                             served, PATHS[page], options.requests

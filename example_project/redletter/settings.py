@@ -3,7 +3,8 @@
 DATABASE_URL
     The database, `postgres://user:password@host/name`; SQLite if unset.
 DEBUG
-    `1` for Django's own error pages rather than the site's.
+    `1` for Django's own error pages rather than the site's, and for
+    django-debug-toolbar, which shows the hops of each page.
 SECRET_KEY
     Signs sessions and tokens; if unset, one is made at the first start and kept.
 ALLOWED_HOSTS
@@ -122,6 +123,18 @@ STATIC_URL = "/static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 MEDIA_URL = "/media/"
 MEDIA_ROOT = DATA_DIR / "media"
+
+if DEBUG:
+    INSTALLED_APPS.append("debug_toolbar")
+    MIDDLEWARE.insert(0, "debug_toolbar.middleware.DebugToolbarMiddleware")
+    INTERNAL_IPS = ["127.0.0.1", "::1"]
+    DEBUG_TOOLBAR_PANELS = [
+        "debug_toolbar.panels.history.HistoryPanel",
+        "django_async_cbv.panels.HopsPanel",
+        "debug_toolbar.panels.timer.TimerPanel",
+        "debug_toolbar.panels.sql.SQLPanel",
+        "debug_toolbar.panels.headers.HeadersPanel",
+    ]
 
 UPSTREAM_URL = os.environ.get("UPSTREAM_URL", "http://127.0.0.1:8001")
 UPSTREAM_TIMEOUT = 5.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.conf import settings
 from django.urls import include, path
 from django_async_cbv.auth.views import AsyncLoginView, AsyncLogoutView
 
@@ -44,3 +45,8 @@ urlpatterns = [
     path("static/<path:path>", files.static),
     path("media/<path:path>", files.media),
 ]
+
+if settings.DEBUG:
+    from debug_toolbar.toolbar import debug_toolbar_urls
+
+    urlpatterns += debug_toolbar_urls()

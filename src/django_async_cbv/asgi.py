@@ -30,17 +30,17 @@ def get_asgi_application(
     requests go through Django's async handler.
 
     Args:
-        - `workers`: How many worker threads a process has at most. Each thread has
-          its own database connections.
-        - `queue`: How many requests may wait for a worker thread. Further requests
-          get status 503.
-        - `queue_timeout`: After how many seconds in the queue a request gets status
-          503.
-        - `release`: When a request gives its worker thread back while it awaits.
-          "between": if only code of Django has run there. "request": at its end.
-          "always": whatever has run there.
-        - `sync_chain`: Whether a request whose view awaits nothing runs in one hop.
-          If so, each middleware has two instances.
+        workers: How many worker threads a process has at most. Each thread has
+            its own database connections.
+        queue: How many requests may wait for a worker thread. Further requests
+            get status 503.
+        queue_timeout: After how many seconds in the queue a request gets status
+            503.
+        release: When a request gives its worker thread back while it awaits.
+            "between": if only code of Django has run there. "request": at its end.
+            "always": whatever has run there.
+        sync_chain: Whether a request whose view awaits nothing runs in one hop.
+            If so, each middleware has two instances.
 
     Returns:
         The application, whose `statistics()` tells what the worker threads do.

@@ -8,26 +8,32 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Generator
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
-    from ._testing import dropped, hops
+    from ._testing import blocking, dropped, hops
     from ._testing.blocks import Block
     from ._testing.hops import HopLimit, count_hops
 
 __all__ = [
     "assert_max_hops",
     "assert_num_hops",
+    "forbid_blocking",
     "forbid_dropped_coroutines",
     "forbid_repeated_hops",
 ]
 
 _OPTION = "--async-cbv-hops"
+_FORBID = "async_cbv_forbid_blocking"
+_ALLOW = "async_cbv_allow_blocking"
+_THRESHOLD = "async_cbv_blocking_threshold"
 # The blocks that a test's fixtures have begun, to be checked when the test ends.
-_BLOCKS = pytest.StashKey["list[Block]"]()
-_NONE: list[Block] = []
+_BLOCKS: pytest.StashKey[list[Block]] = pytest.StashKey()
+# What looks for blocking calls in a test.
+_BLOCKING: pytest.StashKey[blocking.forbid_blocking] = pytest.StashKey()
 # The count of a test that has ended.
 _COUNT = pytest.StashKey[int]()
 # The attribute of a report, which pytest-xdist sends to the main process.
@@ -35,12 +41,19 @@ _ATTRIBUTE = "async_cbv_hops"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the option for the tests with most hops."""
+    """Add the option for the tests with most hops, and the settings."""
     parser.getgroup("django-async-cbv").addoption(
         _OPTION,
         type=_at_least_none,
         metavar="N",
         help="list the N tests with most hops to worker threads (0: all of them)",
+    )
+    parser.addini(_FORBID, "fail each test that blocks an event loop", "bool", False)
+    parser.addini(
+        _ALLOW, "functions that may block: package.module:function", "linelist"
+    )
+    parser.addini(
+        _THRESHOLD, "seconds for which code may keep the event loop", default="0.1"
     )
 
 
@@ -51,9 +64,59 @@ def _at_least_none(value: str) -> int:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Describe the marker."""
+    """Describe the marker; refuse settings that cannot hold."""
     config.addinivalue_line(
         "markers", "max_hops(n): fail if the test makes more hops to worker threads"
+    )
+    if config.getini(_FORBID) and find_spec("blockbuster") is None:
+        raise pytest.UsageError(_missing())
+    for function in config.getini(_ALLOW):
+        if function != "*" and ":" not in function:
+            raise pytest.UsageError(
+                f"{_ALLOW} needs package.module:function, not {function!r}."
+            )
+    threshold = config.getini(_THRESHOLD)
+    if not _is_above_none(threshold):
+        raise pytest.UsageError(
+            f"{_THRESHOLD} needs a number of seconds above 0, not {threshold!r}."
+        )
+
+
+def _is_above_none(number: str) -> bool:
+    try:
+        return float(number) > 0
+    except ValueError:
+        return False
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
+    """Look for what blocks, from the first fixture on, if the settings say so."""
+    # Some plugins run a test again.
+    item.stash[_BLOCKS] = []
+    if not item.config.getini(_FORBID):
+        return (yield)
+    block = item.stash[_BLOCKING] = _new_forbid_blocking(item.config)
+    item.stash[_BLOCKS].append(block)
+    block.start()
+    try:
+        return (yield)
+    except BaseException:
+        block.stop()
+        raise
+
+
+def _missing() -> str:
+    from ._testing.calls import MISSING  # noqa: PLC0415 - see the module
+
+    return MISSING
+
+
+def _new_forbid_blocking(config: pytest.Config) -> blocking.forbid_blocking:
+    from ._testing.blocking import forbid_blocking  # noqa: PLC0415 - see the module
+
+    return forbid_blocking(
+        allow=config.getini(_ALLOW), threshold=float(config.getini(_THRESHOLD))
     )
 
 
@@ -61,7 +124,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     """Count the hops of a test, and check its blocks while it can still fail."""
     marker = item.get_closest_marker("max_hops")
-    blocks = [*item.stash.get(_BLOCKS, _NONE)]
+    blocks = [*item.stash[_BLOCKS]]
     counted: count_hops | None = None
     if marker is not None:
         counted = _limit_of(marker)
@@ -83,7 +146,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     for block in blocks:
         try:
             block.check()
-        except AssertionError as error:
+        except (AssertionError, UserWarning) as error:
             wrong.append(str(error))
     if wrong:
         pytest.fail("\n".join(wrong), pytrace=False)
@@ -97,7 +160,13 @@ def _limit_of(marker: pytest.Mark) -> HopLimit:
         # A plugin for async tests may run the test in a context of its own.
         return HopLimit(n, exact=False, info=info, everywhere=True)
 
-    return limit(*marker.args, **marker.kwargs)
+    try:
+        return limit(*marker.args, **marker.kwargs)
+    except (TypeError, ValueError):
+        pytest.fail(
+            "max_hops needs a number of hops, 0 or more: @pytest.mark.max_hops(3)",
+            pytrace=False,
+        )
 
 
 @pytest.hookimpl(wrapper=True)
@@ -157,6 +226,20 @@ def assert_num_hops() -> Callable[..., HopLimit]:
 
 
 @pytest.fixture
+def forbid_blocking(
+    request: pytest.FixtureRequest,
+) -> Generator[blocking.forbid_blocking]:
+    """Fail the test if a call blocks an event loop."""
+    block = request.node.stash.get(_BLOCKING, None)
+    if block is not None:
+        yield block
+        return
+    if find_spec("blockbuster") is None:
+        pytest.fail(_missing(), pytrace=False)
+    yield from _during(request, _new_forbid_blocking(request.config))
+
+
+@pytest.fixture
 def forbid_repeated_hops(
     request: pytest.FixtureRequest,
 ) -> Generator[hops.forbid_repeated_hops]:
@@ -178,7 +261,7 @@ def forbid_dropped_coroutines(
 
 def _during(request: pytest.FixtureRequest, block: Any) -> Generator[Any]:
     """Begin a block, which ends with the test, or with the fixture where none runs."""
-    request.node.stash.setdefault(_BLOCKS, []).append(block)
+    request.node.stash[_BLOCKS].append(block)
     block.start()
     try:
         yield block

@@ -17,7 +17,7 @@ from asyncio.base_events import BaseEventLoop
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from inspect import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_GENERATOR
+from inspect import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_GENERATOR, unwrap
 from pathlib import Path
 from types import (
     AsyncGeneratorType,
@@ -30,10 +30,11 @@ from typing import Any, TypeAlias
 
 import asgiref
 import django
-from asgiref.sync import AsyncToSync, SyncToAsync
+from asgiref.sync import AsyncToSync, SyncToAsync, markcoroutinefunction
 from django.core.handlers.base import BaseHandler
 
-from .core.naming import Place, place_of
+from .core.naming import Place, Unnamed, name_of, place_of, unnamed
+from .core.waiting import FirstWait
 
 __all__ = [
     "Hop",
@@ -43,15 +44,16 @@ __all__ = [
     "Span",
     "is_framework",
     "keep_installed",
+    "line_of",
     "on_hop",
     "original_of",
+    "side_of",
     "watch",
 ]
 
 _logger = logging.getLogger("django_async_cbv.trace")
 
 
-@dataclass(eq=False, slots=True)
 class Hop:
     """
     One switch from the event loop to a worker thread and back.
@@ -59,13 +61,7 @@ class Hop:
     Times are those of `time.perf_counter()`.
     """
 
-    #: The function that crossed.
-    function: Place
-    #: The nearest line that is not Django's, asgiref's or this package's.
-    asked_by: Place | None
-    #: A number that the hops of one request share; None outside of requests.
-    request: int | None
-    asked: float
+    # What is not set yet costs nothing.
     begun: float | None = None
     ended: float | None = None
     resumed: float | None = None
@@ -75,6 +71,29 @@ class Hop:
     error: str | None = None
     #: Whether the task that waited was cancelled.
     cancelled: bool = False
+
+    def __init__(
+        self,
+        function: Place | Unnamed,
+        asked_by: Place | None,
+        request: int | None,
+        asked: float,
+    ) -> None:
+        self._function = function
+        #: The nearest line that is not Django's, asgiref's or this package's.
+        self.asked_by = asked_by
+        #: A number that the hops of one request share; None outside of requests.
+        self.request = request
+        self.asked = asked
+
+    @property
+    def function(self) -> Place:
+        """The function that crossed."""
+        found = self._function
+        if isinstance(found, Place):
+            return found
+        self._function = place = name_of(found)
+        return place
 
     @property
     def wait(self) -> float | None:
@@ -117,10 +136,15 @@ class Repeated:
 
 
 class Recording:
-    """The hops of one context, or of all, from start() to stop()."""
+    """
+    The hops of one context, or of all, from start() to stop().
 
-    def __init__(self, *, everywhere: bool = False) -> None:
+    `awaits`: note what is awaited between the hops too, which takes a timer.
+    """
+
+    def __init__(self, *, everywhere: bool = False, awaits: bool = False) -> None:
         self.everywhere = everywhere
+        self.awaits = awaits
         self.is_open = False
         #: In the order in which they were asked for.
         self.hops: list[Hop] = []
@@ -143,8 +167,8 @@ class Recording:
         if self.everywhere:
             _add_everywhere(self)
             return
-        _recordings.set((*_open_here(), self))
-        if (task := _current_task()) is not None:
+        _recordings.set((*_open_here(), self) if _recordings.get() else (self,))
+        if self.awaits and (task := _current_task()) is not None:
             _look_at(task, (self,))
 
     def stop(self) -> None:
@@ -156,7 +180,8 @@ class Recording:
             _remove_everywhere(self)
         else:
             # A token is of no use: a fixture may end in another context.
-            _recordings.set(_open_here())
+            here = _recordings.get()
+            _recordings.set(() if here == (self,) else _open_here())
         _uninstall()
 
     def repeated(self, times: int = 5) -> list[Repeated]:
@@ -188,6 +213,7 @@ class _Inside(threading.local):
 
     def __init__(self) -> None:
         self.hops: list[Hop] = []
+        self.name = threading.current_thread().name
 
 
 _inside = _Inside()
@@ -270,9 +296,14 @@ def watch(cls: type) -> None:
 
 
 def keep_installed() -> Callable[[], None]:
-    """Keep the wrappers in place between recordings; return what ends that."""
+    """
+    Leave the wrappers in place between two recordings; return what ends that.
+
+    To change a class takes longer than to record a request, and Python caches nothing
+    of one that is changed again and again.
+    """
     _install()
-    return _uninstall
+    return functools.cache(_uninstall)
 
 
 def original_of(function: Any) -> Any:
@@ -321,56 +352,32 @@ def _uninstall() -> None:
         _installed.clear()
 
 
-def _sync_to_async(original: Any) -> Any:
-    async def call(self: Any, /, *args: Any, **kwargs: Any) -> Any:
-        __traceback_hide__ = True
-        hop = recordings = None
-        # One that is recorded may come to a wrapper of before.
-        if "_hop" not in vars(self) and (recordings := _listeners()) is not None:
-            hop = _asked(self.func, args, recordings)
-        if hop is None or recordings is None:
-            return await original(self, *args, **kwargs)
-        # One object may be called by many tasks at once.
-        stand_in = object.__new__(type(self))
-        vars(stand_in).update(vars(self), _hop=hop)
-        try:
-            return await original(stand_in, *args, **kwargs)
-        except asyncio.CancelledError:
-            hop.cancelled = True
-            raise
-        finally:
-            _back(hop, recordings)
-
-    return call
-
-
-def _thread_handler(original: Any) -> Any:
-    def call(self: Any, /, *args: Any, **kwargs: Any) -> Any:
-        __traceback_hide__ = True
-        hop = vars(self).get("_hop")
-        if hop is None or hop.begun is not None:
-            return original(self, *args, **kwargs)
-        return _run(hop, original, self, *args, **kwargs)
-
-    return call
-
-
 def _cross(original: Any) -> Any:
-    async def call(self: Any, func: Any, /, **options: Any) -> Any:
-        hop = recordings = None
-        if type(func) is not _Job and (recordings := _listeners()) is not None:
-            hop = _asked(func, (), recordings)
-        if hop is None or recordings is None:
-            return await original(self, func, **options)
-        try:
-            return await original(self, _Job(hop, func), **options)
-        except asyncio.CancelledError:
-            hop.cancelled = True
-            raise
-        finally:
-            _back(hop, recordings)
+    @markcoroutinefunction
+    def call(self: Any, func: Any, /, **options: Any) -> Any:
+        recordings = _listeners()
+        if recordings is None or type(func) is _Job:
+            return original(self, func, **options)
+        return _crossed(original, recordings, self, func, options)
 
     return call
+
+
+async def _crossed(
+    original: Any,
+    recordings: tuple[Recording, ...],
+    executor: Any,
+    func: Any,
+    options: dict[str, Any],
+) -> Any:
+    hop = _asked(func, (), recordings, 2)
+    try:
+        return await original(executor, _Job(hop, func), **options)
+    except asyncio.CancelledError:
+        hop.cancelled = True
+        raise
+    finally:
+        _back(hop, recordings, _looked_at(recordings))
 
 
 class _Job:
@@ -389,9 +396,10 @@ class _Job:
 def _run(hop: Hop, func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
     """Run what crosses, in the worker thread."""
     __traceback_hide__ = True
-    hops = _inside.hops
+    inside = _inside
+    hops = inside.hops
     hops.append(hop)
-    hop.thread = threading.current_thread().name
+    hop.thread = inside.name
     hop.begun = time.perf_counter()
     try:
         return func(*args, **kwargs)
@@ -419,16 +427,59 @@ def _async_to_sync(original: Any) -> Any:
 
 def _run_in_executor(original: Any) -> Any:
     def call(self: Any, executor: Any, func: Any, *args: Any) -> Any:
-        is_asgiref = isinstance(func, functools.partial) and isinstance(
-            getattr(func.func, "__self__", None), SyncToAsync
-        )
-        spans = _noted("threads", func, args, None if is_asgiref else _listeners())
-        future = original(self, executor, func, *args)
-        for span in spans:
-            future.add_done_callback(functools.partial(_end, span))
+        recordings = _listeners()
+        if recordings is None:
+            return original(self, executor, func, *args)
+        if not _is_asgirefs(func):
+            spans = _noted("threads", func, args, recordings)
+            future = original(self, executor, func, *args)
+            for span in spans:
+                future.add_done_callback(functools.partial(_end, span))
+            return future
+        # Another wrapper of this recorder's may have come before.
+        if type(func) is _Timed:
+            return original(self, executor, func, *args)
+        # As SyncToAsync.__call__() calls it: what crosses is the last argument.
+        child = func.args[-1]
+        timed = _Timed(func.func, *func.args)
+        timed.hop = hop = _asked(child.func, child.args, recordings, 3)
+        future = original(self, executor, timed, *args)
+        # Before what waits for it hears of it.
+        task = _looked_at(recordings)
+        future.add_done_callback(functools.partial(_arrived, hop, recordings, task))
         return future
 
     return call
+
+
+def _is_asgirefs(func: Any) -> bool:
+    """Whether sync_to_async() has a function called in a thread."""
+    return isinstance(func, functools.partial) and isinstance(
+        getattr(func.func, "__self__", None), SyncToAsync
+    )
+
+
+class _Timed(functools.partial[Any]):
+    """What an executor is given, with its hop. To others it is asgiref's partial."""
+
+    hop: Hop
+
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+        __traceback_hide__ = True
+        return _run(self.hop, _call, self, *args, **kwargs)
+
+
+_call = functools.partial.__call__
+
+
+def _arrived(
+    hop: Hop,
+    recordings: tuple[Recording, ...],
+    task: asyncio.Task[Any] | None,
+    future: Any,
+) -> None:
+    hop.cancelled = future.cancelled()
+    _back(hop, recordings, task)
 
 
 def _end(span: Span, _: object) -> None:
@@ -469,8 +520,6 @@ _OF_OURS: dict[str, _Wrap] = {
     "get_response_async": _get_response_async,
 }
 _watched: list[tuple[type, str, _Wrap]] = [
-    (SyncToAsync, "__call__", _sync_to_async),
-    (SyncToAsync, "thread_handler", _thread_handler),
     (AsyncToSync, "__call__", _async_to_sync),
     (BaseEventLoop, "run_in_executor", _run_in_executor),
     (BaseHandler, "get_response", _get_response),
@@ -484,28 +533,40 @@ _watched: list[tuple[type, str, _Wrap]] = [
 def _listeners() -> tuple[Recording, ...] | None:
     """Who records here; None if nobody is to hear of a hop."""
     here = _recordings.get()
-    if not (here or _everywhere or _callbacks):
-        return None
+    if not _everywhere:
+        if not here:
+            return () if _callbacks else None
+        if len(here) == 1 and here[0].is_open:
+            return here
     found = (*(one for one in here if one.is_open), *_everywhere)
     return found if found or _callbacks else None
 
 
-def _asked(func: Any, args: tuple[Any, ...], recordings: tuple[Recording, ...]) -> Hop:
-    """A new hop, in the coroutine that asks for it."""
-    place, asker = _named(func, args, sys._getframe(2), in_worker=False)
+def _asked(
+    func: Any, args: tuple[Any, ...], recordings: tuple[Recording, ...], depth: int
+) -> Hop:
+    """A new hop, in the coroutine that asks for it, so many frames further up."""
+    function: Place | Unnamed
+    try:
+        function = unnamed(func) or place_of(func, args)
+        asker = _asker(sys._getframe(depth), in_worker=False)
+    except Exception as error:  # noqa: BLE001 - no request is to fail by its recorder
+        function, asker = _not_named(error), None
     request = _request.get()
-    by_signal = asker is None and (place.file or "").startswith(_SIGNALS)
-    if asker is _HANDLER or by_signal:
+    if asker is _HANDLER or (asker is None and _is_by_signal(function)):
         # Before a request or after it, one of many: this hop is not like the others.
         asker, request = None, next(_numbers) if request is None else request
-    _look_no_more()
-    hop = Hop(place, asker, request, time.perf_counter())
+    if _looks.looks.waiting:
+        _look_no_more()
+    hop = Hop(function, asker, request, time.perf_counter())
     for recording in recordings:
         recording.hops.append(hop)
     return hop
 
 
-def _back(hop: Hop, recordings: tuple[Recording, ...]) -> None:
+def _back(
+    hop: Hop, recordings: tuple[Recording, ...], task: asyncio.Task[Any] | None
+) -> None:
     """Note that the event loop goes on after a hop."""
     hop.resumed = time.perf_counter()
     for callback in _callbacks:
@@ -515,7 +576,7 @@ def _back(hop: Hop, recordings: tuple[Recording, ...]) -> None:
             _log_once(
                 callback, error, "A callback of on_hop() failed: %s", place_of(callback)
             )
-    if recordings and (task := _current_task()) is not None:
+    if task is not None:
         _look_at(task, recordings)
 
 
@@ -544,8 +605,22 @@ def _named(
     try:
         return place_of(func, args), _asker(frame, in_worker=in_worker)
     except Exception as error:  # noqa: BLE001 - no request is to fail by its recorder
-        _log_once(_named, error, "A function in a worker thread could not be named.")
-        return Place("?"), None
+        return _not_named(error), None
+
+
+def _not_named(error: Exception) -> Place:
+    _log_once(_named, error, "A function in a worker thread could not be named.")
+    return Place("?")
+
+
+def _is_by_signal(function: Place | Unnamed) -> bool:
+    """Whether Django sends a signal to sync receivers."""
+    file = (
+        function.file
+        if isinstance(function, Place)
+        else function[0].__code__.co_filename
+    )
+    return (file or "").startswith(_SIGNALS)
 
 
 # Not a line of a project's: what serves requests asks for it.
@@ -559,19 +634,24 @@ def _asker(frame: FrameType | None, *, in_worker: bool) -> Place | None:
         code = frame.f_code
         if code is _run.__code__ or not (in_worker or code.co_flags & _ASYNC):
             return None
-        side = _side(code.co_filename)
+        side = side_of(code.co_filename)
         if side is None:
-            return _line(code, frame.f_lineno)
+            return _line(code.co_qualname, code.co_filename, frame.f_lineno)
         if side == "request":
             return None if in_worker else _HANDLER
         frame = frame.f_back
     return None
 
 
+def line_of(code: CodeType, line: int | None) -> Place:
+    """A line of a function, named as its author knows it."""
+    return _line(code.co_qualname, code.co_filename, line)
+
+
+# Not by the code itself: its hash is made of all that is in it, each time.
 @functools.lru_cache(maxsize=1024)
-def _line(code: CodeType, line: int) -> Place:
-    name = code.co_qualname.rpartition("<locals>.")[2]
-    return Place(name, code.co_filename, line)
+def _line(name: str, file: str, line: int | None) -> Place:
+    return Place(name.rpartition("<locals>.")[2], file, line)
 
 
 def _folder(file: str | None) -> str:
@@ -594,12 +674,12 @@ _OTHERS = (_DJANGO, _HERE, _folder(asgiref.__file__), "<frozen ")
 
 def is_framework(file: str) -> bool:
     """Whether a file is Django's, asgiref's, Python's or this package's."""
-    return _side(file) is not None
+    return side_of(file) is not None
 
 
 @functools.cache
-def _side(file: str) -> str | None:
-    """Whose a file is: None for a project's and its packages'."""
+def side_of(file: str) -> str | None:
+    """Whose a file is: "framework", "request" at its edge, None for all others'."""
     if file.startswith(_REQUESTS):
         return "request"
     in_library = file.startswith(_LIBRARY) and "-packages" not in file
@@ -616,39 +696,84 @@ def _current_task() -> asyncio.Task[Any] | None:
         return None
 
 
-# Seconds after which a task that has not gone on is looked at. A shorter wait is of no
-# interest, and a look at once would have the event loop turn round for each hop.
+# Seconds after which a task that has not gone on is looked at: a shorter wait is of no
+# interest.
 _AFTER = 0.001
-_looks: weakref.WeakKeyDictionary[asyncio.Task[Any], asyncio.TimerHandle] = (
-    weakref.WeakKeyDictionary()
-)
+
+
+class _Looks:
+    """The tasks of one event loop that are to be looked at, by one timer for all."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
+        self.loop = None if loop is None else weakref.ref(loop)
+        # Neither a task nor a request's context is kept alive.
+        self.waiting: dict[
+            weakref.ref[asyncio.Task[Any]], tuple[float, tuple[Recording, ...]]
+        ] = {}
+        self.is_timed = False
+
+    def time(self, loop: asyncio.AbstractEventLoop, seconds: float) -> None:
+        if not self.is_timed:
+            self.is_timed = True
+            loop.call_later(seconds, self.look, loop, context=contextvars.Context())
+
+    def look(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Look at each task that has waited long enough, and come back for others."""
+        self.is_timed = False
+        now = time.perf_counter()
+        first = None
+        # In the order of their times.
+        for key, (since, recordings) in [*self.waiting.items()]:
+            if now - since < _AFTER * 0.9:
+                first = since
+                break
+            del self.waiting[key]
+            if (task := key()) is not None:
+                _look(task, recordings, since)
+        if first is not None:
+            self.time(loop, first + _AFTER - now)
+
+
+class _LooksHere(threading.local):
+    """The looks of the event loop that runs in this thread."""
+
+    looks = _Looks()
+
+
+_looks = _LooksHere()
+
+
+def _looked_at(recordings: tuple[Recording, ...]) -> asyncio.Task[Any] | None:
+    """The current task, if somebody is to hear what it awaits."""
+    for recording in recordings:
+        if recording.awaits:
+            return _current_task()
+    return None
 
 
 def _look_at(task: asyncio.Task[Any], recordings: tuple[Recording, ...]) -> None:
     """Look what a task waits for, unless it makes a hop before."""
-    _looks[task] = task.get_loop().call_later(
-        _AFTER,
-        _look,
-        task,
-        recordings,
-        time.perf_counter(),
-        # In no request's context, which it would keep alive.
-        context=contextvars.Context(),
-    )
+    loop = task.get_loop()
+    looks = _looks.looks
+    if looks.loop is None or looks.loop() is not loop:
+        looks = _looks.looks = _Looks(loop)
+    key = weakref.ref(task)
+    looks.waiting.pop(key, None)
+    looks.waiting[key] = time.perf_counter(), recordings
+    looks.time(loop, _AFTER)
 
 
 def _look_no_more() -> None:
     """This task makes a hop."""
-    if _looks and (task := _current_task()) is not None:
-        look = _looks.pop(task, None)
-        if look is not None:
-            look.cancel()
+    if (task := _current_task()) is not None:
+        _looks.looks.waiting.pop(weakref.ref(task), None)
 
 
 def _look(
     task: asyncio.Task[Any], recordings: tuple[Recording, ...], since: float
 ) -> None:
-    if task.done() or not any(one.is_open for one in recordings):
+    recordings = tuple(one for one in recordings if one.is_open and one.awaits)
+    if task.done() or not recordings:
         return
     waiter = getattr(task, "_fut_waiter", None)
     if waiter is None:
@@ -660,8 +785,7 @@ def _look(
     if place is not None:
         span = Span(place, None, since)
         for recording in recordings:
-            if recording.is_open:
-                recording.awaited.append(span)
+            recording.awaited.append(span)
 
     def again(waiter: Any) -> None:
         if span is not None:
@@ -674,16 +798,26 @@ def _look(
 _SUSPENDED: dict[type, tuple[str, str]] = {
     AsyncGeneratorType: ("ag_frame", "ag_await"),
     CoroutineType: ("cr_frame", "cr_await"),
+    FirstWait: ("frame", "coroutine"),
     GeneratorType: ("gi_frame", "gi_yieldfrom"),
 }
 
 
+# What waits for a hop.
+_HOPS = (_crossed.__code__, unwrap(SyncToAsync.__call__).__code__)
+
+
 def _waits_at(coroutine: Any) -> Place | None:
-    """The innermost line of a project's in a suspended coroutine."""
+    """The innermost line of a project's in a suspended coroutine; None in a hop."""
     found = None
     while (names := _SUSPENDED.get(type(coroutine))) is not None:
         frame = getattr(coroutine, names[0])
-        if frame is not None and _side(frame.f_code.co_filename) is None:
+        if frame is not None and frame.f_code in _HOPS:
+            return None
+        if frame is not None and side_of(frame.f_code.co_filename) is None:
             found = frame
         coroutine = getattr(coroutine, names[1])
-    return None if found is None else _line(found.f_code, found.f_lineno)
+    if found is None:
+        return None
+    code = found.f_code
+    return _line(code.co_qualname, code.co_filename, found.f_lineno)

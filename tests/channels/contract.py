@@ -297,6 +297,39 @@ class Contract:
         async with channel.subscribe("a", since=ids[-1]) as messages:
             assert [one.data for one in await take(messages, 1)] == ["present"]
 
+    async def test_the_cursor_resumes_from_each_point(self):
+        """Before the first message, after each, and after a reset."""
+        channel = self.channel()
+        known = await self.apublish(channel, "a", "old")
+        async with channel.subscribe("a") as messages:
+            cursors = [messages.cursor]
+            for n in range(2):
+                given = await self.apublish(channel, "a", n)
+                await take(messages, 1)
+                assert messages.cursor == given
+                cursors.append(given)
+        await self.apublish(channel, "b", "other")
+        last = await self.apublish(channel, "a", 2)
+        for n, since in enumerate(cursors):
+            async with channel.subscribe("a", since=since) as messages:
+                assert messages.cursor == since
+                found = await take(messages, 3 - n)
+                assert [one.data for one in found] == [*range(n, 3)]
+                assert messages.cursor == last
+        for since, first in ((known, []), ("garbage", [Reset()])):
+            async with channel.subscribe("b", since=since) as messages:
+                found = await take(messages, 1)
+                assert found == first or found[0].data == "other"
+                cursor = messages.cursor
+            given = await self.apublish(channel, "b", "other")
+            async with channel.subscribe("b", since=cursor) as messages:
+                assert [one.id for one in await take(messages, 1)] == [given]
+
+    async def test_a_subscription_has_no_cursor_before_it_begins(self):
+        messages = self.channel().subscribe("a", since="garbage")
+        assert messages.cursor is None
+        await messages.aclose()
+
     # --- slow subscribers --------------------------------------------------------
 
     async def test_a_slow_subscriber_is_dropped_and_resumes(self):

@@ -9,7 +9,7 @@ from tests.ecosystem.cases import CASES
 from tests.ecosystem.table import as_markdown
 from tests.ecosystem.trying import measured
 
-PAGE = Path(__file__).parent.parent.parent / "docs" / "ecosystem.md"
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "ecosystem.md"
 # What follows it on the page is written by the test.
 MARKER = "<!--- measured -->\n"
 
@@ -20,14 +20,14 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_it_works_as_on_djangos_view(case, blockbuster):
-    MEASURED[case] = measured(case, blockbuster)
+def test_it_works_as_on_djangos_view(case, forbid_blocking):
+    MEASURED[case] = measured(case, forbid_blocking)
 
 
-def test_the_docs_print_this_table(blockbuster):
+def test_the_docs_print_this_table(forbid_blocking):
     """Written anew with ECOSYSTEM_TABLE=write in the environment."""
     missing = (case for case in CASES if case not in MEASURED)
-    MEASURED.update((case, measured(case, blockbuster)) for case in missing)
+    MEASURED.update((case, measured(case, forbid_blocking)) for case in missing)
     table = as_markdown((case, MEASURED[case]) for case in CASES)
     text, marker, printed = PAGE.read_text(encoding="utf-8").partition(MARKER)
     assert marker

@@ -42,7 +42,7 @@ PACKAGES = (
     *("django-cors-headers", "django-crum", "django-tenants", "django-waffle"),
     "whitenoise",
 )
-PAGE = Path(__file__).parents[2] / "docs" / "ecosystem.md"
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "ecosystem.md"
 
 USERS = 6
 

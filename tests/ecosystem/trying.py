@@ -17,7 +17,6 @@ from typing import Any
 from unittest import mock
 
 from asgiref.sync import async_to_sync
-from blockbuster import BlockBuster
 from django.contrib.auth.models import User
 from django.core.cache import cache
 from django.db import transaction
@@ -29,6 +28,7 @@ from django.views import generic
 
 from django_async_cbv import views
 from django_async_cbv.core import flow, twins
+from django_async_cbv.testing import forbid_blocking
 from tests.ecosystem import urls
 from tests.ecosystem.models import Author, Book
 from tests.hops import count_hops
@@ -143,8 +143,8 @@ class Case:
     refused = ""
     # A middleware, whose hops are counted apart from the view's.
     middleware = ""
-    # The file and function of the package that block the event loop.
-    blocking: tuple[str, str] | None = None
+    # The function of the package that blocks the event loop.
+    blocking = ""
     settings: dict[str, Any] = {}
     attributes: dict[str, Any] = {"model": Book, "template_name": "ecosystem/page.html"}
 
@@ -315,11 +315,10 @@ def added_by(case: Case) -> int:
     return whole([case.middleware]) - whole([])
 
 
-def measured(case: Case, blockbuster: BlockBuster) -> tuple[Outcome, Outcome]:
+def measured(case: Case, forbid_blocking: forbid_blocking) -> tuple[Outcome, Outcome]:
     """Try a case; return what came of it on our view, without and with async hook."""
     if case.blocking:
-        for function in blockbuster.functions.values():
-            function.can_block_in(*case.blocking)
+        forbid_blocking.allow(case.blocking)
     with nothing_awaits() if case.refused else nullcontext():
         theirs = outcome_of(case, Django())
         plain = outcome_of(case, Ours())

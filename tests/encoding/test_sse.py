@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 import unittest
+from urllib.parse import quote, unquote
 
 from django.test import SimpleTestCase
 from hypothesis import given
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from django_async_cbv._testing.streams import EventDecoder, ReceivedEvent
 from django_async_cbv.encoding.sse import (
     HEARTBEAT,
+    LONGEST_ID,
     Event,
     encode_event,
     encode_fields,
@@ -26,6 +28,23 @@ except ImportError:
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]) | st.sampled_from("\r\n \0:"))
 LINE = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r\n\0"))
+ID = st.from_regex(r"([!-~]([ -~]{0,253}[!-~])?)?", fullmatch=True)
+
+
+WRONG_IDS = [
+    " ",
+    " a",
+    "a ",
+    "\ta",
+    "a\tb",
+    *(f"a{chr(control)}b" for control in (*range(32), 127)),
+    "\x85",
+    "é",
+    "Å",
+    "\ufeff",
+    "\ud800",
+    "a" * (LONGEST_ID + 1),
+]
 
 
 def decoded(*parts):
@@ -82,12 +101,25 @@ class EncodeTests(SimpleTestCase):
 
     def test_what_cannot_be_sent(self):
         for wrong in ("a\nb", "a\rb", "a\0b", 1):
-            for name in ("event", "id"):
-                with self.assertRaises(ValueError):
-                    Event("x", **{name: wrong})
+            with self.assertRaises(ValueError):
+                Event("x", event=wrong)
         for wrong in (-1, 1.5, True, "1"):
             with self.assertRaises(ValueError):
                 Event("x", retry=wrong)
+
+    def test_ids_that_do_not_come_back(self):
+        for wrong in (1, *WRONG_IDS):
+            with self.subTest(wrong), self.assertRaisesMessage(ValueError, "quote("):
+                Event("x", id=wrong)
+
+    def test_a_quoted_id(self):
+        for value in (1, *WRONG_IDS):
+            with self.subTest(value):
+                text = str(value)
+                quoted = quote(text, errors="surrogatepass")
+                if len(quoted) <= LONGEST_ID:
+                    mark = Event("x", id=quoted).id
+                    self.assertEqual(unquote(mark, errors="surrogatepass"), text)
 
 
 class DecodeTests(SimpleTestCase):
@@ -118,7 +150,7 @@ class DecodeTests(SimpleTestCase):
 
 
 class RoundTripTests(SimpleTestCase):
-    @given(TEXT, st.none() | LINE, st.none() | LINE, st.none() | TEXT)
+    @given(TEXT, st.none() | LINE, st.none() | ID, st.none() | TEXT)
     def test_text(self, data, event, mark, comment):
         sent = encode_event(Event(data, event=event, id=mark, comment=comment))
         (received,) = decoded(HEARTBEAT, sent)
@@ -132,7 +164,7 @@ class RoundTripTests(SimpleTestCase):
         self.assertEqual(json.loads(received.data), data)
 
     @unittest.skipIf(SSEDecoder is None, "httpx-sse is not installed")
-    @given(TEXT, st.none() | LINE, st.none() | LINE)
+    @given(TEXT, st.none() | LINE, st.none() | ID)
     def test_httpx_sse(self, data, event, mark):
         text = encode_event(Event(data, event=event, id=mark)).decode()
         lines, decoder = SSELineDecoder(), SSEDecoder()

@@ -19,6 +19,7 @@ from django.test import SimpleTestCase
 from django.urls import path
 
 from django_async_cbv.serve import handler as module
+from django_async_cbv.serve import middleware
 from tests.serve.driving import PATIENCE, PoolTestCase, happened, serving
 
 
@@ -60,14 +61,42 @@ class TestCopies(SimpleTestCase):
         )
 
     def test_convert_exception_to_response(self):
-        ours = without_insensitive_threads(module._answering_exceptions)
+        ours = without_insensitive_threads(middleware.answering_exceptions)
         djangos = without_insensitive_threads(exception.convert_exception_to_response)
         choice = djangos[0]
         self.assertIsInstance(choice, ast.If)
         made, returned = choice.body
         # It may be imported with the module, or by name.
-        made.decorator_list = ours[1].decorator_list
-        self.assert_same(ours[1:], [made, returned])
+        made.decorator_list = ours[2].decorator_list
+        # Before that come the sync handler, and a row of inline middleware.
+        self.assert_same(ours[2:], [made, returned])
+
+
+class TestClosed(PoolTestCase):
+    """A response whose end nobody of the project hears of is what Django leaves."""
+
+    async def test_the_state_is_that_of_djangos_close(self):
+        made = {}
+
+        def direct(request):
+            made[request.path] = HttpResponse("text"), request
+            return made[request.path][0]
+
+        async def awaited(request):
+            return direct(request)
+
+        async with serving(direct, awaited) as client:
+            await client.get("/direct/")
+            await client.get("/awaited/")
+        expected = HttpResponse("text")
+        expected._resource_closers.append(lambda: None)
+        expected.close()
+        self.assertEqual([*made], ["/direct/", "/awaited/"])
+        for name, (response, request) in made.items():
+            with self.subTest(name):
+                self.assertIs(response.closed, expected.closed)
+                self.assertEqual(response._resource_closers, expected._resource_closers)
+                self.assertTrue(request._stream.closed)
 
 
 class TestThreads(PoolTestCase):

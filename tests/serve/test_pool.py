@@ -1341,6 +1341,34 @@ class TestConnections(PoolTestCase):
                             )
                             await client.idle()
 
+    async def test_a_cursor_is_closed_before_its_connection(self):
+        """As another thread may be at that, which waits for the connection."""
+        kept, order = [], []
+
+        def noted(name, thing):
+            close = thing.close
+
+            def call():
+                order.append(name)
+                close()
+
+            thing.close = call
+
+        def view(request):
+            Tag.objects.create(name="red")
+            cursor = connection.cursor()
+            cursor.execute(f"SELECT * FROM {Tag._meta.db_table}")
+            noted("cursor", cursor)
+            noted("connection", connections["default"])
+            kept.append(cursor)
+            return HttpResponse()
+
+        async with serving(view, workers=1) as client:
+            await client.get("/view/")
+            await client.idle()
+        # The worker closes it once more at its end.
+        self.assertEqual(order[:2], ["cursor", "connection"])
+
     async def test_the_queries_of_each_request_are_its_own(self):
         def view(request):
             Tag.objects.count()
@@ -1361,8 +1389,7 @@ class TestConnections(PoolTestCase):
     async def test_a_connection_that_can_not_be_closed_is_given_up(self):
         def view(request):
             Tag.objects.count()
-            # Once for request_finished.
-            broken = mock.Mock(side_effect=[None, OSError("gone")])
+            broken = mock.Mock(side_effect=OSError("gone"))
             connection.close_if_unusable_or_obsolete = broken
             return HttpResponse(thread())
 

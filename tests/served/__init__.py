@@ -1,1 +1,1 @@
-"""A project for the commands of docs/servers.md."""
+"""A project for the commands of docs/how-to/deploy/servers.md."""

@@ -1,4 +1,4 @@
-"""Settings of the project that docs/servers.md calls `mysite`."""
+"""Settings of the project that docs/how-to/deploy/servers.md calls `mysite`."""
 
 import os
 

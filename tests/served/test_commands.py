@@ -1,4 +1,4 @@
-"""The commands of docs/servers.md start servers, and they cancel what nobody awaits."""
+"""The commands of the page on servers start them, and cancel what nobody awaits."""
 
 from __future__ import annotations
 
@@ -23,9 +23,8 @@ pytestmark = pytest.mark.server
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 60
 
-BLOCKS = re.findall(
-    r"```console\n(.*?)```", (ROOT / "docs" / "servers.md").read_text(), re.DOTALL
-)
+PAGE = ROOT / "docs" / "how-to" / "deploy" / "servers.md"
+BLOCKS = re.findall(r"```console\n(.*?)```", PAGE.read_text(), re.DOTALL)
 COMMANDS = [
     line
     for block in BLOCKS

@@ -6,7 +6,9 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.streams.settings")
 
 if os.environ.get("ENTRY_POINT"):
     from django_async_cbv.asgi import get_asgi_application
+
+    application = get_asgi_application(workers=int(os.environ.get("WORKERS", "40")))
 else:
     from django.core.asgi import get_asgi_application
 
-application = get_asgi_application()
+    application = get_asgi_application()

@@ -20,7 +20,17 @@ import h2.errors
 import h2.events
 import pytest
 
-__all__ = ["HTTP2", "SERVERS", "SINGLE", "HTTP2Client", "Server", "serving", "until"]
+__all__ = [
+    "HTTP2",
+    "RUNSERVER",
+    "SERVERS",
+    "SINGLE",
+    "HTTP2Client",
+    "Server",
+    "free_port",
+    "serving",
+    "until",
+]
 
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 60
@@ -38,7 +48,14 @@ SERVERS = {
     "hypercorn": "hypercorn {app} --bind 127.0.0.1:{port}",
     "granian": "granian {app} --interface asginl --port {port}",
 }
-NEEDS = {"uvicorn-httptools": ["httptools"], "gunicorn-uvicorn": ["uvicorn_worker"]}
+# The one for development, which starts anew when a file changes.
+RUNSERVER = "runserver"
+COMMANDS = {**SERVERS, RUNSERVER: "django runserver 127.0.0.1:{port}"}
+NEEDS = {
+    "uvicorn-httptools": ["httptools"],
+    "gunicorn-uvicorn": ["uvicorn_worker"],
+    RUNSERVER: ["daphne"],
+}
 # Those that speak HTTP/2 without TLS by their default settings.
 HTTP2 = ["hypercorn", "granian"]
 # The one that runs each time. The others run where STREAM_SERVERS=all.
@@ -155,22 +172,24 @@ class Server:
         return False
 
     def stop(self, number: signal.Signals) -> float:
+        """Send a signal to the process that was started; seconds until it is gone."""
+        self.process.send_signal(number)
+        return self.until(lambda: self.process.poll() is not None)
+
+    def until(self, found: Callable[[], bool]) -> float:
         """
-        Send a signal to the process that was started; seconds until it is gone.
+        Wait for something that a server does; return how many seconds that took.
 
         Those do not count in which its processes wanted a processor and had none.
         """
         waited: dict[Path, float] = {}
         before = self._waits()
-        start = time.monotonic()
-        self.process.send_signal(number)
 
-        def is_gone() -> bool:
+        def look() -> bool:
             waited.update(self._waits())
-            return self.process.poll() is not None
+            return found()
 
-        until(is_gone)
-        seconds = time.monotonic() - start
+        seconds = until(look)
         lost = [waits - before.get(path, 0) for path, waits in waited.items()]
         return seconds - max(lost, default=0)
 
@@ -197,6 +216,13 @@ class Server:
             with suppress(OSError):
                 pages += int(_fields(stat)[21])
         return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return sock.getsockname()[1]
 
 
 class HTTP2Client:
@@ -258,16 +284,17 @@ class HTTP2Client:
 
 
 @contextmanager
-def serving(name: str, folder: Path, **environment: str) -> Iterator[Server]:
-    """Run a server on a free port, and leave nothing of it behind."""
-    command = SERVERS[name]
+def serving(
+    name: str, folder: Path, *, port: int | None = None, **environment: str
+) -> Iterator[Server]:
+    """Run a server, by default on a free port, and leave nothing of it behind."""
+    command = COMMANDS[name]
     module = command.split()[0]
     for needed in [module, *NEEDS.get(name, [])]:
         if importlib.util.find_spec(needed) is None:
             pytest.skip(f"{needed} is not installed")
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port = sock.getsockname()[1]
+    if port is None:
+        port = free_port()
     log = folder / f"{name}.log"
     report = folder / f"{name}.txt"
     report.touch()

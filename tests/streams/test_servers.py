@@ -6,6 +6,7 @@ One server runs each time, and all of them where STREAM_SERVERS=all.
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -16,6 +17,7 @@ from contextlib import ExitStack
 
 import pytest
 
+from django_async_cbv.views.streaming import Event
 from tests.streams.serving import (
     HTTP2,
     SERVERS,
@@ -133,6 +135,14 @@ def test_a_client_that_goes_by_http_2(server, path, leave):
         leave(client)
         seconds = until(lambda: server.said(LEFT[path]) > before, 5)
     measured(server, f"gone from {path} by HTTP/2", seconds)
+
+
+@pytest.mark.parametrize("mark", ["1", "a b", "".join(map(chr, range(33, 127)))])
+def test_an_id_that_comes_back(server, mark):
+    """`Event` refuses what a server does not take in a header."""
+    mark = Event(None, id=mark).id
+    with server.get("/resumed/", f"Last-Event-ID: {mark}\r\n") as client:
+        client.read_until(f"data: {json.dumps([mark])}\n\n".encode())
 
 
 def test_a_generator_that_fails(server):

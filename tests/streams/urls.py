@@ -11,6 +11,7 @@ from django.urls import path
 from django_async_cbv.views.exports import CSVView, NDJSONView
 from django_async_cbv.views.streaming import (
     AsyncStreamView,
+    Event,
     LongPollView,
     ServerSentEventsView,
 )
@@ -79,6 +80,13 @@ class Upstream(ServerSentEventsView):
         ):
             async for line in response.aiter_lines():
                 yield line
+
+
+class Resumed(ServerSentEventsView):
+    """Says from which event on the client asks for more."""
+
+    async def events(self):
+        yield Event([self.last_event_id])
 
 
 class Failing(ServerSentEventsView):
@@ -153,6 +161,7 @@ urlpatterns = [
     path("unread/", Unread.as_view()),
     path("upstream/", Upstream.as_view()),
     path("export.csv", Export.as_view()),
+    path("resumed/", Resumed.as_view()),
     path("failing/", Failing.as_view()),
     path("cut/", Cut.as_view()),
     path("half.csv", HalfCSV.as_view()),

@@ -6,13 +6,13 @@ import asyncio
 import datetime
 import io
 import json
+import operator
 import threading
 from pathlib import Path
 from unittest import mock
 
 import pytest
 from asgiref.sync import sync_to_async
-from blockbuster import BlockingError
 from django import forms
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured, SynchronousOnlyOperation
@@ -27,6 +27,7 @@ from django.test.client import BOUNDARY, encode_multipart
 from django.urls import include, path, reverse_lazy
 from django.views.generic.edit import ModelFormMixin
 
+from django_async_cbv.testing import forbid_blocking
 from django_async_cbv.views import AsyncCreateView
 from django_async_cbv.views.edit import AsyncModelFormMixin
 from tests.app.forms import BookForm, ConfirmForm, LoanForm
@@ -874,6 +875,10 @@ class FormsetTests(LibraryTestCase):
 class DetectionTests(LibraryTestCase):
     """The rest of this module proves something only while blocking is detected."""
 
+    @pytest.fixture(autouse=True)
+    def of_the_test(self, forbid_blocking):
+        self.forbid_blocking = forbid_blocking
+
     async def post(self, mixin):
         view = type("View", (mixin, AsyncCreateView), self.attributes).as_view()
         return await view(RequestFactory().post("/", self.posted()))
@@ -899,10 +904,16 @@ class DetectionTests(LibraryTestCase):
     async def test_a_file_on_the_loop(self):
         class File:
             async def aget_success_url(self):
-                return Path(__file__).read_text()  # noqa: ASYNC240 - caught at it
+                Path(__file__).read_text()  # noqa: ASYNC240 - caught at it
+                return "/"
 
-        with self.assertRaises(BlockingError):
+        with (
+            self.assertRaisesMessage(AssertionError, "File.aget_success_url, tests"),
+            forbid_blocking(),
+        ):
             await self.post(File)
+        # Not once more.
+        self.forbid_blocking.allow("*:File.aget_success_url")
 
 
 class Overrides:
@@ -1260,9 +1271,8 @@ class ServedUploadTests(ServedTestCase):
     """Through Django's ASGIHandler, which itself writes a large body to a file."""
 
     @pytest.fixture(autouse=True)
-    def let_the_handler_block(self, blockbuster):
-        for function in blockbuster.functions.values():
-            function.can_block_in("django/core/handlers/asgi.py", "read_body")
+    def let_the_handler_block(self, forbid_blocking):
+        forbid_blocking.allow("django.core.handlers.asgi:ASGIHandler.read_body")
 
     async def test_larger_than_memory_may_hold(self):
         author = await Author.objects.acreate(name="Ada", slug="ada")
@@ -1285,6 +1295,7 @@ class ServedUploadTests(ServedTestCase):
                     "/", data=data, files={"scan": ("scan.bin", content, "image/png")}
                 )
         book = await Book.objects.aget(isbn=data["isbn"])
-        stored = await sync_to_async(book.scan.read)()
+        # To get its read() opens the file, too.
+        stored = await sync_to_async(operator.methodcaller("read"))(book.scan)
         await sync_to_async(book.scan.delete)()
         return answer.status_code, answer.headers["X-Kind"], stored == content

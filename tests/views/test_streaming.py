@@ -7,9 +7,14 @@ import contextlib
 import contextvars
 import gc
 import gzip
+import inspect
 import io
 import logging
+import os
+import re
 import signal
+import subprocess
+import sys
 import threading
 import warnings
 import weakref
@@ -17,7 +22,8 @@ import zlib
 from unittest import mock
 
 import django
-from django.contrib.auth.decorators import login_required
+from django.conf import settings
+from django.contrib.auth.decorators import login_not_required, login_required
 from django.contrib.auth.mixins import LoginRequiredMixin
 from django.contrib.auth.models import User
 from django.core.exceptions import ImproperlyConfigured, PermissionDenied
@@ -26,9 +32,16 @@ from django.core.handlers.wsgi import WSGIHandler
 from django.core.signals import request_finished
 from django.db import connection
 from django.http import Http404, HttpResponse, HttpResponseRedirect
-from django.test import RequestFactory, SimpleTestCase, TestCase, override_settings
+from django.test import (
+    AsyncClient,
+    RequestFactory,
+    SimpleTestCase,
+    TestCase,
+    override_settings,
+)
 from django.urls import path
 from django.utils.decorators import method_decorator
+from django.views.decorators.http import condition
 
 from django_async_cbv.asgi import get_asgi_application
 from django_async_cbv.auth.mixins import (
@@ -36,10 +49,11 @@ from django_async_cbv.auth.mixins import (
     AsyncPermissionRequiredMixin,
     AsyncUserPassesTestMixin,
 )
-from django_async_cbv.channels import LocalChannel
+from django_async_cbv.channels import LocalChannel, Message
 from django_async_cbv.sync import run_sync
 from django_async_cbv.testing import open_stream
-from django_async_cbv.views import _limits, _shutdown, _stream_response
+from django_async_cbv.views import _limits, _shutdown, _stream_response, streaming
+from django_async_cbv.views.exports import CSVView, NDJSONView
 from django_async_cbv.views.streaming import (
     AsyncStreamView,
     ChannelView,
@@ -104,6 +118,15 @@ class Text(Ending, AsyncStreamView):
         async with self.noted():
             yield "first"
             await forever()
+
+
+class Silent(Ending, AsyncStreamView):
+    """Sends nothing."""
+
+    async def stream(self):
+        async with self.noted():
+            await forever()
+            yield "never"
 
 
 def of(*parts, base=AsyncStreamView, **attributes):
@@ -842,6 +865,58 @@ class FailureTests(StreamTestCase):
             self.serve(view, main)
 
 
+def _exit_with_a_stream(watches):
+    """The main thread of a process whose server has a stream open."""
+    import asyncio
+    import sys
+    import threading
+
+    import django
+    from django.conf import settings
+    from django.core.handlers.asgi import ASGIHandler
+    from django.urls import path
+
+    from django_async_cbv.sync import run_sync
+    from django_async_cbv.views.streaming import AsyncStreamView
+    from tests.serve.driving import Client
+
+    class View(AsyncStreamView):
+        ends_with_server = watches
+
+        async def stream(self):
+            try:
+                yield "first"
+                await asyncio.Event().wait()
+            finally:
+                # At the exit itself, no thread may begin any more.
+                await run_sync(print, "closed in a worker thread")
+
+    begun = threading.Event()
+
+    async def serve():
+        client = Client(ASGIHandler())
+        request = client.begin("/")
+        while b"first" not in request.body:
+            request.news.clear()
+            await request.news.wait()
+        begun.set()
+        while request.sent[-1] != {"type": "http.response.body"}:
+            request.news.clear()
+            await request.news.wait()
+        print("the last chunk", flush=True)
+        await asyncio.Event().wait()
+
+    settings.configure(
+        SECRET_KEY="of a process that exits",
+        ALLOWED_HOSTS=["*"],
+        ROOT_URLCONF=(path("", View.as_view()),),
+    )
+    django.setup()
+    threading.Thread(target=asyncio.run, args=[serve()], daemon=True).start()
+    begun.wait()
+    sys.exit(3)
+
+
 class EndOfServerTests(StreamTestCase):
     async def ends(self, client, end):
         requests = [client.begin("/") for _ in range(5)]
@@ -935,6 +1010,68 @@ class EndOfServerTests(StreamTestCase):
                 signal.signal(signal.SIGTERM, before)
 
         self.serve(of("x", ends_with_server=False), main)
+
+    def test_a_signal_ends_no_stream_that_has_it_turned_off(self):
+        """Also not where another stream of the process hears the signal."""
+
+        class Stays(Text):
+            ends_with_server = False
+
+        async def view(request):
+            cls = Stays if request.GET else Text
+            return await cls.as_view()(request)
+
+        async def main(client):
+            before = signal.signal(signal.SIGTERM, lambda *_: None)
+            try:
+                stays = client.begin("/?stays")
+                await until_sent(stays, b"first")
+                await self.ends(client, lambda: signal.raise_signal(signal.SIGTERM))
+                late = client.begin("/?stays")
+                await until_sent(late, b"first")
+                await turns()
+                for request in (stays, late):
+                    self.assertFalse(request.task.done())
+            finally:
+                signal.signal(signal.SIGTERM, before)
+            end_streams()
+            for request in (stays, late):
+                await request.answer()
+
+        self.serve(view, main)
+
+    def test_a_process_that_exits(self):
+        """Its server runs in a daemon thread, as that of `runserver` does."""
+        # Also a stream that a server would wait for: nobody waits here.
+        for watches in (True, False):
+            source = inspect.getsource(_exit_with_a_stream)
+            run = subprocess.run(
+                [sys.executable, "-c", f"{source}\n_exit_with_a_stream({watches})"],
+                capture_output=True,
+                text=True,
+                timeout=60,
+                check=False,
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+            )
+            with self.subTest(watches=watches):
+                self.assertEqual(run.stderr, "")
+                self.assertEqual(run.returncode, 3)
+                said = ["closed in a worker thread", "the last chunk"]
+                self.assertEqual(run.stdout.splitlines(), said)
+
+    def test_the_exit_of_a_process_that_was_forked(self):
+        """The streams are those of the process that it comes from."""
+
+        async def main(client):
+            request = client.begin("/")
+            await until_sent(request, b"first")
+            _shutdown._end_at_exit(os.getpid() + 1)
+            await turns()
+            self.assertFalse(request.task.done())
+            end_streams()
+            await request.answer()
+
+        self.serve(Text, main)
 
     def test_a_client_that_does_not_read(self):
 
@@ -1080,6 +1217,34 @@ class RefusedTests(TestCase):
                     event = await anext(stream.events())
                 self.assertEqual(event.data, "first")
 
+    async def test_redirects_before_the_view(self):
+        """The view is not called, and cannot say that it is a stream."""
+        outside = login_required(Events.as_view())
+        middleware = "django.contrib.auth.middleware.LoginRequiredMiddleware"
+        for view, more in ((outside, []), (Events.as_view(), [middleware])):
+            with (
+                self.subTest(more),
+                override_settings(
+                    ROOT_URLCONF=(path("", view),),
+                    MIDDLEWARE=[*settings.MIDDLEWARE, *more],
+                ),
+            ):
+                # A new one, as a client keeps its middleware.
+                response = await AsyncClient().get("/", **self.STREAM)
+                self.assertEqual(response.status_code, 302)
+
+    async def test_a_mixin_in_place_of_the_middleware(self):
+        view = method_decorator(login_not_required, name="dispatch")(self.Ours)
+        with override_settings(
+            ROOT_URLCONF=(path("", view.as_view()),),
+            MIDDLEWARE=[
+                *settings.MIDDLEWARE,
+                "django.contrib.auth.middleware.LoginRequiredMiddleware",
+            ],
+        ):
+            response = await self.async_client.get("/", **self.STREAM)
+            self.assertEqual(response.status_code, 403)
+
     async def test_redirects_elsewhere_stay(self):
         class View(Events):
             async def prepare(self):
@@ -1088,6 +1253,93 @@ class RefusedTests(TestCase):
         with override_settings(ROOT_URLCONF=(path("", View.as_view()),)):
             response = await self.async_client.get("/", **self.STREAM)
             self.assertEqual(response.status_code, 302)
+
+
+class ConditionalTests(StreamTestCase):
+    """The client has this already: no generator begins, and no place is taken."""
+
+    MIDDLEWARE = ("django.middleware.http.ConditionalGetMiddleware",)
+    TAG = '"7"'
+    HAS = ((b"if-none-match", TAG.encode()),)
+
+    class Never:
+        limit = 1
+
+        async def stream(self):
+            raise AssertionError("It was begun.")
+            yield
+
+        events = aget_rows = stream
+
+    class Whole:
+        limit = 1
+
+        async def stream(self):
+            yield "first"
+
+        events = stream
+
+        async def aget_rows(self):
+            return [["first"]]
+
+    VIEWS = (AsyncStreamView, ServerSentEventsView, CSVView, NDJSONView)
+
+    def is_answered(self, decorate, methods=("GET", "HEAD", "GET"), **settings):
+        for base in self.VIEWS:
+            has = type("Has", (self.Never, base), {})
+            has_not = type("HasNot", (self.Whole, base), {})
+
+            async def not_modified(client):
+                for method in methods:
+                    request = await client.get("/", method, headers=self.HAS)
+                    self.assertEqual(request.status, 304)
+                    self.assertEqual(request.headers["etag"], self.TAG)
+                    self.assertEqual(request.body, b"")
+
+            async def modified(client):
+                for tag in (b'"6"', b""):
+                    headers = [(b"if-none-match", tag)] if tag else []
+                    request = await client.get("/", headers=headers)
+                    self.assertEqual(request.status, 200)
+                    self.assertEqual(request.headers["etag"], self.TAG)
+                    self.assertIn(b"first", request.body)
+
+            with self.subTest(base=base):
+                self.serve(decorate(has), not_modified, **settings)
+                self.serve(decorate(has_not), modified, **settings)
+
+    def test_condition(self):
+        def etag_of(request):
+            return self.TAG
+
+        decorator = condition(etag_func=etag_of)
+        self.is_answered(lambda view: decorator(view.as_view()))
+        self.is_answered(method_decorator(decorator, name="dispatch"))
+
+    def test_the_middleware(self):
+        def decorate(view):
+            async def tagged(request):
+                response = await view.as_view()(request)
+                response["ETag"] = self.TAG
+                return response
+
+            return tagged
+
+        # It looks at no other method.
+        self.is_answered(decorate, ["GET", "GET"], MIDDLEWARE=self.MIDDLEWARE)
+
+    def test_the_middleware_leaves_streams_as_they_are(self):
+        for base in self.VIEWS:
+
+            async def main(client):
+                request = await client.get("/", headers=self.HAS)
+                self.assertEqual(request.status, 200)
+                self.assertNotIn("etag", request.headers)
+                self.assertIn(b"first", request.body)
+
+            with self.subTest(base=base):
+                view = type("Plain", (self.Whole, base), {})
+                self.serve(view, main, MIDDLEWARE=self.MIDDLEWARE)
 
 
 class GZipTests(StreamTestCase):
@@ -1237,7 +1489,7 @@ class ChannelTests(StreamTestCase):
     def test_resume_and_reset(self):
         channel, view = self.view()
         first = channel.publish("news", 1)
-        channel.publish("news", 2)
+        last = channel.publish("news", 2)
 
         async def main(client):
             request = client.begin("/", headers=[(b"last-event-id", first.encode())])
@@ -1246,11 +1498,85 @@ class ChannelTests(StreamTestCase):
             request.gone.set()
             await request.answer()
             request = client.begin("/", headers=[(b"last-event-id", b"garbage")])
-            await until_sent(request, b"event: stream-reset\ndata: {}\n\n")
+            reset = f"event: stream-reset\nid: {last}\ndata: {{}}\n\n"
+            await until_sent(request, reset.encode())
             request.gone.set()
             await request.answer()
 
         self.serve(view, main)
+
+    async def test_what_is_published_before_the_first_read_is_sent(self):
+        """A page has the headers, and loads its data: no message may fall between."""
+        channel, view = self.view()
+        response = await view.as_view()(RequestFactory().get("/"))
+        channel.publish("news", 1)
+        async with open_stream(response) as stream:
+            event = await anext(stream.events())
+        self.assertEqual(event.data, "1")
+        self.assertFalse(channel._log._pumps)
+
+    async def test_a_browser_resumes_that_has_got_no_event(self):
+        channel, view = self.view()
+        channel.publish("news", "before")
+        response = await view.as_view()(RequestFactory().get("/"))
+        async with open_stream(response) as stream:
+            [first] = re.findall(rb"id: (.+)\n\n", await anext(stream))
+        channel.publish("news", "meanwhile")
+        request = RequestFactory().get("/", headers={"Last-Event-ID": first.decode()})
+        response = await view.as_view()(request)
+        async with open_stream(response) as stream:
+            # It knows where it is.
+            self.assertNotIn(b"id:", await anext(stream))
+            self.assertIn(b"data: meanwhile\n", await anext(stream))
+
+    async def test_the_headers_do_not_wait_for_a_channel_that_is_away(self):
+        """A proxy would give up, and its status would make the browser give up."""
+        channel, view = self.view()
+        is_back = asyncio.Event()
+        join = channel._log.join
+
+        async def join_later(mailbox, since):
+            await is_back.wait()
+            await join(mailbox, since)
+
+        with (
+            mock.patch.object(channel._log, "join", join_later),
+            mock.patch.object(streaming, "_LONGEST_JOIN", 0),
+        ):
+            response = await view.as_view()(RequestFactory().get("/"))
+            async with open_stream(response) as stream:
+                self.assertEqual(await anext(stream), b"retry: 3000\n\n")
+                is_back.set()
+                await turns()
+                channel.publish("news", 1)
+                event = await anext(stream.events())
+        self.assertEqual(event.data, "1")
+        self.assertFalse(channel._log._pumps)
+
+    async def test_a_response_that_is_never_read_leaves_no_subscription(self):
+        channel, view = self.view()
+        for method in ("get", "head"):
+            response = await view.as_view()(getattr(RequestFactory(), method)("/"))
+            self.assertEqual(bool(channel._log._pumps), method == "get")
+            response.close()
+            del response
+            gc.collect()
+            await turns()
+            self.assertFalse(channel._log._pumps)
+
+    async def test_a_channel_of_another_kind(self):
+        """What subscribe() returns may be an async generator."""
+
+        class Numbers:
+            async def subscribe(self, *topics, since=None):
+                yield Message("1", *topics, since)
+
+        _, view = self.view(channel=Numbers())
+        response = await view.as_view()(RequestFactory().get("/"))
+        async with open_stream(response) as stream:
+            self.assertEqual(
+                await stream.read(), b"retry: 3000\n\nid: 1\ndata: null\n\n"
+            )
 
     def test_topics(self):
         def get_topics(self):
@@ -1300,6 +1626,9 @@ class ChannelTests(StreamTestCase):
         for attributes, text in (
             ({"channel": None}, "has no channel"),
             ({"topics": []}, "has no topics"),
+            ({"topics": "news"}, "Give a list: `topics = ['news']`"),
+            ({"get_topics": lambda self: "news"}, "Give a list"),
+            ({"topics": ["a\nb"]}, "printable"),
         ):
             with self.assertLogs("django.request", "ERROR") as logs:
                 self.serve(self.view(**attributes)[1], main)
@@ -1310,6 +1639,89 @@ class Waits(Ending, LongPollView):
     async def poll(self, since):
         async with self.noted():
             await forever()
+
+
+class MistakesTests(SimpleTestCase):
+    """What cannot work fails before the headers leave, and says what to write."""
+
+    def assertFails(self, view, kind, text):
+        with self.assertRaisesMessage(kind, text):
+            asyncio.run(view.as_view()(RequestFactory().get("/")))
+
+    def test_the_method_that_is_wrong_is_named(self):
+        def sync(self):
+            yield "x"
+
+        async def returns(self):
+            return ["x"]
+
+        for base, name in ((AsyncStreamView, "stream"), (Events, "events")):
+            for method in (sync, returns, lambda self: None):
+                view = type("View", (base,), {name: method})
+                self.assertFails(view, TypeError, f"View.{name}() returned ")
+                self.assertFails(view, TypeError, f"Write `async def {name}(self)`")
+
+    def test_prepare_returns_a_response_or_none(self):
+        async def prepare(self):
+            return "text"
+
+        for base in (Text, LongPollView):
+            view = type("View", (base,), {"prepare": prepare})
+            self.assertFails(view, TypeError, "View.prepare() returned 'text'")
+
+    def test_seconds_that_would_leave_no_time(self):
+        for name in ("heartbeat", "recheck"):
+            for value in (0, -1):
+                view = type("View", (Events,), {name: value})
+                text = f"View.{name} is {value}. The client"
+                self.assertFails(view, ImproperlyConfigured, text)
+            type("View", (Events,), {name: 0.1}).as_view()
+
+    def test_a_cursor_that_would_not_come_back(self):
+        async def poll(self, since):
+            return Polled(1, "x" * 256)
+
+        view = type("View", (LongPollView,), {"poll": poll})
+        self.assertFails(view, ValueError, "a cursor of more than 255 characters")
+
+    def test_what_a_browser_cannot_parse(self):
+        async def poll(self, since):
+            return Polled(float("nan"))
+
+        view = type("View", (LongPollView,), {"poll": poll})
+        self.assertFails(view, ValueError, "not JSON compliant")
+
+
+class RecheckTests(SimpleTestCase):
+    async def test_who_gets_no_answer_does_not_stay(self):
+        class View(Text):
+            recheck = SOON
+
+            async def may_continue(self):
+                await forever()
+
+        response = await View.as_view()(RequestFactory().get("/"))
+        with self.assertLogs("django.request", "ERROR"):
+            async with open_stream(response) as stream:
+                self.assertEqual(await anext(stream), b"first")
+                with self.assertRaises(TimeoutError) as raised:
+                    await stream.read()
+        self.assertNotIn("open_stream()", str(raised.exception))
+        self.assertTrue(View.ended.is_set())
+
+
+class ReadersTests(SimpleTestCase):
+    async def test_two_tasks_do_not_wait_for_one_stream(self):
+        response = await Silent.as_view()(RequestFactory().get("/"))
+        first = asyncio.create_task(anext(aiter(response)))
+        await turns()
+        with self.assertRaisesMessage(RuntimeError, "Two tasks read Silent.stream"):
+            await anext(aiter(response))
+        # That closed the stream, also for who waits.
+        async with asyncio.timeout(SECONDS):
+            with self.assertRaises(StopAsyncIteration):
+                await first
+        self.assertTrue(Silent.ended.is_set())
 
 
 class LongPollTests(StreamTestCase):

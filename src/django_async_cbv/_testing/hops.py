@@ -37,7 +37,7 @@ class count_hops(Recording, Block):  # noqa: N801 - a context manager, as suppre
     """
 
     def __init__(self, *, everywhere: bool = False) -> None:
-        super().__init__(everywhere=everywhere)
+        super().__init__(everywhere=everywhere, awaits=True)
 
     def start(self) -> None:
         """Begin with nothing."""

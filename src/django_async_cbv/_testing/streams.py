@@ -178,9 +178,9 @@ async def open_stream(
     Read a streaming response, and close it at the end of the block.
 
     Args:
-        - `response`: What your view or `self.async_client` returned.
-        - `timeout`: For how many seconds to wait for a part, or for the end of the
-          generator, before the test fails with TimeoutError.
+        response: What your view or `self.async_client` returned.
+        timeout: For how many seconds to wait for a part, or for the end of the
+            generator, before the test fails with TimeoutError.
 
     Runs on:
         The event loop. The block makes no hop of its own.

@@ -230,7 +230,7 @@ def _numbers(report: Report) -> dict[str, int]:
 
 
 def as_json(report: Report) -> dict[str, Any]:
-    """The report as it is written in JSON; see docs/audit.md for the schema."""
+    """The report as JSON. docs/how-to/tools/audit.md has the schema."""
     return {
         "version": VERSION,
         "routes": [_row_as_json(row) for row in report.rows],

@@ -35,7 +35,8 @@ class Message:
     One message of a channel, the same object for all subscribers of a process.
 
     Attributes:
-        id: Where to resume: give it to `subscribe(since=...)`.
+        id: Where to resume: give it to `subscribe(since=...)`. A browser returns only
+            printable ASCII, without a space at either end, and 255 characters of it.
         topic: The topic that it was published under.
         data: What was published, as JSON gives it back. Do not change it.
         event: The name of the event, if it has one.

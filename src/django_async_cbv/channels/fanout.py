@@ -22,6 +22,8 @@ class Mailbox:
     """What waits for one subscriber. Only the subscriber's event loop touches it."""
 
     __slots__ = (
+        "begins_at",
+        "cursor",
         "floor",
         "history",
         "is_dropped",
@@ -43,6 +45,10 @@ class Mailbox:
         # Messages up to this position are not for this subscriber: it has them, or
         # gets them from the history.
         self.floor = 0
+        # The ids from which to resume: before the first message that is new, and
+        # after all that the subscriber has taken.
+        self.begins_at: str | None = None
+        self.cursor: str | None = None
         # What the history gave, and the id that the rest of the history comes after.
         # An empty deque takes 700 bytes, so a subscriber that waits has none.
         self.past: deque[Message] | None = None
@@ -53,6 +59,12 @@ class Mailbox:
         self.is_over = False
         self.skipped = 0
         self.waiter: asyncio.Future[None] | None = None
+
+    def begin(self, position: int, cursor: str | None, since: str | None) -> None:
+        """Say where in the log it begins, and from where the subscriber resumes."""
+        self.floor = position
+        self.begins_at = cursor
+        self.cursor = cursor if since is None else since
 
     def put(self, position: int, message: Message) -> None:
         """Add a message, or do with a slow subscriber what it has asked for."""
@@ -78,6 +90,7 @@ class Mailbox:
         """Say that the history is missing: what is queued came after it."""
         self.past = None
         self.history = None
+        self.cursor = self.begins_at
         self.is_reset = True
         self.wake()
 
@@ -86,6 +99,7 @@ class Mailbox:
         self.queue = None
         # The positions may begin anew.
         self.floor = 0
+        self.begins_at = None
         self.forget()
 
     def close(self) -> None:
@@ -108,6 +122,7 @@ class Mailbox:
         if self.past:
             message = self.past.popleft()
             self.past = self.past or None
+            self.cursor = message.id
             return message
         if self.history is None:
             while self.queue:
@@ -115,6 +130,7 @@ class Mailbox:
                 self.queue = self.queue or None
                 # The history may have gone further than when it was queued.
                 if position > self.floor:
+                    self.cursor = message.id
                     return message
         return None
 
@@ -218,6 +234,16 @@ class Subscriber:
         self._mailbox = Mailbox(topics, limit, slow)
         # The one on which it is in force.
         self._loop: asyncio.AbstractEventLoop | None = None
+
+    @property
+    def cursor(self) -> str | None:
+        """
+        The id to give to `subscribe(since=...)` to go on from here.
+
+        It is that of the last message that you took. Before the first one, it is that
+        of the message at which the subscription began. None: there is no message yet.
+        """
+        return self._mailbox.cursor
 
     @property
     def skipped(self) -> int:

@@ -103,7 +103,8 @@ class _Log:
             if loop not in self._pumps:
                 self._pumps[loop] = _Pump(loop)
             self._pumps[loop].fanout.add(mailbox)
-            mailbox.floor = self._count
+            present = f"{self._epoch}-{self._count}"
+            mailbox.begin(self._count, present, since)
             if since is not None:
                 missed = self._after(since)
                 if missed is None:

@@ -94,7 +94,8 @@ class Readers:
     def __init__(
         self, name: str, connect: Callable[[], Awaitable[Log]], memory: int
     ) -> None:
-        self._name = name
+        # Of all readers: one that is given up leaves the outage to the next one.
+        self._outage = _Outage(name)
         self._connect = connect
         self._memory = memory
         self._process = os.getpid()
@@ -113,7 +114,7 @@ class Readers:
             if other.is_closed():
                 self._readers.pop(other, None)
         if (reader := self._readers.get(loop)) is None:
-            reader = _Reader(self._name, self._connect, self._memory)
+            reader = _Reader(self._outage, self._connect, self._memory)
             self._readers[loop] = reader
         await reader.join(mailbox, since)
 
@@ -154,11 +155,11 @@ class _Reader:
     """
 
     def __init__(
-        self, name: str, connect: Callable[[], Awaitable[Log]], memory: int
+        self, outage: _Outage, connect: Callable[[], Awaitable[Log]], memory: int
     ) -> None:
         self.fanout = Fanout()
         self._connect = connect
-        self._outage = _Outage(name)
+        self._outage = outage
         self._memory = memory
         # The newest messages: who was gone for a moment gets them from here.
         self._recent: OrderedDict[str, Entry] = OrderedDict()
@@ -202,7 +203,7 @@ class _Reader:
     async def join(self, mailbox: Mailbox, since: str | None) -> None:
         self.fanout.add(mailbox)
         await self._knows_cursor.wait()
-        mailbox.floor = self._cursor.position
+        mailbox.begin(self._cursor.position, self._cursor.id or None, since)
         if since is None:
             return
         if since in self._recent:
@@ -248,17 +249,21 @@ class _Reader:
 
     async def _after(self, since: str, topics: frozenset[str]) -> Past | None:
         pause = FIRST_PAUSE
+        cancellations = _Cancellations()
         while not self._is_over:
             is_new = self._history is None
             try:
                 if self._history is None:
                     self._history = await self._connect()
+                    cancellations.raise_lost()
                 past = await self._history.after(since, topics, LIMIT)
+                cancellations.raise_lost()
             except BaseException as error:
                 await self._close_history()
                 if not isinstance(error, Exception):
                     self._outage.ends("history")
                     raise
+                cancellations.raise_lost()
                 if is_new:
                     self._outage.begins("history", error)
                     pause = await _pause(pause)
@@ -285,6 +290,7 @@ class _Reader:
                     if not self._knows_cursor.is_set():
                         self._cursor = await log.newest()
                         self._knows_cursor.set()
+                        self._outage.ends("reader")
                     while not self._is_over:
                         self._follows = True
                         try:
@@ -344,6 +350,25 @@ class _Outage:
 
     def ends(self, part: str) -> None:
         self._parts.discard(part)
+
+
+class _Cancellations:
+    """Raises a cancellation of this task that a driver has swallowed."""
+
+    # Until Python 3.11 goes: its wait_for(), by which the drivers of Redis and
+    # PostgreSQL wait, loses a cancellation that comes as it ends. Who reads the history
+    # is the task of a view: it would wait for its next message, and nobody would
+    # cancel it again.
+
+    def __init__(self) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._task = task
+        self._before = task.cancelling()
+
+    def raise_lost(self) -> None:
+        if self._task.cancelling() > self._before:
+            raise asyncio.CancelledError
 
 
 async def _pause(seconds: float) -> float:

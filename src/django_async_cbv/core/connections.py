@@ -102,6 +102,19 @@ class Cursors:
             connection.close()
         connection.close_if_unusable_or_obsolete()
 
+    def close(self) -> None:
+        """
+        Close those that are open, before their connections are closed.
+
+        One may be at that in another thread: the event loop, where Python has collected
+        a generator of rows. It would wait for an answer of a connection that is gone.
+        """
+        for known in [*self._known]:
+            cursor = known()
+            if cursor is not None and _is_open(cursor):
+                with contextlib.suppress(Exception):
+                    cursor.close()
+
     def is_in_use(self) -> bool:
         """Whether one of the connections has to stay the request's."""
         return any(_is_open(known()) for known in [*self._known]) or any(

@@ -6,10 +6,10 @@ import functools
 import sys
 from collections.abc import Callable
 from contextvars import Context
-from types import BuiltinMethodType, CodeType, FunctionType, MethodType
-from typing import Any, NamedTuple, TypeVar
+from types import BuiltinMethodType, FunctionType, MethodType
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
-__all__ = ["Place", "place_of", "shows"]
+__all__ = ["Place", "Unnamed", "name_of", "place_of", "shows", "unnamed"]
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -56,6 +56,27 @@ def shows(what: str | Callable[..., Any]) -> Callable[[_F], _F]:
     return register
 
 
+# A plain function, and the class that it is a method of: to name it takes longer.
+Unnamed: TypeAlias = tuple[FunctionType, type | None]
+
+
+def unnamed(func: Any) -> Unnamed | None:
+    """What name_of() names later, without the object; None of what is not plain."""
+    owner = None
+    if type(func) is MethodType:
+        owner = _class_of(func.__self__)
+        func = func.__func__
+    if type(func) is not FunctionType or func.__dict__ or func in _SHOWN:
+        return None
+    return func, owner
+
+
+def name_of(found: Unnamed) -> Place:
+    """The place of a plain function."""
+    function, owner = found
+    return _described(function, owner, ())
+
+
 def place_of(func: Any, args: tuple[Any, ...] = ()) -> Place:
     """
     The function that a call comes to, behind partials, methods and decorators.
@@ -82,6 +103,9 @@ def place_of(func: Any, args: tuple[Any, ...] = ()) -> Place:
             if shown is not None:
                 func, args, owner = shown(*args), (), None
                 continue
+            if not func.__dict__:
+                # As most are: nobody has wrapped it.
+                break
         elif kind is BuiltinMethodType and type(func.__self__) is Context and args:
             # As asyncio.to_thread() calls it.
             func, args = args[0], args[1:]
@@ -108,9 +132,11 @@ def _described(  # noqa: PLR0911 - one for each kind
 ) -> Place:
     kind = type(func)
     if kind is FunctionType:
+        code = func.__code__
+        file, line = code.co_filename, code.co_firstlineno
         if owner is None:
-            return _of_function(func.__code__, func.__qualname__, None)
-        return _of_function(func.__code__, func.__name__, _class_of(owner))
+            return _of_function(func.__qualname__, None, file, line)
+        return _of_function(func.__name__, _class_of(owner), file, line)
     if issubclass(kind, type):
         own = type.__getattribute__(func, "__dict__")
         name = _class_name(func)
@@ -129,11 +155,12 @@ def _described(  # noqa: PLR0911 - one for each kind
     return Place(_class_name(func))
 
 
+# Not by the code itself: its hash is made of all that is in it, each time.
 @functools.lru_cache(maxsize=1024)
-def _of_function(code: CodeType, name: str, cls: type | None) -> Place:
+def _of_function(name: str, cls: type | None, file: str, line: int) -> Place:
     if cls is None:
-        return Place(name.rpartition("<locals>.")[2], *_of_code(code))
-    return Place(f"{_class_name(cls)}.{name}", *_of_code(code))
+        return Place(name.rpartition("<locals>.")[2], file, line)
+    return Place(f"{_class_name(cls)}.{name}", file, line)
 
 
 def _class_of(owner: Any) -> type:

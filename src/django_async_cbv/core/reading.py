@@ -99,10 +99,17 @@ def reader_of(
     row: Callable[[Any], Any] | None = None
     names = list(dict.fromkeys(lookups or ()))
     if lookups is not None:
+        if _compares_objects(rows):
+            # Two objects may have the same values, and are two rows nevertheless.
+            primary = [field.attname for field in rows.model._meta.pk_fields]
+            names = [*dict.fromkeys([*names, *primary])]
         # values_list() drops a name that comes a second time.
         if names != list(lookups):
             row = _getter([names.index(name) for name in lookups])
-        rows = rows.prefetch_related(None).values_list(*names)
+        plain: Any = rows._chain()  # type: ignore[attr-defined]  # no stub
+        # As prefetch_related(None) does, which refuses what union() gives.
+        plain._prefetch_related_lookups = ()
+        rows = plain.values_list(*names)
     elif source._result_cache is not None:
         return _FromIterable(source, size)
     # The objects of values() need not have the key.
@@ -200,6 +207,18 @@ def _keys(rows: QuerySet[Any]) -> list[_Key] | None:
             if is_unique or keys.keys() >= {*primary}:
                 return [*keys.values()]
     return None
+
+
+def _compares_objects(rows: QuerySet[Any]) -> bool:
+    """Whether it leaves out what is the same as another object, in all its values."""
+    query: Any = rows.query
+    if rows._fields is not None:  # type: ignore[attr-defined]  # no stub
+        # By those that were named.
+        return False
+    return bool(query.distinct and not query.distinct_fields) or (
+        bool(query.combinator)
+        and all(one.model is query.model for one in query.combined_queries)
+    )
 
 
 def _has_a_row_for_each_object(rows: QuerySet[Any]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import datetime
 import decimal
@@ -38,7 +39,8 @@ def encode_csv(
     Return rows as CSV in UTF-8.
 
     A number is written as Python writes it, a date or a time in ISO 8601. Aware
-    datetimes are converted to `tzinfo`. None is an empty cell. All else is text.
+    datetimes are converted to `tzinfo`. None is an empty cell. Bytes are in base64. All
+    else is text.
 
     Args:
         rows: The rows, each a sequence of its cells.
@@ -107,7 +109,11 @@ def _cells(
             value, bool
         ):
             return value
-        text = str(value)
+        if isinstance(value, bytes | bytearray | memoryview):
+            # As Django's serializers have it.
+            text = base64.b64encode(value).decode()
+        else:
+            text = str(value)
         # Text that is empty is in no set of characters.
         return f"'{text}" if escape_formulas and text[:1] in _FORMULAS else text
 

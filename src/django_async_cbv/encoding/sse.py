@@ -4,19 +4,35 @@ from __future__ import annotations
 
 import json
 import re
+import reprlib
 from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 from django.core.serializers.json import DjangoJSONEncoder
 
-__all__ = ["HEARTBEAT", "Event", "encode_event", "encode_fields", "encode_retry"]
+__all__ = [
+    "HEARTBEAT",
+    "LONGEST_ID",
+    "Event",
+    "check_id",
+    "encode_event",
+    "encode_fields",
+    "encode_retry",
+]
 
 #: A comment, which clients leave out.
 HEARTBEAT = b":\n\n"
 
+#: Characters of the longest id that a view reads.
+LONGEST_ID = 255
+
 # What ends a line to a client, which is less than str.splitlines() takes for one.
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _SURROGATE = re.compile("[\ud800-\udfff]")
+# Clients drop the spaces at the ends of a header. Servers answer 400 to most control
+# characters in a header, and Daphne to some letters that are not ASCII. EventSource
+# gives up for good then.
+_ID = re.compile(rf"(?:[!-~](?:[ -~]{{0,{LONGEST_ID - 2}}}[!-~])?)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +41,14 @@ class Event:
     One server-sent event.
 
     Args:
-        - `data`: Text, or something that becomes JSON. None sends no data, and a
-          browser then fires no event.
-        - `event`: The name that the browser's `addEventListener()` gets. Without a
-          name it is "message".
-        - `id`: The browser returns the last id when it connects again.
-        - `retry`: After how many milliseconds the browser connects again.
-        - `comment`: Text that clients ignore.
+        data: Text, or something that becomes JSON. None sends no data, and a
+            browser then fires no event.
+        event: The name that the browser's `addEventListener()` gets. Without a
+            name it is "message".
+        id: The browser returns the last id when it connects again. At most 255
+            printable ASCII characters, without a space at either end.
+        retry: After how many milliseconds the browser connects again.
+        comment: Text that clients ignore.
 
     Raises:
         ValueError: If a name, an id or a time cannot be sent.
@@ -46,18 +63,30 @@ class Event:
 
     def __post_init__(self) -> None:
         """Refuse what a client would take for something else."""
-        _check_line("event", self.event)
-        _check_line("id", self.id)
+        _check_event(self.event)
+        if self.id is not None:
+            check_id(self.id)
         if self.retry is not None and (type(self.retry) is not int or self.retry < 0):
             raise ValueError(f"retry={self.retry!r} is not a number of milliseconds.")
 
 
-def _check_line(name: str, value: Any) -> None:
-    # A client ignores an id that has a NUL in it.
+def _check_event(value: Any) -> None:
     if value is not None and (
         not isinstance(value, str) or _LINE_END.search(value) or "\0" in value
     ):
-        raise ValueError(f"{name}={value!r} is not text of one line without a NUL.")
+        raise ValueError(f"event={value!r} is not text of one line without a NUL.")
+
+
+def check_id(value: Any) -> None:
+    """Raise ValueError for an id that does not come back as it was sent."""
+    if not isinstance(value, str) or not _ID.fullmatch(value):
+        raise ValueError(
+            f"id={reprlib.repr(value)} is not text of at most {LONGEST_ID} printable "
+            "ASCII characters without a space at either end. A browser cannot return "
+            "this id through every server, so it would miss events. Write "
+            "`id=urllib.parse.quote(str(value))`, and read "
+            "`urllib.parse.unquote(self.last_event_id)`."
+        )
 
 
 def encode_event(item: Any) -> bytes:

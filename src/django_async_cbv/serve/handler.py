@@ -3,30 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import sys
 import threading
 import weakref
 from collections.abc import Callable, Coroutine, Iterable
-from contextlib import closing
 from contextvars import ContextVar
 from io import BytesIO
 from types import FunctionType, TracebackType
-from typing import Any
+from typing import Any, Self
 
 from asgiref.sync import (
     AsyncToSync,
-    iscoroutinefunction,
+    ThreadSensitiveContext,
     sync_to_async,
 )
 from django.conf import settings
 from django.core import signals
 from django.core.exceptions import RequestAborted
 from django.core.handlers import asgi, base
-from django.core.handlers.exception import (
-    convert_exception_to_response,
-    response_for_exception,
-)
+from django.core.handlers.exception import convert_exception_to_response
 from django.http import FileResponse, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import (
@@ -51,8 +48,9 @@ from ..blocking import Detector, timings_of_settings
 from ..core.colours import awaits, both_colours
 from ..core.executors import request_executor
 from ..core.naming import shows
+from ..core.waiting import begin_with_wait
 from ..trace import original_of, watch
-from .middleware import swapped
+from .middleware import answering_exceptions, swapped
 from .pool import Lease, Overloaded, Pool, Release, Statistics
 from .signals import Receivers
 
@@ -140,7 +138,7 @@ class Handler(_Choice, asgi.ASGIHandler):
         with _loading:
             # No hook of Django's gives what it makes the chain of.
             _base.import_string = _import_swapped
-            _base.convert_exception_to_response = _answering_exceptions
+            _base.convert_exception_to_response = answering_exceptions
             try:
                 super().load_middleware(is_async)
             finally:
@@ -174,6 +172,9 @@ class Handler(_Choice, asgi.ASGIHandler):
         """Serve one connection of the server's."""
         if scope["type"] == "lifespan":
             await self._live(receive, send)
+        elif scope["type"] == "http" and _is_djangos(asgi.ASGIHandler.__call__):
+            # Django's does no more than to enter a context, in which a lease is none.
+            await self.handle(scope, receive, send)
         else:
             # An agent may have put its own in the place of Django's.
             await super().__call__(scope, receive, send)
@@ -183,7 +184,8 @@ class Handler(_Choice, asgi.ASGIHandler):
         if _has_a_thread():
             # The caller's thread does the work, in a test's transaction for example.
             # A task that inherits nothing gets a thread of its own there, as in Django.
-            await self._exchange(None, scope, receive, send)
+            async with ThreadSensitiveContext():
+                await self._exchange(None, scope, receive, send)
         elif asyncio.current_task() is None or _serves.get():
             await asyncio.ensure_future(self._serve(scope, receive, send))
         else:
@@ -217,7 +219,7 @@ class Handler(_Choice, asgi.ASGIHandler):
             body = await self._body(receive)
         except RequestAborted:
             return
-        with closing(body):
+        with contextlib.closing(body):
             set_script_prefix(asgi.get_script_prefix(scope))
             exchange = _Exchange(self, lease, scope, send)
             request, refusal = self.create_request(scope, body)
@@ -226,10 +228,9 @@ class Handler(_Choice, asgi.ASGIHandler):
                 return
             if self._detector is not None:
                 serves(request)
-            listener = await _begun(self.listen_for_disconnect(receive))
-            with _Client(listener):
+            with _Client(self.listen_for_disconnect, receive) as client:
                 try:
-                    await exchange.run(request)
+                    await begin_with_wait(exchange.run(request), client.listen)
                 except Overloaded:
                     await self.send_response(self._overloaded(), send)
                 except RequestAborted:
@@ -337,16 +338,6 @@ def _name_of(view: Any) -> str:
     return f"{named.__module__}.{name}" if name else repr(view)
 
 
-async def _begun(coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-    """A task of a coroutine that has run to its first wait already."""
-    loop = asyncio.get_running_loop()
-    if sys.version_info < (3, 12):  # Until Python 3.11 goes.
-        task = loop.create_task(coroutine)
-        await asyncio.sleep(0)
-        return task
-    return asyncio.Task(coroutine, loop=loop, eager_start=True)
-
-
 _loading = threading.Lock()
 # To type checkers it does not show what it imports.
 _base: Any = base
@@ -355,22 +346,6 @@ _catalogues: Any = trans_real
 
 def _import_swapped(path: str) -> Any:
     return swapped(import_string(path))
-
-
-def _answering_exceptions(get_response: Any) -> Any:
-    """Make error pages as Django does, but in the thread of the request."""
-    if not iscoroutinefunction(get_response):
-        return convert_exception_to_response(get_response)
-
-    @functools.wraps(get_response)
-    async def inner(request: HttpRequest) -> Any:
-        try:
-            response = await get_response(request)
-        except Exception as exc:  # noqa: BLE001 - as Django does
-            response = await sync_to_async(response_for_exception)(request, exc)
-        return response
-
-    return inner
 
 
 def can_be_sync(found: Iterable[Any]) -> bool:
@@ -416,9 +391,11 @@ async def _driven(view: Any, request: HttpRequest, *args: Any, **kwargs: Any) ->
 
 
 def _is_djangos(function: Any) -> bool:
-    """Whether a method of Django's base handler is what Django has written."""
+    """Whether a method of one of Django's handlers is what Django has written."""
     function = original_of(function)
-    return type(function) is FunctionType and function.__globals__ is vars(base)
+    return type(function) is FunctionType and (
+        function.__globals__ is vars(base) or function.__globals__ is vars(asgi)
+    )
 
 
 @functools.lru_cache(maxsize=64)
@@ -452,11 +429,22 @@ _FIXED: set[type] = {RegexPattern, RoutePattern, URLPattern, URLResolver}
 class _Client:
     """Cancels what is done for a client when that has gone."""
 
-    def __init__(self, listener: asyncio.Task[None]) -> None:
-        self._listener = listener
+    def __init__(
+        self, listen: Callable[[Any], Coroutine[Any, Any, None]], receive: Any
+    ) -> None:
+        self._listen = functools.partial(listen, receive)
+        self._listener: asyncio.Task[None] | None = None
         self._task = asyncio.current_task()
         self._error: BaseException | None = None
-        listener.add_done_callback(self._hear)
+
+    def listen(self) -> None:
+        """Begin to listen: a request that waits for nothing ends before its client."""
+        loop = asyncio.get_running_loop()
+        if sys.version_info < (3, 12):  # Until Python 3.11 goes.
+            self._listener = loop.create_task(self._listen())
+        else:
+            self._listener = asyncio.Task(self._listen(), loop=loop, eager_start=True)
+        self._listener.add_done_callback(self._hear)
 
     def _hear(self, listener: asyncio.Task[None]) -> None:
         if self._task is not None and not listener.cancelled():
@@ -464,8 +452,8 @@ class _Client:
             if self._error is not None:
                 self._task.cancel()
 
-    def __enter__(self) -> None:
-        pass
+    def __enter__(self) -> Self:
+        return self
 
     def __exit__(
         self,
@@ -474,7 +462,8 @@ class _Client:
         traceback: TracebackType | None,
     ) -> bool:
         task, self._task = self._task, None
-        self._listener.cancel()
+        if self._listener is not None:
+            self._listener.cancel()
         if self._error is None or task is None:
             return False
         outside = task.uncancel()
@@ -596,14 +585,15 @@ class _Exchange:
             if _is_sync_stream(response):
                 _read(response)
             self.lease.has_ended = not self._is_bound()
-        if not response.streaming and self._ends_here():
+        finished = self._receivers(signals.request_finished)
+        if not response.streaming and self._ends_here(finished):
             self.has_ended = True
-            response.close()
+            self._close(finished, in_worker=True)
 
-    def _ends_here(self) -> bool:
+    def _ends_here(self, finished: Receivers) -> bool:
         """Whether nobody of the project is to hear that the last byte was sent."""
         return self.lease is not None and (
-            not self._receivers(signals.request_finished)
+            not finished
             and len(self.response._resource_closers) == 1
             and self._close_is_djangos()
         )
@@ -611,6 +601,14 @@ class _Exchange:
     def _close_is_djangos(self) -> bool:
         close = getattr(self.response.close, "__func__", None)
         return close is HttpResponseBase.close
+
+    def _close(self, finished: Receivers, *, in_worker: bool) -> None:
+        """Do what response.close() does where _ends_here(), for a fraction of it."""
+        with contextlib.suppress(Exception):
+            self.request.close()
+        self.response._resource_closers.clear()
+        self.response.closed = True
+        finished.send_to_own(in_worker=in_worker)
 
     async def end(self) -> None:
         """Close the response, after its last byte."""
@@ -628,8 +626,8 @@ class _Exchange:
                 await self._cross(finished.send, back=True)
             await finished.asend()
             set_urlconf(None)
-        elif self._ends_here() and not vars(self.request).get("_files"):
-            response.close()
+        elif self._ends_here(finished) and not vars(self.request).get("_files"):
+            self._close(finished, in_worker=False)
         else:
             await self._cross(response.close, back=True)
 

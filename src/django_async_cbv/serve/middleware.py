@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import sys
-from collections.abc import Callable
 from typing import Any
 
 import django
-from asgiref.sync import sync_to_async
+from asgiref.sync import (
+    iscoroutinefunction,
+    markcoroutinefunction,
+    sync_to_async,
+)
 from django.conf import settings
 from django.conf.urls.i18n import is_language_prefix_patterns_used
 from django.contrib.messages.storage.cookie import CookieStorage
 from django.contrib.messages.storage.fallback import FallbackStorage
 from django.contrib.messages.storage.session import SessionStorage
+from django.core.handlers.exception import (
+    convert_exception_to_response,
+    response_for_exception,
+)
 from django.utils import translation
 from django.utils.deprecation import MiddlewareMixin
 from django.utils.module_loading import import_string
@@ -26,6 +34,7 @@ __all__ = ["COMPRESSED", "HASHED", "INLINE", "Inline", "swapped"]
 COMPRESSED, HASHED = 32 * 1024, 256 * 1024
 
 _STORAGES: tuple[type, ...] = (CookieStorage, FallbackStorage, SessionStorage)
+_STORAGE_PATHS = {f"{one.__module__}.{one.__qualname__}" for one in _STORAGES}
 _ENGINES = {
     f"django.contrib.sessions.backends.{engine}.SessionStore"
     for engine in ("cache", "cached_db", "db", "file", "signed_cookies")
@@ -34,10 +43,6 @@ _ENGINES = {
 
 def _path(cls: Any) -> str:
     return f"{getattr(cls, '__module__', '')}.{getattr(cls, '__qualname__', '')}"
-
-
-async def _call(inline: bool, method: Callable[..., Any], *args: Any) -> Any:
-    return method(*args) if inline else await sync_to_async(method)(*args)
 
 
 class Inline(MiddlewareMixin):
@@ -51,21 +56,15 @@ class Inline(MiddlewareMixin):
                 # The handler calls a sync process_view() in a hop, an async one not.
                 vars(self)["process_view"] = self._aprocess_view
 
-    async def __acall__(self: Any, request: Any) -> Any:
-        """Do what Django's does, in as few hops as the rules allow."""
-        response = None
-        if method := getattr(self, "process_request", None):
-            response = await _call(self._is_inline(request), method, request)
-        response = response or await self.get_response(request)
-        if method := getattr(self, "process_response", None):
-            inline = self._is_inline(request, response)
-            response = await _call(inline, method, request, response)
-        return response
+    async def __acall__(self, request: Any) -> Any:
+        """Do what Django's does, where something else stands outside of this."""
+        return await _through([self], self.get_response, request, _raise)
 
     async def _aprocess_view(self: Any, request: Any, view: Any, *args: Any) -> Any:
         method = type(self).process_view
-        inline = self._view_is_inline(request, view)
-        return await _call(inline, method.__get__(self), request, view, *args)
+        if self._view_is_inline(request, view):
+            return method(self, request, view, *args)
+        return await sync_to_async(method.__get__(self))(request, view, *args)
 
     def _prepare(self) -> None:
         """Do once, when the handler is made, what would be I/O in a request."""
@@ -76,6 +75,78 @@ class Inline(MiddlewareMixin):
     def _is_inline(self, request: Any, response: Any = None) -> bool:
         """Give the rule for a request, or for the response to it."""
         return True
+
+
+def answering_exceptions(get_response: Any) -> Any:
+    """Make error pages as Django does, but in the thread of the request."""
+    if not iscoroutinefunction(get_response):
+        return convert_exception_to_response(get_response)
+    if isinstance(get_response, Inline):
+        return _Row(get_response)
+
+    @functools.wraps(get_response)
+    async def inner(request: Any) -> Any:
+        try:
+            response = await get_response(request)
+        except Exception as exc:  # noqa: BLE001 - as Django does
+            response = await sync_to_async(response_for_exception)(request, exc)
+        return response
+
+    return inner
+
+
+class _Row:
+    """Inline middleware, one around the other, in one coroutine."""
+
+    def __init__(self, first: Any) -> None:
+        self._row, self._get_response = [first], first.get_response
+        if isinstance(rest := first.get_response, _Row):
+            self._row += rest._row
+            self._get_response = rest._get_response
+        markcoroutinefunction(self)
+
+    async def __call__(self, request: Any) -> Any:
+        return await _through(self._row, self._get_response, request, _page)
+
+
+async def _through(row: Any, get_response: Any, request: Any, failed: Any) -> Any:
+    """Do what Django's chain does, in as few hops as the rules of the row allow."""
+    response: Any = None
+    entered = 0
+    for one in row:
+        if method := getattr(one, "process_request", None):
+            try:
+                if one._is_inline(request):
+                    response = method(request)
+                else:
+                    response = await sync_to_async(method)(request)
+            except Exception as exc:  # noqa: BLE001 - as Django does
+                response = await failed(request, exc)
+                break
+        entered += 1
+        if response:
+            break
+    else:
+        response = await get_response(request)
+    for one in reversed(row[:entered]):
+        if method := getattr(one, "process_response", None):
+            try:
+                if one._is_inline(request, response):
+                    response = method(request, response)
+                else:
+                    response = await sync_to_async(method)(request, response)
+            except Exception as exc:  # noqa: BLE001 - as Django does
+                response = await failed(request, exc)
+    return response
+
+
+async def _raise(_: Any, exc: Exception) -> Any:
+    raise exc
+
+
+async def _page(request: Any, exc: Exception) -> Any:
+    """Have the worker of the request make an error page."""
+    return await sync_to_async(response_for_exception)(request, exc)
 
 
 class _Common(Inline):
@@ -136,7 +207,7 @@ class _Message(Inline):
         if response is None:
             # The storage in cookies makes a signer.
             is_known = settings.SIGNING_BACKEND == "django.core.signing.TimestampSigner"
-            return is_known and settings.MESSAGE_STORAGE in map(_path, _STORAGES)
+            return is_known and settings.MESSAGE_STORAGE in _STORAGE_PATHS
         storage: Any = getattr(request, "_messages", None)
         if type(storage) not in _STORAGES or storage.added_new:
             return False

@@ -296,6 +296,7 @@ class _Worker(threading.Thread):
             is_in_use = self.cursors.is_in_use()
             if lease.is_abandoned:
                 if is_in_use:
+                    self.cursors.close()
                     for_each_connection(drop)
             elif reason := lease.why_held() or (_OPEN if is_in_use else None):
                 self.reason = reason
@@ -316,7 +317,7 @@ class Statistics:
     idle: int = 0
     #: Requests that have a thread.
     leased: int = 0
-    #: Requests that have a thread which does nothing, as "view: reason".
+    #: Requests that have a thread which does nothing. Each has its view and reason.
     held: tuple[str, ...] = ()
     #: Requests that wait for a thread.
     waiting: int = 0

@@ -16,8 +16,12 @@ __all__ = ["OWN", "Receivers"]
 # done where a worker is leased, and given back.
 OWN = frozenset({close_caches, close_old_connections, reset_queries, reset_urlconf})
 
-# What is connected to a signal where that is nothing else: to ask takes longer.
-_own_alone: dict[Signal, list[Any]] = {}
+# What is connected to a signal where that is nothing else, as the signal has it, and as
+# functions: to ask takes longer.
+_own_alone: dict[Signal, tuple[list[Any], list[Callable[..., Any]]]] = {}
+
+
+_NOTHING: tuple[list[Any], list[Callable[..., Any]]] = ([], [])
 
 
 def _is_own(receiver: Any) -> bool:
@@ -39,16 +43,24 @@ class Receivers:
         self._sender = sender
         self.sync: list[Callable[..., Any]] = []
         self.asynchronous: list[Callable[..., Any]] = []
-        if not whole and signal.receivers == _own_alone.get(signal):
+        known, self.own = _own_alone.get(signal, _NOTHING)
+        if not whole and signal.receivers == known:
             return
         found, self.asynchronous = signal._live_receivers(sender)
         theirs = [one for one in found if not _is_own(one)]
         self.sync = found if whole else theirs
+        self.own = [one for one in found if _is_own(one)]
         if not theirs and len(found) == len(signal.receivers):
-            _own_alone[signal] = [*signal.receivers]
+            _own_alone[signal] = [*signal.receivers], self.own
 
     def __bool__(self) -> bool:
         return bool(self.sync or self.asynchronous)
+
+    def send_to_own(self, *, in_worker: bool) -> None:
+        """Call Django's own, in this thread; a worker leaves its connections itself."""
+        for receiver in self.own:
+            if not (in_worker and receiver is close_old_connections):
+                receiver(signal=self._signal, sender=self._sender)
 
     def send(self, **named: Any) -> None:
         """Call the sync ones, in this thread."""

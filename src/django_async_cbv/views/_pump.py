@@ -256,6 +256,12 @@ class Pump(Leaver):
         assert self._alarm is not None
         times = (self._beats_at, self._ends_at, self._rechecks_at)
         self._alarm.set(min((at for at in times if at is not None), default=None))
+        if self._reader is not None:
+            # Only one of them would be woken.
+            raise RuntimeError(
+                f"Two tasks read {self.terms.name} at the same time. One would wait "
+                "for ever. Read a response in one task."
+            )
         self._reader = self.loop.create_future()
         try:
             await self._reader
@@ -268,7 +274,9 @@ class Pump(Leaver):
         assert terms.recheck is not None
         self._rechecks_at = self.loop.time() + terms.recheck
         try:
-            return await terms.may_continue() is True
+            # Nothing is sent meanwhile, not even at the end of the server.
+            async with asyncio.timeout(terms.recheck):
+                return await terms.may_continue() is True
         except Exception as error:  # noqa: BLE001 - nobody stays by a failure
             self.error = error
             return False
@@ -384,6 +392,7 @@ class Pump(Leaver):
             self.exit()
             if self._alarm is not None:
                 self._alarm.stop()
+            _wake(self._reader)
             self.terms.release()
             await self._log()
         stuck, self._stuck = self._stuck, None

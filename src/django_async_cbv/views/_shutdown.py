@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextlib
 import contextvars
+import functools
+import os
 import signal
 import sys
 import threading
+import time
 import weakref
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +26,11 @@ _SIGNALS = [
     if (number := getattr(signal, name, None)) is not None
 ]
 
+# Seconds that streams have to end when the process exits.
+_AT_EXIT = 5.0
+# Rounds of a loop, in which a server sends what the last of its streams has sent.
+_ROUNDS = 20
+
 # What is open on each loop. Changed by the loop's thread alone, and read by others.
 _open: dict[asyncio.AbstractEventLoop, set[Leaver]] = {}
 # Those whose server ends: what begins there ends at once.
@@ -34,6 +43,7 @@ class Leaver:
     """Something that is open for a client, and leaves when the server ends."""
 
     loop: asyncio.AbstractEventLoop
+    watches = True
 
     def enter(self, *, watches: bool = True) -> None:
         """
@@ -41,11 +51,14 @@ class Leaver:
 
         `watches`: hear of that by the signals that the server gets.
         """
+        self.watches = watches
         loop = self.loop = asyncio.get_running_loop()
         if watches:
             _watch(loop)
+        if threading.current_thread() is not threading.main_thread():
+            _watch_exit(os.getpid())
         _open.setdefault(loop, set()).add(self)
-        if loop in _ending:
+        if watches and loop in _ending:
             self.leave()
 
     def exit(self) -> None:
@@ -73,20 +86,28 @@ def end_streams() -> None:
     Runs on:
         Any thread, also in a signal handler. The function does not wait.
     """
+    _end(everything=True)
+
+
+def _end(*, everything: bool) -> None:
     for loop in [*_open]:
         # One that is closed has no streams any more.
         with contextlib.suppress(RuntimeError):
-            loop.call_soon_threadsafe(_end_all, loop, context=contextvars.Context())
+            loop.call_soon_threadsafe(
+                _end_all, loop, everything, context=contextvars.Context()
+            )
 
 
-def _end_all(loop: asyncio.AbstractEventLoop) -> None:
+def _end_all(loop: asyncio.AbstractEventLoop, everything: bool) -> None:
     for one in [*_open.get(loop, ())]:
-        one.leave()
+        if everything or one.watches:
+            one.leave()
 
 
 def _end_server(*_: Any) -> None:
     _ending.update([*_watched])
-    end_streams()
+    # A server waits for the others itself.
+    _end(everything=False)
 
 
 def _watch(loop: asyncio.AbstractEventLoop) -> None:
@@ -117,6 +138,52 @@ def _chain_signals() -> None:
             # Not in a subinterpreter.
             with contextlib.suppress(ValueError):
                 signal.signal(number, _Chained(before))
+
+
+@functools.cache
+def _watch_exit(process: int) -> None:
+    """
+    Hear of the end of a process whose server runs in a daemon thread.
+
+    That of `runserver` does: to reload, its main thread exits, and gets the signals.
+    """
+    # This comes before the executors end, in which a `finally` may call sync code. The
+    # functions of `atexit` come after that.
+    register = getattr(threading, "_register_atexit", atexit.register)
+    # The process may exit already.
+    with contextlib.suppress(RuntimeError):
+        register(_end_at_exit, process)
+
+
+def _end_at_exit(process: int) -> None:
+    # A process that this one has forked has copies of the loops, which nobody runs.
+    if os.getpid() != process:
+        return
+    loops = [loop for loop in [*_open] if loop.is_running()]
+    _ending.update(loops)
+    # Also those that a server would wait for: this process waits for nothing.
+    end_streams()
+    end = time.monotonic() + _AT_EXIT
+    while time.monotonic() < end and any(map(_is_busy, loops)):
+        time.sleep(0.01)
+    for loop in loops:
+        sent = threading.Event()
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(_pass_on, loop, sent, _ROUNDS)
+            sent.wait(max(end - time.monotonic(), 0))
+
+
+def _is_busy(loop: asyncio.AbstractEventLoop) -> bool:
+    return loop in _open and loop.is_running()
+
+
+def _pass_on(
+    loop: asyncio.AbstractEventLoop, sent: threading.Event, rounds: int
+) -> None:
+    if rounds:
+        loop.call_soon(_pass_on, loop, sent, rounds - 1)
+    else:
+        sent.set()
 
 
 def _watch_hypercorn(loop: asyncio.AbstractEventLoop) -> None:

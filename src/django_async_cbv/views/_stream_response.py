@@ -131,6 +131,12 @@ class StreamResponse(StreamingHttpResponse):
             raise wsgi_error(self._name)
         return super().__iter__()
 
+    def getvalue(self) -> bytes:
+        """Refuse sync code."""
+        if self.is_async:
+            raise wsgi_error(self._name)
+        return super().getvalue()
+
     async def __aiter__(self) -> AsyncGenerator[bytes]:
         """Give the parts, and end the generator before this ends."""
         # That of the last middleware.

@@ -14,6 +14,7 @@ from collections.abc import (
     Iterator,
     Mapping,
     Sequence,
+    Sized,
 )
 from contextlib import closing
 from datetime import tzinfo
@@ -68,9 +69,9 @@ class ExportView(AsyncMultipleObjectMixin[_M], AsyncStreamView):
     has no thread and no open query, where the rows can be read by a key.
     """
 
-    #: The columns: lookups, or pairs of a lookup and a header.
+    #: The columns, as lookups or as pairs of a lookup and a header.
     fields: Sequence[Field] | None = None
-    #: What the browser calls the file. None: the browser takes the URL.
+    #: What the browser calls the file. If it is None, the browser takes the URL.
     filename: str | None = None
     #: How many rows are read, encoded and sent at once.
     batch_size: int = 2000
@@ -118,7 +119,7 @@ class ExportView(AsyncMultipleObjectMixin[_M], AsyncStreamView):
         self._language = translation.get_language()
         source: Any = self.aget_rows()
         if not hasattr(source, "__aiter__"):
-            source = await source
+            source = await self._given("aget_rows", source)
         if isinstance(source, QuerySet) and type(source) is not QuerySet:
             # A project's own class may do anything.
             self._source = await run_sync(self._read_from, source)
@@ -132,17 +133,30 @@ class ExportView(AsyncMultipleObjectMixin[_M], AsyncStreamView):
                 f"{type(self).__name__}.batch_size is {self.batch_size!r}. The client "
                 "gets an error page. Set it to 1 or more."
             )
+        name = type(self).__name__
         is_queryset = isinstance(source, QuerySet | RawQuerySet)
-        if self.fields is None and is_queryset and not self._has_own_rows():
-            name = type(self).__name__
+        if not self.fields and is_queryset and not self._has_own_rows():
             raise ImproperlyConfigured(
                 f"{name} has no fields. The client gets an error page, as an export of "
                 "all columns could give away passwords. Name the columns: "
                 f'`fields = ["id", ("author__name", "Author")]` in {name}, or override '
                 "get_row()."
             )
+        if isinstance(self.fields, str) or not all(map(_is_field, self.fields or ())):
+            raise ImproperlyConfigured(
+                f"{name}.fields is {self.fields!r}. The client gets an error page. "
+                "Give a list of lookups, or of pairs of a lookup and a header: "
+                '`fields = ["id", ("author__name", "Author")]`.'
+            )
         if isinstance(source, AsyncIterable) and not is_queryset:
             return source
+        if isinstance(source, str | bytes | Mapping) or not isinstance(
+            source, Iterable
+        ):
+            raise TypeError(
+                f"{name}.aget_rows() returned {source!r}, which has no rows. The "
+                "client gets an error page. Return a queryset, or an iterable of rows."
+            )
         self._is_plain = isinstance(source, QuerySet) and not self._has_own_rows()
         lookups = self._lookups() if self._is_plain else None
         return reader_of(
@@ -196,11 +210,23 @@ class ExportView(AsyncMultipleObjectMixin[_M], AsyncStreamView):
         """Return a row with a value for each field; raise for one that lacks some."""
         if not self.fields:
             return row
+        name = type(self).__name__
         if isinstance(row, Mapping):
-            return [row[lookup] for lookup in self._lookups()]
+            lookups = self._lookups()
+            if missing := [one for one in lookups if one not in row]:
+                raise ValueError(
+                    f"{name} got a row without {missing[0]!r}: {row!r}. The export "
+                    "ends there. Give each row a value for each of `fields`."
+                )
+            return [row[lookup] for lookup in lookups]
+        if not isinstance(row, Sized):
+            raise TypeError(
+                f"{name} got {row!r}, which is no row. The export ends there. Return "
+                "a sequence or a mapping from get_row()."
+            )
         if len(row) != len(self.fields):
             raise ValueError(
-                f"{type(self).__name__} has {len(self.fields)} fields, and got a row "
+                f"{name} has {len(self.fields)} fields, and got a row "
                 f"of {len(row)} values: {row!r}. The export ends there. Give each row "
                 "a value for each of `fields`."
             )
@@ -314,9 +340,29 @@ class NDJSONView(ExportView[_M]):
             items = [dict(zip(names, row, strict=True)) for row in rows]
         return encode_ndjson(items, encoder=self.encoder)
 
+    def _read_from(self, source: Any) -> Any:
+        reader = super()._read_from(source)
+        names = self._names()
+        for name in names:
+            if names.count(name) > 1:
+                raise ImproperlyConfigured(
+                    f"{type(self).__name__}.fields has the name {name!r} more than "
+                    "once, and an object of JSON has one value for a name. The client "
+                    "gets an error page. Give each field a header of its own: "
+                    '`("author__name", "author")`.'
+                )
+        return reader
+
     def failure_bytes(self, error: BaseException) -> bytes | None:
         """End with a line that says so."""
         return encode_ndjson([{"error": _NOT_WHOLE.removeprefix("ERROR: ")}])
+
+
+def _is_field(field: Any) -> bool:
+    """Whether it is a lookup, or a pair of a lookup and its header."""
+    if isinstance(field, list | tuple):
+        return len(field) == 2 and isinstance(field[0], str)
+    return isinstance(field, str)
 
 
 def _value_of(obj: Any, lookup: str) -> Any:

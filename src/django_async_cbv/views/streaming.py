@@ -18,10 +18,20 @@ from django.core.handlers.wsgi import WSGIRequest
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 
 from ..channels import Channel, Message, Reset
+from ..channels.base import Subscription
+from ..channels.fanout import Subscriber
 from ..core.resting import resting_executor
 from ..core.threads import run_sync
 from ..core.twins import TwinMixin
-from ..encoding.sse import HEARTBEAT, Event, encode_event, encode_fields, encode_retry
+from ..encoding.sse import (
+    HEARTBEAT,
+    LONGEST_ID,
+    Event,
+    check_id,
+    encode_event,
+    encode_fields,
+    encode_retry,
+)
 from ._limits import Slot, take_slot
 from ._pump import Pump, Terms
 from ._shutdown import Leaver, end_streams
@@ -41,10 +51,10 @@ __all__ = [
     "end_streams",
 ]
 
-# Longer ones are of nobody who was given them by a view.
-_LONGEST_ID = 255
 # Milliseconds until a browser comes back to a stream that failed.
 _AFTER_FAILURE = 10_000
+# Seconds that the headers wait for a channel which cannot be reached.
+_LONGEST_JOIN = 2
 # Seconds until a client comes back to a full view.
 _RETRY_AFTER = 5, 15
 
@@ -52,7 +62,7 @@ _RETRY_AFTER = 5, 15
 class _OpenView(AsyncView[HttpResponseBase]):
     """A view whose answers stay open, so that their number may have a limit."""
 
-    #: How many answers of this view a process keeps open at once. None: any number.
+    #: How many answers of this view a process keeps open at once. None is no limit.
     limit: int | None = None
     #: How many of them one user may have, or one address without a login.
     limit_per_user: int | None = None
@@ -71,14 +81,28 @@ class _OpenView(AsyncView[HttpResponseBase]):
 
     async def _awaited(self, name: str, *args: Any) -> Any:
         """Await a method of the project's; raise TypeError for one that is sync."""
-        given = getattr(self, name)(*args)
+        return await self._given(name, getattr(self, name)(*args))
+
+    def _given(self, name: str, given: Any) -> Any:
+        """Return what such a method returned, to be awaited."""
         if not inspect.isawaitable(given):
             raise TypeError(
                 f"{type(self).__name__}.{name}() returned {given!r}, and the view "
                 "awaits it. The client gets no answer of the view. Write "
                 f"`async def {name}()`."
             )
-        return await given
+        return given
+
+    async def _prepared(self) -> HttpResponseBase | None:
+        """Call `prepare()`; raise TypeError for what is no response."""
+        answer = await self._awaited("prepare")
+        if answer is None or isinstance(answer, HttpResponseBase):
+            return answer
+        raise TypeError(
+            f"{type(self).__name__}.prepare() returned {answer!r}, which is no "
+            "response. The client gets an error page. Return a response, or None to "
+            "go on."
+        )
 
     async def _take_slot(self) -> Slot | None:
         cls: Any = type(self)
@@ -153,7 +177,7 @@ class AsyncStreamView(_OpenView):
 
     #: The header of that name.
     content_type: str = "text/plain; charset=utf-8"
-    #: After how many seconds without a part `heartbeat_bytes` are sent. None: never.
+    #: After how many seconds without a part `heartbeat_bytes` are sent. None is never.
     heartbeat: float | None = None
     #: What clients ignore.
     heartbeat_bytes: bytes = b""
@@ -163,15 +187,17 @@ class AsyncStreamView(_OpenView):
     send_timeout: float | None = 60
     #: How many seconds the generator has to end after it was cancelled.
     close_timeout: float = 5
-    #: How often `may_continue()` is awaited, in seconds. None: never.
+    #: How often `may_continue()` is awaited, in seconds. None is never.
     recheck: float | None = None
-    #: What ends the response of a generator that failed, where the server is Daphne: it
-    #: leaves a connection open that others close.
+    #: What ends the response of a generator that failed, where the server is Daphne.
+    #: Daphne leaves a connection open that other servers close.
     failure_note: bytes = b"\nThis answer is not complete.\n"
-    #: What a client gets that is one too many: "retry" is for server-sent events.
+    #: What a client gets that is one too many. "retry" is for server-sent events.
     overload: Literal["retry", "503"] = "503"
     # Whether a client needs each part at once.
     _is_live = True
+    # What a project overrides to say what is sent.
+    _generator = "stream"
 
     def stream(self) -> AsyncIterator[Any]:
         """Yield what to send: `str`, `bytes`, or what `encode()` takes."""
@@ -201,7 +227,8 @@ class AsyncStreamView(_OpenView):
         """
         Return whether the stream may go on, each `recheck` seconds.
 
-        Everything but True ends the stream, and so does an error.
+        Everything but True ends the stream, and so does an error. The method has
+        `recheck` seconds for its answer.
         """
         return True
 
@@ -231,7 +258,7 @@ class AsyncStreamView(_OpenView):
         if slot is None:
             return self._overloaded()
         try:
-            answer = await self._awaited("prepare")
+            answer = await self._prepared()
             if answer is not None:
                 slot.release()
                 return answer
@@ -245,7 +272,7 @@ class AsyncStreamView(_OpenView):
         self, request: HttpRequest, *args: Any, **kwargs: Any
     ) -> HttpResponseBase:
         """Answer with the headers of the stream, which is not begun."""
-        answer = await self._awaited("prepare")
+        answer = await self._prepared()
         return self._with_headers(StreamResponse(None)) if answer is None else answer
 
     async def post(
@@ -280,6 +307,14 @@ class AsyncStreamView(_OpenView):
                 close()
 
     def _terms(self, slot: Slot) -> Terms:
+        for name in ("heartbeat", "recheck"):
+            seconds = getattr(self, name)
+            if seconds is not None and seconds <= 0:
+                raise ImproperlyConfigured(
+                    f"{type(self).__name__}.{name} is {seconds!r}. The client gets an "
+                    "error page. Set it to a number of seconds above 0, or to None to "
+                    "turn it off."
+                )
         duration = self.max_duration
         if duration is not None:
             duration *= random.uniform(1, 1.1)  # noqa: S311
@@ -299,7 +334,7 @@ class AsyncStreamView(_OpenView):
             failure=self.failure_bytes,
             failure_note=self.failure_note,
             request=self.request,
-            name=f"{type(self).__name__}.stream()",
+            name=f"{type(self).__name__}.{self._generator}()",
             ends_with_server=self.ends_with_server,
         )
 
@@ -310,9 +345,10 @@ class AsyncStreamView(_OpenView):
         if hasattr(items, "close"):
             # A coroutine that nobody awaits, or a sync generator.
             items.close()
+        name = self._generator
         raise TypeError(
-            f"{type(self).__name__}.stream() returned {items!r}, which is no async "
-            "iterator. The client gets an error page. Write `async def stream(self)` "
+            f"{type(self).__name__}.{name}() returned {items!r}, which is no async "
+            f"iterator. The client gets an error page. Write `async def {name}(self)` "
             "with a `yield` in it."
         )
 
@@ -347,6 +383,7 @@ class ServerSentEventsView(AsyncStreamView):
     """
 
     content_type = "text/event-stream"
+    _generator = "events"
     heartbeat = 15
     heartbeat_bytes = HEARTBEAT
     overload: Literal["retry", "503"] = "retry"
@@ -407,6 +444,7 @@ class ServerSentEventsView(AsyncStreamView):
 
 
 def _encode_message(message: Message) -> bytes:
+    check_id(message.id)
     return encode_fields(message.data, id=message.id, event=message.event)
 
 
@@ -430,6 +468,10 @@ class ChannelView(AsyncTopicsMixin, ServerSentEventsView):
 
     #: Where the messages come from.
     channel: Channel | None = None
+    # What is in force since before the headers left, and the loop that it is so on.
+    _begun: tuple[asyncio.AbstractEventLoop, Subscriber] | None = None
+    # What events() reads.
+    _messages: Subscription | None = None
 
     async def _before(self) -> None:
         if self.channel is None:
@@ -437,17 +479,56 @@ class ChannelView(AsyncTopicsMixin, ServerSentEventsView):
                 f"{type(self).__name__} has no channel, and sends nothing. Set it: "
                 "`channel = LocalChannel()`."
             )
-        self._topics = tuple(await self.aget_topics())
+        topics = await self.aget_topics()
+        if isinstance(topics, str):
+            raise ImproperlyConfigured(
+                f"{type(self).__name__} has the topics {topics!r}, of which each "
+                "letter would be one. The client gets an error page. Give a list: "
+                f"`topics = [{topics!r}]`."
+            )
+        self._topics = tuple(topics)
         if not self._topics:
             raise ImproperlyConfigured(
                 f"{type(self).__name__} has no topics, and sends nothing. Set them, "
                 'for example `topics = ["news"]`.'
             )
+        messages = self._subscribe()
+        if not isinstance(messages, Subscriber):
+            return
+        # A page loads its data when it has the headers. What is published from then on
+        # has to reach it.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_LONGEST_JOIN):
+                await messages.__aenter__()
+            self._begun = asyncio.get_running_loop(), messages
+
+    def _subscribe(self) -> Subscription:
+        assert self.channel is not None
+        return self.channel.subscribe(*self._topics, since=self.last_event_id)
+
+    def first_bytes(self) -> bytes:
+        """Tell a new browser where it begins: the stream may end before an event."""
+        first = super().first_bytes()
+        if self._begun is None or self.last_event_id is not None:
+            return first
+        return first + encode_fields(id=self._begun[1].cursor)
+
+    def encode(self, item: Any) -> bytes:
+        """Return an event as bytes; a reset says where the browser is then."""
+        if isinstance(item, Reset):
+            cursor = getattr(self._messages, "cursor", None)
+            return encode_fields({}, event="stream-reset", id=cursor)
+        return super().encode(item)
 
     async def events(self) -> AsyncIterator[Any]:
         """Yield the messages of the topics, from the last one that the client has."""
-        assert self.channel is not None
-        messages = self.channel.subscribe(*self._topics, since=self.last_event_id)
+        messages: Subscription
+        begun, self._begun = self._begun, None
+        if begun is not None and begun[0] is asyncio.get_running_loop():
+            messages = begun[1]
+        else:
+            messages = self._subscribe()
+        self._messages = messages
         async with contextlib.aclosing(messages):
             async for message in messages:
                 yield message
@@ -461,7 +542,7 @@ def _last_event_id(request: HttpRequest) -> str | None:
         # Browsers send UTF-8, and Django reads headers as Latin-1.
         with contextlib.suppress(UnicodeError):
             value = value.encode("latin-1").decode()
-    return value if 0 < len(value) <= _LONGEST_ID else None
+    return value if 0 < len(value) <= LONGEST_ID else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -488,7 +569,7 @@ class LongPollView(_OpenView):
     def since(self) -> str | None:
         """The query parameter `since`, None if the client is new."""
         value = self.request.GET.get("since", "")
-        return value if 0 < len(value) <= _LONGEST_ID else None
+        return value if 0 < len(value) <= LONGEST_ID else None
 
     async def poll(self, since: str | None) -> Polled:
         """Wait for what is newer than `since`, and return it with its cursor."""
@@ -506,7 +587,7 @@ class LongPollView(_OpenView):
         if slot is None:
             return self._overloaded()
         try:
-            answer = await self._awaited("prepare")
+            answer = await self._prepared()
             if answer is not None:
                 return answer
             if resting is not None:
@@ -518,7 +599,8 @@ class LongPollView(_OpenView):
             response: HttpResponseBase = HttpResponse(status=204)
         else:
             content = {"data": found.data, "cursor": found.cursor}
-            response = JsonResponse(content)
+            # A browser's JSON.parse() knows no NaN.
+            response = JsonResponse(content, json_dumps_params={"allow_nan": False})
         response.headers.setdefault("Cache-Control", "no-store")
         return response
 
@@ -540,6 +622,12 @@ class LongPollView(_OpenView):
             raise TypeError(
                 f"{type(self).__name__}.poll() returned {found!r}. The client gets an "
                 "error page. Return Polled(data, cursor)."
+            )
+        if len(str(found.cursor)) > LONGEST_ID:
+            raise ValueError(
+                f"{type(self).__name__}.poll() returned a cursor of more than "
+                f"{LONGEST_ID} characters, which the view would not take back. The "
+                "client gets an error page. Return a shorter cursor."
             )
         return found
 

@@ -140,7 +140,7 @@ class CacheControl(Decorated):
     "`cache_page`",
     note=(
         "The cache is asked on the event loop: for a cache in memory alone, see "
-        "[](limits.md#cache_page-in-the-urlconf)."
+        "[](../how-to/caching.md#do-not-put-cache_page-in-the-urlconf)."
     ),
 )
 class CachePage(Decorated):
@@ -181,7 +181,6 @@ class CsrfExempt(Posted):
 
 @both(
     "`csrf_protect`",
-    blocking=("django/views/csrf.py", "csrf_failure"),
     note="Django reads the page of a refusal from a file, on the event loop.",
 )
 class CsrfProtect(Posted):

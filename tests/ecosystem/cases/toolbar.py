@@ -15,7 +15,7 @@ MIDDLEWARE = "debug_toolbar.middleware.DebugToolbarMiddleware"
 class Toolbar(Case):
     package = "django-debug-toolbar"
     what = "`DebugToolbarMiddleware`"
-    blocking = ("debug_toolbar/middleware.py", "_postprocess")
+    blocking = "debug_toolbar.middleware:DebugToolbarMiddleware._postprocess"
     note = "For development alone: it reads files and renders on the event loop."
     middleware = MIDDLEWARE
     settings = {

@@ -27,7 +27,7 @@ from .packages import SUITES, Suite
 
 SCRIPT = Path(__file__).with_name("run_suite.py")
 PYPROJECT = Path(__file__).parents[3] / "pyproject.toml"
-PAGE = Path(__file__).parents[3] / "docs" / "ecosystem.md"
+PAGE = Path(__file__).parents[3] / "docs" / "reference" / "ecosystem.md"
 RUN_SECONDS = 1500
 
 

@@ -1,0 +1,1 @@
+"""Streams in a real browser, which reads them with its own EventSource."""
