@@ -606,7 +606,7 @@ def _guilty(
                 found.append(number)
             elif _took(weights[number], look.own - own, look.all - everything) and not (
                 # It could not be looked at, and has gone on since.
-                look.at - before > _LONG and look.stack.begins
+                look.at - before > _LONG and look.stack.is_beside
             ):
                 found.append(number)
         before, own, everything = look.at, look.own or own, look.all
