@@ -51,7 +51,7 @@ class Stack(NamedTuple):
 
     @property
     def is_beside(self) -> bool:
-        """Whether this is no place where a long call of the project's has just ended."""
+        """Whether no long call of the project's has just ended here."""
         if not self.positions:
             return False
         code, instruction = self.positions[0]
