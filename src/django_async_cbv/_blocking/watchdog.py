@@ -101,7 +101,7 @@ class Block:
     stack: tuple[Place, ...] = ()
     #: The request that the task served.
     request: Any = field(default=None, repr=False)
-    #: The threads that used most of the processor meanwhile: their functions.
+    #: The functions of the threads that used the processor most meanwhile.
     threads: tuple[Place, ...] = ()
 
 
