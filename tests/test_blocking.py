@@ -252,8 +252,8 @@ class TestSettings:
     @pytest.mark.parametrize(
         ("name", "value", "expected"),
         [
-            ("BLOCKING", {"treshold": 1}, "has no option 'treshold'"),
-            ("BLOCKING", {"treshold": 1}, 'write `"threshold"`'),
+            ("BLOCKING", {"thresholds": 1}, "has no option 'thresholds'"),
+            ("BLOCKING", {"thresholds": 1}, 'write `"threshold"`'),
             ("BLOCKING", {3: 1}, "has no option 3"),
             ("BLOCKING", {"threshold": 0}, "['threshold'] is 0, and no number"),
             ("BLOCKING", {"threshold": -1}, 'write `"threshold": 0.1`'),

@@ -74,7 +74,7 @@ def test_it_names_the_function_and_what_that_calls(work):
     async def hook():
         work()
 
-    for _ in range(10):
+    for _ in range(30):
         found = [block for block in watched(hook) if block.kind == "blocked"]
         if found:
             break

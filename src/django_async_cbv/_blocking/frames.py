@@ -50,12 +50,13 @@ class Stack(NamedTuple):
     is_idle: bool
 
     @property
-    def begins(self) -> bool:
-        """Whether a function has just been called, so that no call is over in it."""
+    def is_beside(self) -> bool:
+        """Whether no long call of the project's has just ended here."""
         if not self.positions:
             return False
         code, instruction = self.positions[0]
-        return instruction < 0 or code.co_code[instruction] == _RESUME
+        begins = instruction < 0 or code.co_code[instruction] == _RESUME
+        return begins or self._side_of(self.line) == _FRAMEWORK
 
     @property
     def line(self) -> int:

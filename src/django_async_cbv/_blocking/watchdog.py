@@ -193,7 +193,7 @@ class Watchdog:
         self.threshold = threshold
         self._report = report
         # A shorter one costs more than 1 % of a core.
-        self._interval = max(threshold / 2, 0.025)
+        self._interval = max(threshold / 2, 0.05)
         # For how long it may be late before it is looked at, and how often it is then.
         self._patience = threshold / 3
         self._period = min(max(threshold / 10, 0.002), 0.01)
@@ -606,7 +606,7 @@ def _guilty(
                 found.append(number)
             elif _took(weights[number], look.own - own, look.all - everything) and not (
                 # It could not be looked at, and has gone on since.
-                look.at - before > _LONG and look.stack.begins
+                look.at - before > _LONG and look.stack.is_beside
             ):
                 found.append(number)
         before, own, everything = look.at, look.own or own, look.all
