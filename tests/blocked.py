@@ -1,4 +1,4 @@
-"""What docs/how-to/tools/blocking.md uses: what is logged of a view, and what a browser gets."""
+"""What the page on blocking uses: what is logged of a view, what a browser gets."""
 
 from __future__ import annotations
 
