@@ -1,4 +1,4 @@
-"""What the page on blocking uses: what is logged of a view, what a browser gets."""
+"""What the page on the detector uses: what is logged of a view, and the headers."""
 
 from __future__ import annotations
 

@@ -221,8 +221,8 @@ class TestCallbacks:
 
 
 class TestWatchLoop:
-    def test_it_logs_what_blocks(self, caplog, blockbuster):
-        blockbuster.deactivate()
+    def test_it_logs_what_blocks(self, caplog, forbid_blocking):
+        forbid_blocking.stop()
         found = []
 
         async def main():
@@ -483,5 +483,5 @@ async def _awaited(middleware, request):
 
 
 @pytest.fixture
-def loop_may_block(blockbuster):
-    blockbuster.deactivate()
+def loop_may_block(forbid_blocking):
+    forbid_blocking.stop()

@@ -52,11 +52,11 @@ HERE = "tests.test_panels"
 
 
 @pytest.fixture(autouse=True)
-def rendering(blockbuster):
+def rendering(forbid_blocking):
     """The toolbar reads templates on the event loop, and these tests the panel's."""
-    for function in blockbuster.functions.values():
-        function.can_block_in("debug_toolbar/middleware.py", "_postprocess")
-        function.can_block_in("django_async_cbv/panels.py", "content")
+    forbid_blocking.allow(
+        "debug_toolbar.middleware:*._postprocess", "django_async_cbv.panels:*.content"
+    )
 
 
 @sync_and_async_middleware

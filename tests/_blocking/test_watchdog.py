@@ -24,9 +24,9 @@ PATIENCE = 20
 
 
 @pytest.fixture(autouse=True)
-def blocks(blockbuster):
+def blocks(forbid_blocking):
     """To block the loop is what these tests are about."""
-    blockbuster.deactivate()
+    forbid_blocking.stop()
 
 
 def watched(page, threshold=THRESHOLD):

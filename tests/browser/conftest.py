@@ -17,8 +17,9 @@ NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 
 @pytest.fixture(autouse=True)
-def blockbuster():
-    """Let tests block: the event loop of their thread is Playwright's."""
+def let_tests_block(forbid_blocking):
+    """The event loop of their thread is Playwright's."""
+    forbid_blocking.allow("*")
 
 
 @pytest.fixture(scope="session")
