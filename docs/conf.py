@@ -39,6 +39,7 @@ exclude_patterns = [
     # Other pages include these files.
     "how-to/middleware-table.md",
     "reference/hop-table.md",
+    "reference/stream-hop-table.md",
     "reference/hooks",
 ]
 

@@ -76,7 +76,7 @@ class Visit:
         # Each was a job of the pool, and no job was anything else.
         self.jobs = app.pool.statistics().jobs - jobs
         self.status = start["status"]
-        self.text = b"".join(part["body"] for part in parts).decode()
+        self.text = b"".join(part.get("body", b"") for part in parts).decode()
         return self
 
 

@@ -157,6 +157,13 @@ class StreamResponse(StreamingHttpResponse):
             try:
                 if self._pump is not None:
                     await self._pump.close()
+                    self._forget_pump()
             finally:
                 if hasattr(iterator, "aclose"):
                     await iterator.aclose()
+
+    def _forget_pump(self) -> None:
+        # With nothing of ours to close, the entry point needs no hop for the end.
+        closers: Any = self._resource_closers  # type: ignore[attr-defined]
+        if self._pump is not None and self._pump.abandon in closers:
+            closers.remove(self._pump.abandon)
