@@ -51,7 +51,9 @@ def is_converted(path: Path) -> bool:
 
 
 def is_hidden(example: Example) -> bool:
-    return example.document.text.startswith("<!---", example.start)
+    # In a list, a block starts with its indentation.
+    text = example.document.text[example.start : example.end]
+    return text.lstrip().startswith("<!---")
 
 
 def evaluate(example: Example) -> None:

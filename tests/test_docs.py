@@ -207,6 +207,13 @@ class TestBlocks:
                 tmp_path, f"{hidden}\n```python\n# library/views.py\nprint(x)\n```\n"
             )
 
+    def test_a_hidden_block_in_a_list_names_no_file(self, tmp_path):
+        found = self.run(
+            tmp_path,
+            "- As here:\n\n  <!--- invisible-code-block: python\n  x = 1\n  -->\n",
+        )
+        assert found["x"] == 1
+
     def test_a_block_imports_from_another_file(self, tmp_path):
         before = sys.modules.get("library.views")
         found = self.run(
