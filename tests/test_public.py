@@ -154,6 +154,28 @@ ORDER = [
     "management.commands.async_audit",
     "management.commands.async_convert",
 ]
+# Users import these. The reference documents each name of their `__all__`.
+PUBLIC = [
+    "sync",
+    "db",
+    "forms",
+    "trace",
+    "blocking",
+    "channels",
+    "channels.redis",
+    "channels.postgres",
+    "views",
+    "views.streaming",
+    "views.exports",
+    "auth.mixins",
+    "auth.views",
+    "auth.urls",
+    "messages",
+    "asgi",
+    "testing",
+    "pytest_plugin",
+    "panels",
+]
 
 
 def by_kind(name: str) -> tuple[int, str]:
