@@ -9,7 +9,10 @@ from zipfile import ZipFile
 
 import django
 from django.conf import settings
-from django_async_cbv.core.twins import TwinMixin
+from django.utils.module_loading import import_string
+from django_async_cbv.core.hooks import Hook
+from django_async_cbv.core.marks import mark_of
+from django_async_cbv.core.twins import TwinMixin, plan_of
 from docutils import nodes
 from sphinx import addnodes
 from sphinx.application import Sphinx
@@ -96,7 +99,7 @@ intersphinx_mapping = {
     ),
 }
 
-# The base class of the panel, an app of Django's; and what the plugin is for.
+# The base class of the panel, and what the plugin is for.
 autodoc_mock_imports = ["debug_toolbar", "pytest"]
 autodoc_default_options = {
     "members": True,
@@ -113,6 +116,7 @@ default_role = "code"
 nitpicky = True
 # Which Django's reference leaves out, and the toolbar's too.
 nitpick_ignore = [
+    ("py:exc", "asyncio.CancelledError"),
     ("py:class", "debug_toolbar.panels.Panel"),
     ("py:class", "django.contrib.auth.views.PasswordContextMixin"),
     ("py:class", "django.contrib.auth.views.RedirectURLMixin"),
@@ -161,9 +165,15 @@ NAMES = {
     # Other private names, without the module.
     r"(~?[\w.]+\.)?\b_([A-Z]\w*)": r"\2",
     r"~?django_async_cbv\.core\.naming\.": "~django_async_cbv.trace.",
-    r"~?django_async_cbv\._blocking\.watchdog\.": "~django_async_cbv.blocking.",
-    r"~?django_async_cbv\._testing\.\w+\.": "~django_async_cbv.testing.",
-    r"~?django_async_cbv\.channels\.base\.": "~django_async_cbv.channels.",
+    r"~?django_async_cbv\._blocking\.\w+\.": (
+        "~django_async_cbv.blocking."
+    ),
+    r"~?django_async_cbv\._testing\.\w+\.": (
+        "~django_async_cbv.testing."
+    ),
+    r"~?django_async_cbv\.channels\.base\.": (
+        "~django_async_cbv.channels."
+    ),
     r"~?django_async_cbv\.serve\.pool\.": "~django_async_cbv.asgi.",
 }
 # What an internal alias stands for.
@@ -201,7 +211,7 @@ def show_types(
         ).replace(", None]", "]")
     if name.startswith("django_async_cbv.pytest_plugin."):
         # A test gets what a fixture yields, and gives nothing.
-        signature = ""
+        signature = "()"
         returns = re.sub(
             r"^[\w.~]*Generator\[(.*)\]$", r"\1", returns or ""
         )
@@ -225,13 +235,81 @@ def leave_without_link(
     node: addnodes.pending_xref,
     contnode: nodes.Node,
 ) -> nodes.Node | None:
-    """Show a type of a signature as text if its page is on another site."""
+    """Show a type without a page in the inventories as text."""
     parent = node.parent
     while parent is not None:
         if isinstance(parent, addnodes.desc_signature):
             return contnode
         parent = parent.parent
     return None
+
+
+# Where Django's code runs in a class without overrides.
+RUNS_ON = {
+    "as the handler": (
+        "Where the HTTP method handler runs. No hop of its own."
+    ),
+    "event loop": "The event loop, without a hop.",
+    "either": (
+        "The event loop, without a hop, if only Django's code runs. "
+        "Otherwise a worker thread, in one hop."
+    ),
+    "worker thread": (
+        "A worker thread. Sync methods that follow each other share "
+        "one hop."
+    ),
+}
+
+# An exception of a section "Raises", by the name that has a page.
+ERRORS = {
+    "CancelledError": "asyncio.CancelledError",
+    "ImproperlyConfigured": (
+        "~django.core.exceptions.ImproperlyConfigured"
+    ),
+    "TransactionManagementError": (
+        "~django.db.transaction.TransactionManagementError"
+    ),
+}
+
+
+def tell_where_it_runs(
+    app: Sphinx,
+    what: str,
+    name: str,
+    obj: Any,
+    options: Any,
+    lines: list[str],
+) -> None:
+    """Add the name of the sync method, and where the method runs."""
+    text = "\n".join(lines).replace("Async twin of", "Async variant of")
+    for error, known in ERRORS.items():
+        text = text.replace(f"\n    {error}:", f"\n    {known}:")
+    mark = mark_of(obj)
+    if isinstance(mark, Hook):
+        text = re.sub(r"[;,] (the )?twin of [^.\n]*\.", ".", text)
+        text = re.sub(
+            r"(^|(?<= ))Twin of [^.\n]*\. ?",
+            "",
+            text,
+            flags=re.MULTILINE,
+        )
+        if mark.aname != mark.name:
+            text += f"\n\nAsync variant of `{mark.name}()`."
+        if "Runs on:" not in text:
+            owner = name.rpartition(".")[0]
+            place = side(import_string(owner), mark)
+            text += f"\n\nRuns on:\n    {RUNS_ON[place]}"
+    lines[:] = [*text.strip().splitlines(), ""]
+
+
+def side(cls: type, hook: Hook) -> str:
+    """The key of `RUNS_ON` for a method of a class."""
+    if hook.calls is None:
+        return "as the handler"
+    checks = plan_of(cls).choice(hook)._checks
+    if checks is None:
+        return "worker thread"
+    return "either" if checks else "event loop"
 
 
 def hide_underscores(app: Sphinx, doctree: nodes.document) -> None:
@@ -243,10 +321,10 @@ def hide_underscores(app: Sphinx, doctree: nodes.document) -> None:
 
 
 class PublicNames(SphinxDirective):
-    """The directive `public-names`: a list of all that the reference shows."""
+    """The directive `public-names`: all that the reference shows."""
 
     def run(self) -> list[nodes.Node]:
-        """Read the names from the pages, in the order of the alphabet."""
+        """Read the names from the pages."""
         names = set()
         for path in sorted(
             Path(self.env.srcdir, "reference").rglob("*.md")
@@ -280,6 +358,10 @@ def setup(app: Sphinx) -> None:
     app.connect("config-inited", pack_library)
     app.connect("autodoc-process-bases", show_bases)
     app.connect("autodoc-process-signature", show_types)
+    # Before napoleon, which reads the sections.
+    app.connect(
+        "autodoc-process-docstring", tell_where_it_runs, priority=400
+    )
     app.connect("doctree-read", hide_underscores)
     app.connect("missing-reference", leave_without_link, priority=900)
     app.add_directive("public-names", PublicNames)

@@ -44,6 +44,9 @@ def get_asgi_application(
 
     Returns:
         The application, whose `statistics()` tells what the worker threads do.
+
+    Runs on:
+        The caller's thread, when the server imports your ASGI module. No hop.
     """
     django.setup(set_prefix=False)
     # Not before: middleware of contrib apps is imported with it.
