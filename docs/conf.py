@@ -281,19 +281,13 @@ def tell_where_it_runs(
     lines: list[str],
 ) -> None:
     """Add the name of the sync method, and where the method runs."""
-    text = "\n".join(lines).replace("Async twin of", "Async variant of")
+    text = "\n".join(lines)
     for error, known in ERRORS.items():
         text = text.replace(f"\n    {error}:", f"\n    {known}:")
     mark = mark_of(obj)
     if isinstance(mark, Hook):
-        text = re.sub(r"[;,] (the )?twin of [^.\n]*\.", ".", text)
-        text = re.sub(
-            r"(^|(?<= ))Twin of [^.\n]*\. ?",
-            "",
-            text,
-            flags=re.MULTILINE,
-        )
-        if mark.aname != mark.name:
+        is_variant = mark.aname != mark.name
+        if is_variant and "Async variant of" not in text:
             text += f"\n\nAsync variant of `{mark.name}()`."
         if "Runs on:" not in text:
             owner = name.rpartition(".")[0]
