@@ -176,6 +176,15 @@ NAMES = {
     ),
     r"~?django_async_cbv\.serve\.pool\.": "~django_async_cbv.asgi.",
 }
+# Classes that the package calls, not a user.
+MADE = {
+    "Channel",
+    "HopsPanel",
+    "OpenStream",
+    "StreamResponse",
+    "Subscriber",
+    "Subscription",
+}
 # What an internal alias stands for.
 ALIASES = {
     "Answer": "~django.http.HttpResponse",
@@ -209,6 +218,8 @@ def show_types(
             "~collections.abc.AsyncGenerator",
             "~contextlib.AbstractAsyncContextManager",
         ).replace(", None]", "]")
+    if what == "class" and name.rpartition(".")[2] in MADE:
+        signature = ""
     if name.startswith("django_async_cbv.pytest_plugin."):
         # A test gets what a fixture yields, and gives nothing.
         signature = "()"

@@ -253,6 +253,30 @@ def test_a_docstring_has_its_sections(module, name):
     assert sections_of(value) >= wanted
 
 
+METHODS = [
+    ("channels", "Channel"),
+    ("channels", "LocalChannel"),
+    ("channels.redis", "RedisChannel"),
+    ("channels.postgres", "PostgresChannel"),
+]
+
+
+@pytest.mark.parametrize(("module", "name"), METHODS)
+def test_a_method_of_a_channel_has_its_sections(module, name):
+    # The driver may be missing.
+    found = pytest.importorskip(f"django_async_cbv.{module}", exc_type=ImportError)
+    methods = [
+        value
+        for attribute, value in vars(getattr(found, name)).items()
+        if attribute[0] != "_" and inspect.isfunction(value)
+    ]
+    assert methods
+    for method in methods:
+        has_arguments = len(inspect.signature(method).parameters) > 1
+        wanted = {"Returns", "Runs on"} | ({"Args"} if has_arguments else set())
+        assert sections_of(method) >= wanted, method
+
+
 def test_views_are_djangos_with_async_in_front():
     ours = {name for name in views.__all__ if name.endswith("View")}
     assert {f"Async{name}" for name in generic.__all__ if name.endswith("View")} <= ours
