@@ -1,6 +1,6 @@
 // The reference was one page before. Its anchors lead to the page of the object.
 const old = location.hash.match(/^#(django_async_cbv\.[\w.]+)$/);
-if (old) {
+if (old && !document.getElementById(old[1])) {
   let name = old[1];
   let link = null;
   while (!link && name.includes(".")) {
