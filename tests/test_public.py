@@ -6,6 +6,7 @@ import ast
 import importlib
 import inspect
 import pkgutil
+import re
 from pathlib import Path
 
 import pytest
@@ -154,6 +155,28 @@ ORDER = [
     "management.commands.async_audit",
     "management.commands.async_convert",
 ]
+# Users import these. The reference documents each name of their `__all__`.
+PUBLIC = [
+    "sync",
+    "db",
+    "forms",
+    "trace",
+    "blocking",
+    "channels",
+    "channels.redis",
+    "channels.postgres",
+    "views",
+    "views.streaming",
+    "views.exports",
+    "auth.mixins",
+    "auth.views",
+    "auth.urls",
+    "messages",
+    "asgi",
+    "testing",
+    "pytest_plugin",
+    "panels",
+]
 
 
 def by_kind(name: str) -> tuple[int, str]:
@@ -193,6 +216,65 @@ class TestModule:
                     target = ".".join([*base, module])
                     target = target.removeprefix("django_async_cbv").lstrip(".")
                     assert ORDER.index(target) < ORDER.index(short), target
+
+
+def sections_of(value):
+    """The sections of a docstring."""
+    return set(
+        re.findall(
+            r"^(Args|Returns|Raises|Runs on):$", inspect.getdoc(value), re.MULTILINE
+        )
+    )
+
+
+FUNCTIONS = [
+    (name, one)
+    for name in PUBLIC
+    if not name.startswith(("channels.", "views.streaming", "auth.urls"))
+    for one in importlib.import_module(f"django_async_cbv.{name}").__all__
+    if one[0].islower()
+] + [("views.streaming", "end_streams")]
+
+
+@pytest.mark.parametrize(("module", "name"), FUNCTIONS)
+def test_a_docstring_has_its_sections(module, name):
+    value = getattr(importlib.import_module(f"django_async_cbv.{module}"), name)
+    wanted = {"Runs on"}
+    if isinstance(value, type):
+        parameters = list(inspect.signature(value).parameters)
+    else:
+        signature = inspect.signature(value)
+        # pytest gives a fixture its arguments.
+        parameters = module != "pytest_plugin" and signature.parameters
+        if signature.return_annotation not in {"None", None}:
+            wanted.add("Returns")
+    if parameters:
+        wanted.add("Args")
+    assert sections_of(value) >= wanted
+
+
+METHODS = [
+    ("channels", "Channel"),
+    ("channels", "LocalChannel"),
+    ("channels.redis", "RedisChannel"),
+    ("channels.postgres", "PostgresChannel"),
+]
+
+
+@pytest.mark.parametrize(("module", "name"), METHODS)
+def test_a_method_of_a_channel_has_its_sections(module, name):
+    # The driver may be missing.
+    found = pytest.importorskip(f"django_async_cbv.{module}", exc_type=ImportError)
+    methods = [
+        value
+        for attribute, value in vars(getattr(found, name)).items()
+        if attribute[0] != "_" and inspect.isfunction(value)
+    ]
+    assert methods
+    for method in methods:
+        has_arguments = len(inspect.signature(method).parameters) > 1
+        wanted = {"Returns", "Runs on"} | ({"Args"} if has_arguments else set())
+        assert sections_of(method) >= wanted, method
 
 
 def test_views_are_djangos_with_async_in_front():

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import django
 
 from .core.executors import hold_worker, release_worker
+from .serve.pool import Release, Statistics
 
 if TYPE_CHECKING:
     from .serve.handler import Handler
-    from .serve.pool import Release
 
-__all__ = ["get_asgi_application", "hold_worker", "release_worker"]
+__all__ = ["Statistics", "get_asgi_application", "hold_worker", "release_worker"]
 
 
 def get_asgi_application(
@@ -44,6 +44,9 @@ def get_asgi_application(
 
     Returns:
         The application, whose `statistics()` tells what the worker threads do.
+
+    Runs on:
+        The caller's thread, when the server imports your ASGI module. No hop.
     """
     django.setup(set_prefix=False)
     # Not before: middleware of contrib apps is imported with it.

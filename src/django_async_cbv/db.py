@@ -44,10 +44,16 @@ _R = TypeVar("_R")
 
 class Atomic:
     """
-    An async transaction.atomic(): what aatomic() makes.
+    A transaction that `aatomic()` returns: an async context manager and a decorator.
 
-    Each block is Django's own atomic(), entered and left in the worker, or, of a
-    database of django-async-backend, that package's, on the event loop.
+    Args:
+        using: The alias of the database. None is the default one.
+        savepoint: Whether a nested block makes a savepoint.
+        durable: Whether the block has to be the outermost one.
+
+    Runs on:
+        The worker thread of the request. One hop to enter, and one to leave. With an
+        `ENGINE` of django-async-backend, the event loop, without a hop.
     """
 
     def __init__(self, using: str | None, savepoint: bool, durable: bool) -> None:
@@ -192,21 +198,32 @@ def aatomic(
 ) -> Atomic: ...
 def aatomic(using: Any = None, savepoint: bool = True, durable: bool = False) -> Any:
     """
-    Make an async transaction.atomic(), a context manager and a decorator.
+    Open a transaction in async code, as `transaction.atomic()` does in sync code.
 
-    `async with aatomic(): ...`, or `@aatomic` over an `async def`, with Django's
-    arguments and meaning: nested blocks are savepoints, an exception rolls
-    back, on_commit() callbacks run after the outermost commit, in the worker.
-    A cancellation waits for the block's begin or end, and rolls back before it
-    goes on. One hop to enter, one to leave.
+    Write `async with aatomic():`, or `@aatomic` above an `async def`. Nested blocks are
+    savepoints, and an exception rolls back. The `on_commit()` callbacks run after the
+    outermost commit, in the worker thread. A cancellation waits until the block has
+    begun or ended, then rolls back.
 
-    A block belongs to the task that enters it. Queries of tasks begun inside
-    take part in it, one after the other. Raise TransactionManagementError for
-    a query of a task that was begun outside and uses the same connection, and
-    for a block that a task enters while another one's is open there.
+    A block belongs to the task that enters it. The tasks that start in the block take
+    part in the transaction, one query after the other. Outside of a request, a test and
+    a management command, the outermost block brings a thread and connections of its
+    own, and closes them.
 
-    Without a request, a test or a management command around it the outermost
-    block brings a thread and connections of its own, and closes them.
+    Args:
+        using: The alias of the database, or the `async def` to decorate.
+        savepoint: Whether a nested block makes a savepoint.
+        durable: Whether the block has to be the outermost one.
+
+    Returns:
+        An async context manager that is also a decorator, or the decorated function.
+
+    Raises:
+        TransactionManagementError: If another task has a block open on the same
+            connection. A query of a task that started outside raises it too.
+
+    Runs on:
+        The worker thread of the request. One hop to enter, and one to leave.
     """
     if callable(using):
         return Atomic(None, savepoint, durable)(using)
@@ -230,33 +247,45 @@ async def agather(
     prepare: Callable[[BaseDatabaseWrapper], object] | None = None,
 ) -> list[Any]:
     """
-    Run sync queries really at once, and return their results in order.
+    Run several queries at the same time, and return their results in order.
 
-    Each QuerySet (its result is a list) or callable without arguments runs in a
-    worker and on connections of its own, from a pool of `limit` threads that
-    all callers with the same limit share; more wait for their turn. After each
-    the connections are kept or closed by CONN_MAX_AGE. One hop each, and one to
-    look for an open transaction. Served by django_async_cbv.asgi, a query takes an
-    idle worker of the server's; where there is none, the request's own, on its own
-    connection.
+    Each query uses a thread and database connections of its own, so that it cannot see
+    a transaction that you have open. All calls with the same `limit` share one pool of
+    threads. Under `django_async_cbv.asgi`, a query uses an idle worker thread of the
+    server. If none is idle, the query runs in the worker thread of the request.
+    After each query, `CONN_MAX_AGE` decides whether the connections stay open.
 
-    The first error is raised, and with `return_exceptions` errors stand among
-    the results, as with asyncio.gather(). After an error, and when cancelled,
-    what has not begun never does; what has ends in its worker, unheard.
+    After an error, and after a cancellation, the queries that have not begun never run.
+    Those that have begun run to their end, and their results are dropped.
 
-    `prepare` is called in the query's thread before each query, with the
-    connection of each database there, to set what the request's connection has:
-    the tenant, the search path, the role. Its connections serve no query without
-    `prepare`. Without it raise ImproperlyConfigured for a query on a database
-    whose ENGINE is not Django's, or whose connection in the request has state
-    that the query's lacks: execute_wrappers, and on PostgreSQL another
-    search_path or role, or row-level security.
+    Args:
+        *queries: QuerySets, or sync functions without arguments.
+        limit: How many queries run at once. Further queries wait.
+        return_exceptions: Whether errors are put among the results, as in
+            `asyncio.gather()`. If not, the first error is raised.
+        in_transaction: What happens if a transaction is open. "error": the call raises
+            `TransactionManagementError`. "serial": the queries run in the transaction,
+            one after the other.
+        prepare: A sync function that gets each connection of the query's thread before
+            the query. Let it set the tenant, the search path or the role. No query
+            without `prepare` uses these connections.
 
-    The queries can't see the caller's open transaction. Inside of one
-    (aatomic(), ATOMIC_REQUESTS, a TestCase) raise TransactionManagementError,
-    or, with `in_transaction="serial"`, run them one after the other in it, all
-    in one hop. Raise TypeError for what is async, ValueError for a `limit`
-    below 1.
+    Returns:
+        One result for each query. A QuerySet gives a list.
+
+    Raises:
+        TransactionManagementError: If a transaction is open, as in a `TestCase` or with
+            `ATOMIC_REQUESTS`.
+        ImproperlyConfigured: If there is no `prepare`, and the `ENGINE` is not Django's
+            or the request's connection has a state that the query's connection
+            lacks. Such a state is an `execute_wrappers` entry. On PostgreSQL it is
+            also another search path, another role or row-level security.
+        TypeError: If a query or `prepare` is async.
+        ValueError: If `limit` is below 1, or `in_transaction` is another text.
+
+    Runs on:
+        Pool threads. One hop for each query, and one more. With "serial", one hop in
+        the worker thread of the request for all queries.
     """
     if limit < 1:
         raise ValueError(f"limit must be 1 or more, not {limit!r}.")

@@ -1,4 +1,4 @@
-"""Async twin of the messages mixin: what it says is said after the save."""
+"""Async variant of the messages mixin: what it says is said after the save."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ __all__ = ["AsyncSuccessMessageMixin"]
 
 
 class AsyncSuccessMessageMixin(SuccessMessageMixin, TwinMixin):
-    """Async twin of SuccessMessageMixin."""
+    """Async variant of `SuccessMessageMixin`."""
 
     # The view's.
     request: HttpRequest
@@ -42,7 +42,9 @@ class AsyncSuccessMessageMixin(SuccessMessageMixin, TwinMixin):
         """
         Do what the view does with a valid form, then queue the message.
 
-        Twin of form_valid(). Once, and only if that did not fail; in the same hop.
+        Async variant of `form_valid()`.
+
+        Once, and only if that did not fail; in the same hop.
         """
         response: HttpResponse = yield call(super().aform_valid, form)
         is_stored = "cleaned_data" in getattr(form, "__dict__", ())
@@ -61,4 +63,8 @@ class AsyncSuccessMessageMixin(SuccessMessageMixin, TwinMixin):
         ),
     )
     async def aget_success_message(self, cleaned_data: dict[str, str]) -> str:
-        """Return what to say, "" for nothing; twin of get_success_message()."""
+        """
+        Return what to say, "" for nothing.
+
+        Async variant of `get_success_message()`.
+        """

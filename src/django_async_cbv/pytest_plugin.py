@@ -205,7 +205,19 @@ def pytest_terminal_summary(
 
 @pytest.fixture
 def assert_max_hops() -> Callable[..., HopLimit]:
-    """Return what fails if a block makes more hops than it is told."""
+    """
+    Fail a test if a block of it makes too many hops.
+
+    Write `with assert_max_hops(3):`, or `async with`.
+
+    Returns:
+        A function that takes the number, and `info=` for the message. It returns a
+        context manager for `with` and `async with`. The block fails with AssertionError
+        if it makes more hops.
+
+    Runs on:
+        The thread of the test. No hop.
+    """
     from ._testing.hops import HopLimit  # noqa: PLC0415 - see the module
 
     def limit(n: int, *, info: str | None = None) -> HopLimit:
@@ -216,7 +228,19 @@ def assert_max_hops() -> Callable[..., HopLimit]:
 
 @pytest.fixture
 def assert_num_hops() -> Callable[..., HopLimit]:
-    """Return what fails if a block makes more hops than it is told, or fewer."""
+    """
+    Fail a test if a block of it makes another number of hops.
+
+    Write `with assert_num_hops(3):`, or `async with`.
+
+    Returns:
+        A function that takes the number, and `info=` for the message. It returns a
+        context manager for `with` and `async with`. The block fails with AssertionError
+        if it makes more hops, or fewer.
+
+    Runs on:
+        The thread of the test. No hop.
+    """
     from ._testing.hops import HopLimit  # noqa: PLC0415 - see the module
 
     def limit(n: int, *, info: str | None = None) -> HopLimit:
@@ -229,7 +253,16 @@ def assert_num_hops() -> Callable[..., HopLimit]:
 def forbid_blocking(
     request: pytest.FixtureRequest,
 ) -> Generator[blocking.forbid_blocking]:
-    """Fail the test if a call blocks an event loop."""
+    """
+    Fail the test if a call blocks an event loop.
+
+    Returns:
+        The `forbid_blocking` of the test. Call its `allow()` for functions that may
+        block.
+
+    Runs on:
+        The thread of the test. No hop.
+    """
     block = request.node.stash.get(_BLOCKING, None)
     if block is not None:
         yield block
@@ -243,7 +276,16 @@ def forbid_blocking(
 def forbid_repeated_hops(
     request: pytest.FixtureRequest,
 ) -> Generator[hops.forbid_repeated_hops]:
-    """Fail the test if one line asks for the same function again and again."""
+    """
+    Fail the test if one line asks for the same function again and again.
+
+    Returns:
+        The `forbid_repeated_hops` of the test. Call its `allow()` for functions that
+        may repeat.
+
+    Runs on:
+        The thread of the test. No hop.
+    """
     from ._testing.hops import forbid_repeated_hops  # noqa: PLC0415 - see the module
 
     yield from _during(request, forbid_repeated_hops(everywhere=True))
@@ -253,7 +295,15 @@ def forbid_repeated_hops(
 def forbid_dropped_coroutines(
     request: pytest.FixtureRequest,
 ) -> Generator[dropped.forbid_dropped_coroutines]:
-    """Fail the test if it drops a coroutine that nobody has awaited."""
+    """
+    Fail the test if it drops a coroutine that nobody has awaited.
+
+    Returns:
+        The `forbid_dropped_coroutines` of the test.
+
+    Runs on:
+        The thread of the test. No hop.
+    """
     from ._testing.dropped import forbid_dropped_coroutines  # noqa: PLC0415 - see the module
 
     yield from _during(request, forbid_dropped_coroutines())

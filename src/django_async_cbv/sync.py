@@ -48,21 +48,31 @@ def iterate(
     iterable: Iterable[_T] | AsyncIterable[_T], chunk_size: int | None = None
 ) -> AsyncGenerator[_T, None]:
     """
-    Iterate over any sync iterable, or a QuerySet, with `async for`.
+    Iterate over a QuerySet, or over any sync iterable, with `async for`.
 
-    The items are taken in the request's worker, `chunk_size` at a time: one hop
-    a batch, and no more than a batch in memory. A QuerySet that has not been
-    evaluated is read by its iterator(), with a server-side cursor where the
-    database has them: 2,000 rows are fetched at a time, as Django does it, and
-    500 make a batch. Others take 100. An async iterable is iterated over as it
-    is, without a hop.
+    A worker thread reads the items in batches. Memory holds one batch at a time. A
+    QuerySet without results is read with its `iterator()`, by a server-side cursor if
+    the database has them. An async iterable is passed on as it is.
 
-    What the iterable raises is raised after the items before it. Left early,
-    cancelled, or abandoned, a generator or cursor is closed in the thread that
-    opened it, for one hop more; at once where you use contextlib.aclosing().
+    If you leave the loop early, or the task is cancelled, the thread that opened the
+    cursor closes the cursor. `contextlib.aclosing()` closes it at the end of a block.
 
-    Raise ValueError for a `chunk_size` below 1, TypeError for what can't be
-    iterated over.
+    Args:
+        iterable: A QuerySet, or another sync or async iterable.
+        chunk_size: How many items one hop reads. By default 500 rows of a QuerySet,
+            and 100 items of another iterable. If you set it for a QuerySet, Django
+            fetches as many rows at a time, and else 2,000.
+
+    Returns:
+        An async generator of the items.
+
+    Raises:
+        ValueError: If `chunk_size` is below 1.
+        TypeError: If nothing can iterate over `iterable`.
+
+    Runs on:
+        The worker thread of the request. One hop for each batch, and one more if you
+        leave the loop early. An async iterable makes no hop.
     """
     if chunk_size is not None and chunk_size < 1:
         raise ValueError(f"chunk_size must be 1 or more, not {chunk_size!r}.")
@@ -181,19 +191,29 @@ def to_async(
 ) -> Callable[[Callable[_P, Generator[_T, Any, Any]]], Any]: ...
 def to_async(sync: Any = None, /, *, chunk_size: int | None = None) -> Any:
     """
-    Make an async version of something sync, as a decorator or an adapter.
+    Make an async version of sync code, as a decorator or as an adapter.
 
-    - A function, method, functools.partial or other callable: a coroutine
-      function, which runs it in the request's worker, in one hop.
-    - A generator function: an async generator function, read in batches of
-      `chunk_size` (100 if None), as by iterate().
-    - A @contextmanager function, or a class of context managers: a function
-      that gives an async context manager.
-    - A context manager: an async one. It is entered and left in the worker,
-      one hop each, and left even when cancelled.
-    - What is async already: itself.
+    Code that is async already is returned as it is.
 
-    Raise TypeError for what is none of these; for an iterable use iterate().
+    Args:
+        sync: A function, a generator function, a `@contextmanager` function, a class
+            of context managers, or a context manager.
+        chunk_size: How many items of a generator one hop reads. The default is 100.
+
+    Returns:
+        For a function, a coroutine function. For a generator function, an async
+        generator function. For a context manager, an async context manager. For a
+        function or class that makes context managers, a function that makes async
+        ones. Without `sync`, a decorator.
+
+    Raises:
+        TypeError: If `sync` is none of these. For an iterable, use `iterate()`. For
+            `transaction.atomic()`, use `aatomic()`.
+
+    Runs on:
+        The worker thread of the request. A function makes one hop for each call, and
+        a generator one for each batch. A context manager makes one hop to enter and
+        one to leave, also if the task is cancelled.
     """
     if sync is None:
         return functools.partial(to_async, chunk_size=chunk_size)

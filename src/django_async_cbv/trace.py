@@ -36,20 +36,7 @@ from django.core.handlers.base import BaseHandler
 from .core.naming import Place, Unnamed, name_of, place_of, unnamed
 from .core.waiting import FirstWait
 
-__all__ = [
-    "Hop",
-    "Place",
-    "Recording",
-    "Repeated",
-    "Span",
-    "is_framework",
-    "keep_installed",
-    "line_of",
-    "on_hop",
-    "original_of",
-    "side_of",
-    "watch",
-]
+__all__ = ["Hop", "Place", "Recording", "Repeated", "Span", "on_hop"]
 
 _logger = logging.getLogger("django_async_cbv.trace")
 

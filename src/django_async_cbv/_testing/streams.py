@@ -182,6 +182,9 @@ async def open_stream(
         timeout: For how many seconds to wait for a part, or for the end of the
             generator, before the test fails with TimeoutError.
 
+    Returns:
+        An async context manager, which gives an `OpenStream`.
+
     Runs on:
         The event loop. The block makes no hop of its own.
     """

@@ -47,22 +47,34 @@ __all__ = [
 
 
 class AsyncAccessMixin(mixins.AccessMixin, TwinMixin):
-    """Async twin of AccessMixin: what happens to those who may not see a view."""
+    """Async variant of `AccessMixin`: what happens to those who may not see a view."""
 
     # The view's.
     request: HttpRequest
 
     @twin(mixins.AccessMixin.get_login_url, pure=True)
     async def aget_login_url(self) -> str:
-        """Return where to log in; twin of get_login_url()."""
+        """
+        Return where to log in.
+
+        Async variant of `get_login_url()`.
+        """
 
     @twin(mixins.AccessMixin.get_permission_denied_message, pure=True)
     async def aget_permission_denied_message(self) -> str:
-        """Return what PermissionDenied says; twin of its namesake."""
+        """
+        Return what PermissionDenied says.
+
+        Async variant of `get_permission_denied_message()`.
+        """
 
     @twin(mixins.AccessMixin.get_redirect_field_name, pure=True)
     async def aget_redirect_field_name(self) -> str | None:
-        """Return the name of `next` in the query; twin of get_redirect_field_name()."""
+        """
+        Return the name of `next` in the query.
+
+        Async variant of `get_redirect_field_name()`.
+        """
 
     @twin(
         mixins.AccessMixin.handle_no_permission,
@@ -74,7 +86,9 @@ class AsyncAccessMixin(mixins.AccessMixin, TwinMixin):
     )
     def ahandle_no_permission(self) -> Calls[HttpResponseRedirect]:
         """
-        Send anonymous users to the login; twin of handle_no_permission().
+        Send anonymous users to the login.
+
+        Async variant of `handle_no_permission()`.
 
         Raise PermissionDenied for all others, and with `raise_exception` for all.
         """
@@ -90,7 +104,7 @@ class AsyncAccessMixin(mixins.AccessMixin, TwinMixin):
 
 
 class AsyncLoginRequiredMixin(DjangoLoginRequiredMixin, AsyncAccessMixin):
-    """Async twin of LoginRequiredMixin."""
+    """Async variant of `LoginRequiredMixin`."""
 
     @handler.dispatch(
         mixins.LoginRequiredMixin.dispatch, calls=("handle_no_permission", SUPER)
@@ -109,18 +123,26 @@ class AsyncLoginRequiredMixin(DjangoLoginRequiredMixin, AsyncAccessMixin):
 
 
 class AsyncPermissionRequiredMixin(DjangoPermissionRequiredMixin, AsyncAccessMixin):
-    """Async twin of PermissionRequiredMixin."""
+    """Async variant of `PermissionRequiredMixin`."""
 
     @twin(mixins.PermissionRequiredMixin.get_permission_required, pure=True)
     async def aget_permission_required(self) -> Iterable[str]:
-        """Return the permissions; twin of get_permission_required()."""
+        """
+        Return the permissions.
+
+        Async variant of `get_permission_required()`.
+        """
 
     @twin(
         mixins.PermissionRequiredMixin.has_permission,
         calls=("get_permission_required",),
     )
     def ahas_permission(self) -> Calls[bool]:
-        """Return whether the user has all permissions; twin of has_permission()."""
+        """
+        Return whether the user has all permissions.
+
+        Async variant of `has_permission()`.
+        """
         permissions = yield call(self.aget_permission_required)
         return (yield call(_has_permissions, self.request, permissions))
 
@@ -145,15 +167,23 @@ class AsyncPermissionRequiredMixin(DjangoPermissionRequiredMixin, AsyncAccessMix
 
 
 class AsyncUserPassesTestMixin(DjangoUserPassesTestMixin, AsyncAccessMixin):
-    """Async twin of UserPassesTestMixin."""
+    """Async variant of `UserPassesTestMixin`."""
 
     @twin(mixins.UserPassesTestMixin.test_func)
     async def atest_func(self) -> bool | None:
-        """Return whether the user may see the view; twin of test_func()."""
+        """
+        Return whether the user may see the view.
+
+        Async variant of `test_func()`.
+        """
 
     @twin(mixins.UserPassesTestMixin.get_test_func, calls=("test_func",), pure=True)
     def aget_test_func(self) -> Calls[Callable[[], Any]]:
-        """Return the function that gives the verdict; twin of get_test_func()."""
+        """
+        Return the function that gives the verdict.
+
+        Async variant of `get_test_func()`.
+        """
         yield from ()
         return self.atest_func
 

@@ -124,7 +124,7 @@ class _Redirect(_RedirectURLMixin):
 
 
 class AsyncRedirectURLMixin(RedirectURLMixin, TwinMixin):
-    """Async twin of RedirectURLMixin: where to go after the login or logout."""
+    """Async variant of `RedirectURLMixin`: where to go after the login or logout."""
 
     # The view's.
     request: HttpRequest
@@ -134,7 +134,11 @@ class AsyncRedirectURLMixin(RedirectURLMixin, TwinMixin):
         calls=("get_redirect_url", "get_default_redirect_url"),
     )
     def aget_success_url(self) -> Calls[str]:
-        """Return where to go; twin of get_success_url()."""
+        """
+        Return where to go.
+
+        Async variant of `get_success_url()`.
+        """
         asked_for: str = yield call(self.aget_redirect_url)
         return asked_for or (yield call(self.aget_default_redirect_url))
 
@@ -147,7 +151,9 @@ class AsyncRedirectURLMixin(RedirectURLMixin, TwinMixin):
         """
         Return where the request asks to go, "" if that is not safe.
 
-        Twin of get_redirect_url(). One hop, as it may read the request's body.
+        Async variant of `get_redirect_url()`.
+
+        One hop, as it may read the request's body.
         """
         arguments = () if request is None else (request,)
         hosts = yield call(self.aget_success_url_allowed_hosts, *arguments)
@@ -158,17 +164,29 @@ class AsyncRedirectURLMixin(RedirectURLMixin, TwinMixin):
     async def aget_success_url_allowed_hosts(
         self, request: HttpRequest | None = None
     ) -> set[str]:
-        """Return the hosts to go to; twin of get_success_url_allowed_hosts()."""
+        """
+        Return the hosts to go to.
+
+        Async variant of `get_success_url_allowed_hosts()`.
+        """
 
     @twin(views.RedirectURLMixin.get_default_redirect_url)
     async def aget_default_redirect_url(self) -> str:
-        """Return where to go by default; twin of get_default_redirect_url()."""
+        """
+        Return where to go by default.
+
+        Async variant of `get_default_redirect_url()`.
+        """
 
 
 class AsyncLoginView(
     LoginView, AsyncRedirectURLMixin, AsyncFormView["AuthenticationForm"]
 ):
-    """Async twin of LoginView: the form is checked and the user logged in, one hop."""
+    """
+    Async variant of `LoginView`.
+
+    The view checks the form and logs the user in, in one hop.
+    """
 
     @twin(views.LoginView.get_default_redirect_url)
     async def aget_default_redirect_url(self) -> str:
@@ -176,11 +194,19 @@ class AsyncLoginView(
 
     @twin(views.LoginView.get_form_class, pure=True)
     async def aget_form_class(self) -> type[AuthenticationForm]:
-        """Return `authentication_form` or the usual one; twin of get_form_class()."""
+        """
+        Return `authentication_form` or the usual one.
+
+        Async variant of `get_form_class()`.
+        """
 
     @twin(views.LoginView.get_form_kwargs, calls=(SUPER,), pure=True)
     def aget_form_kwargs(self) -> Calls[dict[str, Any]]:
-        """Return the form's arguments with the request; twin of get_form_kwargs()."""
+        """
+        Return the form's arguments with the request.
+
+        Async variant of `get_form_kwargs()`.
+        """
         kwargs: dict[str, Any] = yield call(super().aget_form_kwargs)
         kwargs["request"] = self.request
         return kwargs
@@ -197,7 +223,11 @@ class AsyncLoginView(
 
     @twin(views.LoginView.get_context_data, calls=(SUPER, "get_redirect_url"))
     def aget_context_data(self, **kwargs: Any) -> Calls[dict[str, Any]]:
-        """Return the context with the site and `next`; twin of get_context_data()."""
+        """
+        Return the context with the site and `next`.
+
+        Async variant of `get_context_data()`.
+        """
         context: dict[str, Any] = yield call(super().aget_context_data, **kwargs)
         site: Any = yield call(get_current_site, self.request)
         redirect_url = yield call(self.aget_redirect_url)
@@ -213,7 +243,7 @@ class AsyncLoginView(
 
 
 class AsyncLogoutView(LogoutView, AsyncRedirectURLMixin, AsyncTemplateView):
-    """Async twin of LogoutView."""
+    """Async variant of `LogoutView`."""
 
     @handler.post(views.LogoutView.post, calls=("get_success_url", "get"))
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Answer:
@@ -230,7 +260,11 @@ class AsyncLogoutView(LogoutView, AsyncRedirectURLMixin, AsyncTemplateView):
 
     @twin(views.LogoutView.get_context_data, calls=(SUPER,))
     def aget_context_data(self, **kwargs: Any) -> Calls[dict[str, Any]]:
-        """Return the context with the site; twin of get_context_data()."""
+        """
+        Return the context with the site.
+
+        Async variant of `get_context_data()`.
+        """
         context: dict[str, Any] = yield call(super().aget_context_data, **kwargs)
         site: Any = yield call(get_current_site, self.request)
         context.update(
@@ -246,7 +280,7 @@ class AsyncLogoutView(LogoutView, AsyncRedirectURLMixin, AsyncTemplateView):
 
 
 class AsyncPasswordContextMixin(PasswordContextMixin, AsyncContextMixin):
-    """Async twin of PasswordContextMixin."""
+    """Async variant of `PasswordContextMixin`."""
 
     @twin(
         views.PasswordContextMixin.get_context_data,
@@ -254,7 +288,11 @@ class AsyncPasswordContextMixin(PasswordContextMixin, AsyncContextMixin):
         pure=has_plain_context,
     )
     def aget_context_data(self, **kwargs: Any) -> Calls[dict[str, Any]]:
-        """Return the context with the title; twin of get_context_data()."""
+        """
+        Return the context with the title.
+
+        Async variant of `get_context_data()`.
+        """
         context: dict[str, Any] = yield call(super().aget_context_data, **kwargs)
         context.update(
             {"title": self.title, "subtitle": None, **(self.extra_context or {})}
@@ -265,11 +303,15 @@ class AsyncPasswordContextMixin(PasswordContextMixin, AsyncContextMixin):
 class AsyncPasswordResetView(
     PasswordResetView, AsyncPasswordContextMixin, AsyncFormView["PasswordResetForm"]
 ):
-    """Async twin of PasswordResetView: the mail is sent in the worker."""
+    """Async variant of `PasswordResetView`: the mail is sent in the worker."""
 
     @twin(views.PasswordResetView.form_valid, calls=(SUPER,))
     def aform_valid(self, form: PasswordResetForm) -> Answer:
-        """Send the mail, and redirect; twin of form_valid()."""
+        """
+        Send the mail, and redirect.
+
+        Async variant of `form_valid()`.
+        """
         yield call(
             form.save,
             use_https=self.request.is_secure(),
@@ -287,7 +329,7 @@ class AsyncPasswordResetView(
 class AsyncPasswordResetDoneView(
     PasswordResetDoneView, AsyncPasswordContextMixin, AsyncTemplateView
 ):
-    """Async twin of PasswordResetDoneView."""
+    """Async variant of `PasswordResetDoneView`."""
 
 
 class AsyncPasswordResetConfirmView(
@@ -295,22 +337,34 @@ class AsyncPasswordResetConfirmView(
     AsyncPasswordContextMixin,
     AsyncFormView["SetPasswordForm[Any]"],
 ):
-    """Async twin of PasswordResetConfirmView."""
+    """Async variant of `PasswordResetConfirmView`."""
 
     @twin(views.PasswordResetConfirmView.get_user, not_calls=("get",))
     async def aget_user(self, uidb64: str) -> AbstractBaseUser | None:
-        """Return whose password it is, None if nobody's; twin of get_user()."""
+        """
+        Return whose password it is, None if nobody's.
+
+        Async variant of `get_user()`.
+        """
 
     @twin(views.PasswordResetConfirmView.get_form_kwargs, calls=(SUPER,), pure=True)
     def aget_form_kwargs(self) -> Calls[dict[str, Any]]:
-        """Return the form's arguments with the user; twin of get_form_kwargs()."""
+        """
+        Return the form's arguments with the user.
+
+        Async variant of `get_form_kwargs()`.
+        """
         kwargs: dict[str, Any] = yield call(super().aget_form_kwargs)
         kwargs["user"] = self.user
         return kwargs
 
     @twin(views.PasswordResetConfirmView.form_valid, calls=(SUPER,))
     def aform_valid(self, form: SetPasswordForm[Any]) -> Answer:
-        """Save the password, and log in if that is asked for; twin of form_valid()."""
+        """
+        Save the password, and log in if that is asked for.
+
+        Async variant of `form_valid()`.
+        """
         user = yield call(form.save)
         yield call(self.request.session.__delitem__, views.INTERNAL_RESET_SESSION_TOKEN)
         if self.post_reset_login:
@@ -336,7 +390,7 @@ class AsyncPasswordResetConfirmView(
 class AsyncPasswordResetCompleteView(
     PasswordResetCompleteView, AsyncPasswordContextMixin, AsyncTemplateView
 ):
-    """Async twin of PasswordResetCompleteView."""
+    """Async variant of `PasswordResetCompleteView`."""
 
     @twin(
         views.PasswordResetCompleteView.get_context_data,
@@ -344,7 +398,11 @@ class AsyncPasswordResetCompleteView(
         pure=has_plain_context,
     )
     def aget_context_data(self, **kwargs: Any) -> Calls[dict[str, Any]]:
-        """Return the context with where to log in; twin of get_context_data()."""
+        """
+        Return the context with where to log in.
+
+        Async variant of `get_context_data()`.
+        """
         context: dict[str, Any] = yield call(super().aget_context_data, **kwargs)
         context["login_url"] = resolve_url(settings.LOGIN_URL)
         return context
@@ -353,11 +411,15 @@ class AsyncPasswordResetCompleteView(
 class AsyncPasswordChangeView(
     PasswordChangeView, AsyncPasswordContextMixin, AsyncFormView["PasswordChangeForm"]
 ):
-    """Async twin of PasswordChangeView."""
+    """Async variant of `PasswordChangeView`."""
 
     @twin(views.PasswordChangeView.get_form_kwargs, calls=(SUPER,), pure=True)
     def aget_form_kwargs(self) -> Calls[dict[str, Any]]:
-        """Return the form's arguments with the user; twin of get_form_kwargs()."""
+        """
+        Return the form's arguments with the user.
+
+        Async variant of `get_form_kwargs()`.
+        """
         kwargs: dict[str, Any] = yield call(super().aget_form_kwargs)
         kwargs["user"] = self.request.user
         return kwargs
@@ -373,4 +435,4 @@ class AsyncPasswordChangeView(
 class AsyncPasswordChangeDoneView(
     PasswordChangeDoneView, AsyncPasswordContextMixin, AsyncTemplateView
 ):
-    """Async twin of PasswordChangeDoneView."""
+    """Async variant of `PasswordChangeDoneView`."""

@@ -96,11 +96,41 @@ class Channel(Protocol):
     """Carries messages from those who publish to all who subscribe, by topic."""
 
     def publish(self, topic: str, data: Any, *, event: str | None = None) -> str:
-        """Send a message to the subscribers of a topic; return the message's id."""
+        """
+        Send a message to the subscribers of a topic.
+
+        Args:
+            topic: The topic, 1 to 200 printable characters.
+            data: What becomes JSON.
+            event: The name of the event.
+
+        Returns:
+            The id of the message.
+
+        Raises:
+            TypeError: If the topic is not a `str`, or the data cannot become JSON.
+            ValueError: If the topic or the event is empty, too long or not printable.
+
+        Runs on:
+            The caller's thread. No hop.
+        """
         ...
 
     async def apublish(self, topic: str, data: Any, *, event: str | None = None) -> str:
-        """Send a message from async code. Async variant of `publish()`."""
+        """
+        Send a message. Async variant of `publish()`.
+
+        Args:
+            topic: The topic, 1 to 200 printable characters.
+            data: What becomes JSON.
+            event: The name of the event.
+
+        Returns:
+            The id of the message.
+
+        Runs on:
+            The event loop or the worker thread of the request, as the channel says.
+        """
         ...
 
     def subscribe(self, *topics: str, since: str | None = None) -> Subscription:
@@ -108,10 +138,20 @@ class Channel(Protocol):
         Return the messages of these topics as an async iterator.
 
         Args:
-            topics: One or more topics.
-            since: The id of the last message that the subscriber has. What came after
-                it is yielded first. If the channel does not know the id, or not any
-                more, the first thing that is yielded is a `Reset`.
+            *topics: One or more topics.
+            since: The id of the last message that the subscriber has. The messages
+                after it come first. If the channel does not know the id any more, a
+                `Reset` comes first.
+
+        Returns:
+            A `Subscription`.
+
+        Raises:
+            TypeError: If you give no topic, or one that is not a `str`.
+            ValueError: If a topic is empty, too long or not printable.
+
+        Runs on:
+            The caller's side. No hop.
         """
         ...
 

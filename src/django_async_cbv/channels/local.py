@@ -37,10 +37,25 @@ class LocalChannel:
 
     def publish(self, topic: str, data: Any, *, event: str | None = None) -> str:
         """
-        Send a message at once, also inside a transaction; return the message's id.
+        Send a message at once, also inside a transaction.
 
         If a rollback has to take the message back, publish in
-        `transaction.on_commit()`, or take a `PostgresChannel`.
+        `transaction.on_commit()`, or use a `PostgresChannel`.
+
+        Args:
+            topic: The topic, 1 to 200 printable characters.
+            data: What becomes JSON.
+            event: The name of the event.
+
+        Returns:
+            The id of the message.
+
+        Raises:
+            TypeError: If the topic is not a `str`, or the data cannot become JSON.
+            ValueError: If the topic or the event is empty, too long or not printable.
+
+        Runs on:
+            The caller's thread. No hop.
         """
         check_name("topic", topic)
         if event is not None:
@@ -52,13 +67,39 @@ class LocalChannel:
         """
         Send a message. Async variant of `publish()`.
 
+        Args:
+            topic: The topic, 1 to 200 printable characters.
+            data: What becomes JSON.
+            event: The name of the event.
+
+        Returns:
+            The id of the message.
+
         Runs on:
             The event loop, without a hop.
         """
         return self.publish(topic, data, event=event)
 
     def subscribe(self, *topics: str, since: str | None = None) -> Subscriber:
-        """Return the messages of these topics, after the id `since`, as they come."""
+        """
+        Return the messages of these topics as an async iterator.
+
+        Args:
+            *topics: One or more topics.
+            since: The id of the last message that the subscriber has. The messages
+                after it come first. If the channel does not know the id any more, a
+                `Reset` comes first.
+
+        Returns:
+            A `Subscriber`, which is an async context manager too.
+
+        Raises:
+            TypeError: If you give no topic, or one that is not a `str`.
+            ValueError: If a topic is empty, too long or not printable.
+
+        Runs on:
+            The caller's side. No hop.
+        """
         wanted = check_topics(topics)
         return Subscriber(self._present(), wanted, since, self._buffer, self._slow)
 

@@ -124,6 +124,9 @@ async def hold_worker() -> AsyncGenerator[None]:
     If the application does not come from `django_async_cbv.asgi`, the block does
     nothing, except in a streaming view. There it keeps the thread of the stream.
 
+    Returns:
+        An async context manager.
+
     Runs on:
         The event loop. No hop.
     """
@@ -150,6 +153,9 @@ async def release_worker() -> AsyncGenerator[None]:
 
     If the application does not come from `django_async_cbv.asgi`, the block does
     nothing.
+
+    Returns:
+        An async context manager.
 
     Runs on:
         The event loop. No hop.

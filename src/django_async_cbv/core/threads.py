@@ -86,20 +86,31 @@ async def run_sync(
     func: Callable[_P, _R], /, *args: _P.args, **kwargs: _P.kwargs
 ) -> _R:
     """
-    Call the sync function `func` in the request's own worker thread.
+    Call a sync function in the worker thread of the request.
 
-    The worker is asgiref's thread-sensitive one, so the call shares the
-    database connections, and so the open transaction, of all other sync work
-    of this request, and of the test that a TestCase runs. Context variables
-    flow there and back. What `func` raises is raised here. Costs one hop.
+    All sync code of a request runs in this thread. The call therefore shares its
+    database connections and its open transaction. Context variables go there and come
+    back. In a test, the thread is that of the `TestCase`.
 
-    A cancellation does not stop `func`, which runs to its end, or to its next
-    wait_for(): there it is raised.
+    A cancellation does not stop the function. The function runs to its end, or to its
+    next `wait_for()`, which raises the cancellation.
 
-    Raise RuntimeError when `func` raises StopIteration, which no future can
-    carry; and where it would wait for itself, on a loop that sync code runs in
-    that same worker. Raise TypeError when `func` is async, or gives a
-    coroutine: await it.
+    Args:
+        func: The sync function.
+        *args: Arguments for the function.
+        **kwargs: Keyword arguments for the function.
+
+    Returns:
+        What the function returns.
+
+    Raises:
+        TypeError: If `func` is async, or returns a coroutine. Await `func` instead.
+        RuntimeError: If `func` raises `StopIteration`, or if the call would wait for
+            its own thread.
+        Exception: What `func` raises.
+
+    Runs on:
+        The worker thread of the request. One hop.
     """
     return await _cross_once(_is_own(func), func, *args, **kwargs)
 
@@ -288,18 +299,30 @@ def wait_for(
     func: Callable[_P, Awaitable[_R]], /, *args: _P.args, **kwargs: _P.kwargs
 ) -> _R:
     """
-    Call the coroutine function `func` on the event loop and wait for it here.
+    Call a coroutine function on the event loop, and wait for its result in sync code.
 
-    For sync code: this thread waits, and meanwhile does the thread-sensitive
-    sync work that the coroutine asks for, so it can't deadlock. Where no loop
-    is waiting for this thread, one is run for the call. Raise RuntimeError on
-    a thread whose own event loop is running: there `func` is to be awaited.
-    Raise CancelledError, without a call, where the task that this thread works
-    for was cancelled meanwhile.
+    This thread waits. Meanwhile it runs the sync work that the coroutine asks for, so
+    that the two cannot wait for each other. If no event loop waits for this thread,
+    the call runs one.
 
-    The sync work of a task that `func` begins, and that goes on when the wait
-    is over, is done by this same thread. Do not wait here for a task that began
-    on the event loop: its sync work may need this thread, which waits for it.
+    Do not wait here for a task that started on the event loop before. The sync work of
+    that task may need this thread, which waits for the task.
+
+    Args:
+        func: The coroutine function.
+        *args: Arguments for the function.
+        **kwargs: Keyword arguments for the function.
+
+    Returns:
+        What the coroutine returns.
+
+    Raises:
+        RuntimeError: If an event loop runs in this thread. Await `func` instead.
+        CancelledError: If the task of this thread was cancelled before the call.
+        Exception: What `func` raises.
+
+    Runs on:
+        The event loop, while this thread waits. No hop of its own.
     """
     relay = Relay(worker.desk)
     return async_to_sync(_unless_cancelled)(

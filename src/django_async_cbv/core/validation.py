@@ -41,19 +41,31 @@ __all__ = [
 
 async def ais_valid(form: BaseForm | BaseFormSet[Any]) -> bool:
     """
-    Return whether a form is valid, after its async validation as well.
+    Return whether a form is valid, after its sync and its async validation.
 
-    Django's own validation comes first, in the worker: one hop. Then, on the
-    event loop, for each field without an error `async def aclean_<field>()`,
-    which returns the field's cleaned value, and `async def aclean()`, which may
-    return cleaned data. Both may raise ValidationError, as clean() may, or call
-    add_error(). Where they have changed what is cleaned, a model form puts it on
-    its instance and validates that again, for one hop more. Of a formset: the
-    same for each of its forms that is not to be deleted, then its own aclean().
+    Django's own validation comes first. Then each field without an error runs
+    `async def aclean_<field>()`, which returns the cleaned value. The form's
+    `async def aclean()` comes last, and may return the cleaned data. Both methods may
+    raise `ValidationError` or call `add_error()`. If they change what is cleaned, a
+    model form puts it on its instance and validates the instance again.
 
-    Views do this for their forms. Asked again, it has its answer, as Django's
-    is_valid() has. Raise ImproperlyConfigured for an aclean...() that is not
-    async, and for a clean...() that is.
+    For a formset, this happens for each form that is not to be deleted. Then the
+    `aclean()` of the formset runs. The views of this package call the function for you.
+    A second call for the same form returns the first result.
+
+    Args:
+        form: A form or a formset.
+
+    Returns:
+        True if the form has no errors.
+
+    Raises:
+        ImproperlyConfigured: If a method `aclean...()` is sync, or a method
+            `clean...()` is async.
+
+    Runs on:
+        The worker thread for the sync validation: one hop. The event loop for the async
+        validation. One more hop if a model form validates its instance again.
     """
     valid: bool = await Flow(validate(form)).run()
     return valid

@@ -59,7 +59,7 @@ class _ViewIsAsync:
 
 
 class AsyncContextMixin(base.ContextMixin, TwinMixin):
-    """Async twin of ContextMixin."""
+    """Async variant of `ContextMixin`."""
 
     @twin(
         base.ContextMixin.get_context_data,
@@ -67,7 +67,9 @@ class AsyncContextMixin(base.ContextMixin, TwinMixin):
     )
     async def aget_context_data(self, **kwargs: Any) -> dict[str, Any]:
         """
-        Return the template's context; twin of get_context_data().
+        Return the template's context.
+
+        Async variant of `get_context_data()`.
 
         Takes and returns what that does. An override is awaited on the event
         loop. Django's own ends inline here, without a hop.
@@ -76,7 +78,7 @@ class AsyncContextMixin(base.ContextMixin, TwinMixin):
 
 class AsyncView(_django.View[_R], TwinMixin):
     """
-    Async twin of View: any handler, and any hook, may be async or sync.
+    Async variant of `View`: any handler, and any hook, may be async or sync.
 
     `async def get()` is awaited on the event loop, `def get()` runs in the
     request's worker, in one hop; the same goes for each handler and for
@@ -155,7 +157,7 @@ def _has_plain_response(view: Any) -> bool:
 
 
 class AsyncTemplateResponseMixin(_django.TemplateResponseMixin[_TemplateR], TwinMixin):
-    """Async twin of TemplateResponseMixin."""
+    """Async variant of `TemplateResponseMixin`."""
 
     @twin(
         base.TemplateResponseMixin.render_to_response,
@@ -166,7 +168,9 @@ class AsyncTemplateResponseMixin(_django.TemplateResponseMixin[_TemplateR], Twin
         self, context: dict[str, Any], **response_kwargs: Any
     ) -> Calls[_TemplateR]:
         """
-        Return the response; twin of render_to_response().
+        Return the response.
+
+        Async variant of `render_to_response()`.
 
         A TemplateResponse is made without a hop: Django's handler renders it
         later, in a hop of its own, after the template response middleware. A
@@ -188,7 +192,11 @@ class AsyncTemplateResponseMixin(_django.TemplateResponseMixin[_TemplateR], Twin
 
     @twin(base.TemplateResponseMixin.get_template_names, pure=True)
     async def aget_template_names(self) -> list[str]:
-        """Return the names of the templates to try; twin of get_template_names()."""
+        """
+        Return the names of the templates to try.
+
+        Async variant of `get_template_names()`.
+        """
 
 
 class AsyncTemplateView(
@@ -197,7 +205,7 @@ class AsyncTemplateView(
     AsyncContextMixin,
     AsyncView[_TemplateR],
 ):
-    """Async twin of TemplateView."""
+    """Async variant of `TemplateView`."""
 
     @handler.get(
         base.TemplateView.get,
@@ -211,7 +219,7 @@ class AsyncTemplateView(
 
 
 class AsyncRedirectView(_django.RedirectView, AsyncView):
-    """Async twin of RedirectView."""
+    """Async variant of `RedirectView`."""
 
     # The URL is filled in with what the call is given, so the call tells whether
     # that is objects of the project's.
@@ -223,7 +231,9 @@ class AsyncRedirectView(_django.RedirectView, AsyncView):
     )
     def aget_redirect_url(self, *args: Any, **kwargs: Any) -> Calls[str | None]:
         """
-        Return where to go, None for 410 Gone; twin of get_redirect_url().
+        Return where to go, None for 410 Gone.
+
+        Async variant of `get_redirect_url()`.
 
         Filled in with numbers and text, inline; with objects, whose text may be a
         query, in one hop.

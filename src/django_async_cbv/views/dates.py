@@ -85,20 +85,30 @@ def _is_given(part: str) -> Any:
 
 
 class AsyncYearMixin(dates.YearMixin, TwinMixin):
-    """Async twin of YearMixin."""
+    """Async variant of `YearMixin`."""
 
     @twin(dates.YearMixin.get_year_format, pure=True)
     async def aget_year_format(self) -> str:
-        """Return how the year is written in the URL; twin of get_year_format()."""
+        """
+        Return how the year is written in the URL.
+
+        Async variant of `get_year_format()`.
+        """
 
     @twin(dates.YearMixin.get_year, pure=_is_given("year"))
     async def aget_year(self) -> str:
-        """Return the year to show, as the URL has it; twin of get_year()."""
+        """
+        Return the year to show, as the URL has it.
+
+        Async variant of `get_year()`.
+        """
 
     @twin(dates.YearMixin.get_next_year, calls=_NEIGHBOURS)
     def aget_next_year(self, date: datetime.date) -> Calls[datetime.date | None]:
         """
-        Return the year after, None if there is none; twin of get_next_year().
+        Return the year after, None if there is none.
+
+        Async variant of `get_next_year()`.
 
         One hop, for the query.
         """
@@ -107,7 +117,9 @@ class AsyncYearMixin(dates.YearMixin, TwinMixin):
     @twin(dates.YearMixin.get_previous_year, calls=_NEIGHBOURS)
     def aget_previous_year(self, date: datetime.date) -> Calls[datetime.date | None]:
         """
-        Return the year before, None if there is none; twin of get_previous_year().
+        Return the year before, None if there is none.
+
+        Async variant of `get_previous_year()`.
 
         One hop, for the query.
         """
@@ -115,20 +127,30 @@ class AsyncYearMixin(dates.YearMixin, TwinMixin):
 
 
 class AsyncMonthMixin(dates.MonthMixin, TwinMixin):
-    """Async twin of MonthMixin."""
+    """Async variant of `MonthMixin`."""
 
     @twin(dates.MonthMixin.get_month_format, pure=True)
     async def aget_month_format(self) -> str:
-        """Return how the month is written in the URL; twin of get_month_format()."""
+        """
+        Return how the month is written in the URL.
+
+        Async variant of `get_month_format()`.
+        """
 
     @twin(dates.MonthMixin.get_month, pure=_is_given("month"))
     async def aget_month(self) -> str:
-        """Return the month to show, as the URL has it; twin of get_month()."""
+        """
+        Return the month to show, as the URL has it.
+
+        Async variant of `get_month()`.
+        """
 
     @twin(dates.MonthMixin.get_next_month, calls=_NEIGHBOURS)
     def aget_next_month(self, date: datetime.date) -> Calls[datetime.date | None]:
         """
-        Return the month after, None if there is none; twin of get_next_month().
+        Return the month after, None if there is none.
+
+        Async variant of `get_next_month()`.
 
         One hop, for the query.
         """
@@ -137,7 +159,9 @@ class AsyncMonthMixin(dates.MonthMixin, TwinMixin):
     @twin(dates.MonthMixin.get_previous_month, calls=_NEIGHBOURS)
     def aget_previous_month(self, date: datetime.date) -> Calls[datetime.date | None]:
         """
-        Return the month before, None if there is none; twin of get_previous_month().
+        Return the month before, None if there is none.
+
+        Async variant of `get_previous_month()`.
 
         One hop, for the query.
         """
@@ -145,20 +169,30 @@ class AsyncMonthMixin(dates.MonthMixin, TwinMixin):
 
 
 class AsyncDayMixin(dates.DayMixin, TwinMixin):
-    """Async twin of DayMixin."""
+    """Async variant of `DayMixin`."""
 
     @twin(dates.DayMixin.get_day_format, pure=True)
     async def aget_day_format(self) -> str:
-        """Return how the day is written in the URL; twin of get_day_format()."""
+        """
+        Return how the day is written in the URL.
+
+        Async variant of `get_day_format()`.
+        """
 
     @twin(dates.DayMixin.get_day, pure=_is_given("day"))
     async def aget_day(self) -> str:
-        """Return the day to show, as the URL has it; twin of get_day()."""
+        """
+        Return the day to show, as the URL has it.
+
+        Async variant of `get_day()`.
+        """
 
     @twin(dates.DayMixin.get_next_day, calls=_NEIGHBOURS)
     def aget_next_day(self, date: datetime.date) -> Calls[datetime.date | None]:
         """
-        Return the day after, None if there is none; twin of get_next_day().
+        Return the day after, None if there is none.
+
+        Async variant of `get_next_day()`.
 
         One hop, for the query.
         """
@@ -167,7 +201,9 @@ class AsyncDayMixin(dates.DayMixin, TwinMixin):
     @twin(dates.DayMixin.get_previous_day, calls=_NEIGHBOURS)
     def aget_previous_day(self, date: datetime.date) -> Calls[datetime.date | None]:
         """
-        Return the day before, None if there is none; twin of get_previous_day().
+        Return the day before, None if there is none.
+
+        Async variant of `get_previous_day()`.
 
         One hop, for the query.
         """
@@ -175,20 +211,30 @@ class AsyncDayMixin(dates.DayMixin, TwinMixin):
 
 
 class AsyncWeekMixin(dates.WeekMixin, TwinMixin):
-    """Async twin of WeekMixin."""
+    """Async variant of `WeekMixin`."""
 
     @twin(dates.WeekMixin.get_week_format, pure=True)
     async def aget_week_format(self) -> str:
-        """Return how the week is written in the URL; twin of get_week_format()."""
+        """
+        Return how the week is written in the URL.
+
+        Async variant of `get_week_format()`.
+        """
 
     @twin(dates.WeekMixin.get_week, pure=_is_given("week"))
     async def aget_week(self) -> str:
-        """Return the week to show, as the URL has it; twin of get_week()."""
+        """
+        Return the week to show, as the URL has it.
+
+        Async variant of `get_week()`.
+        """
 
     @twin(dates.WeekMixin.get_next_week, calls=_WEEK_NEIGHBOURS)
     def aget_next_week(self, date: datetime.date) -> Calls[datetime.date | None]:
         """
-        Return the week after, None if there is none; twin of get_next_week().
+        Return the week after, None if there is none.
+
+        Async variant of `get_next_week()`.
 
         One hop, for the query.
         """
@@ -197,7 +243,9 @@ class AsyncWeekMixin(dates.WeekMixin, TwinMixin):
     @twin(dates.WeekMixin.get_previous_week, calls=_WEEK_NEIGHBOURS)
     def aget_previous_week(self, date: datetime.date) -> Calls[datetime.date | None]:
         """
-        Return the week before, None if there is none; twin of get_previous_week().
+        Return the week before, None if there is none.
+
+        Async variant of `get_previous_week()`.
 
         One hop, for the query.
         """
@@ -228,15 +276,23 @@ class AsyncWeekMixin(dates.WeekMixin, TwinMixin):
 
 
 class AsyncDateMixin(dates.DateMixin, TwinMixin):
-    """Async twin of DateMixin."""
+    """Async variant of `DateMixin`."""
 
     @twin(dates.DateMixin.get_date_field, pure=True)
     async def aget_date_field(self) -> str:
-        """Return the name of the field with the date; twin of get_date_field()."""
+        """
+        Return the name of the field with the date.
+
+        Async variant of `get_date_field()`.
+        """
 
     @twin(dates.DateMixin.get_allow_future, pure=True)
     async def aget_allow_future(self) -> bool:
-        """Return whether objects of the future are shown; twin of the hook."""
+        """
+        Return whether objects of the future are shown.
+
+        Async variant of `get_allow_future()`.
+        """
 
     @twin(
         _private.DateMixin._make_date_lookup_arg,
@@ -335,7 +391,7 @@ class AsyncBaseDateListView(
     AsyncDateMixin,
     AsyncView,
 ):
-    """Async twin of BaseDateListView: dates and objects, without a response mixin."""
+    """Async variant of `BaseDateListView`, without a response mixin."""
 
     object_list: Any
     date_list: Any
@@ -360,14 +416,20 @@ class AsyncBaseDateListView(
     @twin(dates.BaseDateListView.get_dated_items)
     async def aget_dated_items(self) -> _DatedItems[_M]:
         """
-        Return the dates, the objects, and more context; twin of get_dated_items().
+        Return the dates, the objects, and more context.
+
+        Async variant of `get_dated_items()`.
 
         Its queries, of all that it calls, are one hop.
         """
 
     @twin(dates.BaseDateListView.get_ordering, calls=("get_date_field",), pure=True)
     def aget_ordering(self) -> Calls[str | Sequence[_OrderByFieldName]]:
-        """Return what to order by, the date by default; twin of get_ordering()."""
+        """
+        Return what to order by, the date by default.
+
+        Async variant of `get_ordering()`.
+        """
         if self.ordering is not None:
             return self.ordering
         return f"-{(yield call(self.aget_date_field))}"
@@ -384,7 +446,9 @@ class AsyncBaseDateListView(
     )
     def aget_dated_queryset(self, **lookup: Any) -> Calls[QuerySet[_M]]:
         """
-        Return the objects that the lookup finds; twin of get_dated_queryset().
+        Return the objects that the lookup finds.
+
+        Async variant of `get_dated_queryset()`.
 
         Raise Http404 for an empty list that is not allowed. One hop.
         """
@@ -410,7 +474,11 @@ class AsyncBaseDateListView(
 
     @twin(dates.BaseDateListView.get_date_list_period, pure=True)
     async def aget_date_list_period(self) -> str:
-        """Return 'year', 'month' or 'day': what to list the dates by; the twin."""
+        """
+        Return 'year', 'month' or 'day': what to list the dates by.
+
+        Async variant of `get_date_list_period()`.
+        """
 
     @twin(
         dates.BaseDateListView.get_date_list,
@@ -428,7 +496,9 @@ class AsyncBaseDateListView(
         ordering: str = "ASC",
     ) -> Calls[QuerySet[_M]]:
         """
-        Return the dates that there are objects of; twin of get_date_list().
+        Return the dates that there are objects of.
+
+        Async variant of `get_date_list()`.
 
         Raise Http404 if there are none and that is not allowed. One hop.
         """
@@ -455,13 +525,17 @@ def _none_available(queryset: QuerySet[Any]) -> Http404:
 class AsyncBaseArchiveIndexView(
     _django.BaseArchiveIndexView, AsyncBaseDateListView[_M]
 ):
-    """Async twin of BaseArchiveIndexView: an archive, without a response mixin."""
+    """Async variant of `BaseArchiveIndexView`: an archive, without a response mixin."""
 
     context_object_name: str
 
     @twin(dates.BaseArchiveIndexView.get_dated_items, calls=_DATED)
     def aget_dated_items(self) -> Calls[_DatedItems[_M]]:
-        """Return the years, the latest objects, no more; twin of get_dated_items()."""
+        """
+        Return the years, the latest objects, no more.
+
+        Async variant of `get_dated_items()`.
+        """
         queryset = yield call(self.aget_dated_queryset)
         date_list = yield call(self.aget_date_list, queryset, ordering="DESC")
         if not (yield call(bool, date_list)):
@@ -474,13 +548,13 @@ class AsyncArchiveIndexView(
     AsyncMultipleObjectTemplateResponseMixin,
     AsyncBaseArchiveIndexView[_M],
 ):
-    """Async twin of ArchiveIndexView: the front page of an archive."""
+    """Async variant of `ArchiveIndexView`: the front page of an archive."""
 
 
 class AsyncBaseYearArchiveView(
     _django.BaseYearArchiveView, AsyncYearMixin, AsyncBaseDateListView[_M]
 ):
-    """Async twin of BaseYearArchiveView: a year, without a response mixin."""
+    """Async variant of `BaseYearArchiveView`: a year, without a response mixin."""
 
     @twin(
         dates.BaseYearArchiveView.get_dated_items,
@@ -496,7 +570,11 @@ class AsyncBaseYearArchiveView(
         ),
     )
     def aget_dated_items(self) -> Calls[_DatedItems[_M]]:
-        """Return the months, the objects, the years beside; twin of the hook."""
+        """
+        Return the months, the objects, the years beside.
+
+        Async variant of `get_dated_items()`.
+        """
         year = yield call(self.aget_year)
         date_field = yield call(self.aget_date_field)
         year_format = yield call(self.aget_year_format)
@@ -511,7 +589,11 @@ class AsyncBaseYearArchiveView(
 
     @twin(dates.BaseYearArchiveView.get_make_object_list, pure=True)
     async def aget_make_object_list(self) -> bool:
-        """Return whether the objects are listed, not the months alone; the twin."""
+        """
+        Return whether the objects are listed, not the months alone.
+
+        Async variant of `get_make_object_list()`.
+        """
 
 
 def _interval(
@@ -538,7 +620,7 @@ class AsyncYearArchiveView(
     AsyncMultipleObjectTemplateResponseMixin,
     AsyncBaseYearArchiveView[_M],
 ):
-    """Async twin of YearArchiveView: the page of a year."""
+    """Async variant of `YearArchiveView`: the page of a year."""
 
 
 class AsyncBaseMonthArchiveView(
@@ -547,7 +629,7 @@ class AsyncBaseMonthArchiveView(
     AsyncMonthMixin,
     AsyncBaseDateListView[_M],
 ):
-    """Async twin of BaseMonthArchiveView: a month, without a response mixin."""
+    """Async variant of `BaseMonthArchiveView`: a month, without a response mixin."""
 
     @twin(
         dates.BaseMonthArchiveView.get_dated_items,
@@ -564,7 +646,11 @@ class AsyncBaseMonthArchiveView(
         ),
     )
     def aget_dated_items(self) -> Calls[_DatedItems[_M]]:
-        """Return the days, the objects, the months beside; twin of the hook."""
+        """
+        Return the days, the objects, the months beside.
+
+        Async variant of `get_dated_items()`.
+        """
         year = yield call(self.aget_year)
         month = yield call(self.aget_month)
         date_field = yield call(self.aget_date_field)
@@ -584,7 +670,7 @@ class AsyncMonthArchiveView(
     AsyncMultipleObjectTemplateResponseMixin,
     AsyncBaseMonthArchiveView[_M],
 ):
-    """Async twin of MonthArchiveView: the page of a month."""
+    """Async variant of `MonthArchiveView`: the page of a month."""
 
 
 class AsyncBaseWeekArchiveView(
@@ -593,7 +679,7 @@ class AsyncBaseWeekArchiveView(
     AsyncWeekMixin,
     AsyncBaseDateListView[_M],
 ):
-    """Async twin of BaseWeekArchiveView: a week, without a response mixin."""
+    """Async variant of `BaseWeekArchiveView`: a week, without a response mixin."""
 
     @twin(
         dates.BaseWeekArchiveView.get_dated_items,
@@ -611,7 +697,11 @@ class AsyncBaseWeekArchiveView(
         ),
     )
     def aget_dated_items(self) -> Calls[_DatedItems[_M]]:
-        """Return None, the objects, the weeks beside; twin of get_dated_items()."""
+        """
+        Return None, the objects, the weeks beside.
+
+        Async variant of `get_dated_items()`.
+        """
         year = yield call(self.aget_year)
         week = yield call(self.aget_week)
         date_field = yield call(self.aget_date_field)
@@ -647,7 +737,7 @@ class AsyncWeekArchiveView(
     AsyncMultipleObjectTemplateResponseMixin,
     AsyncBaseWeekArchiveView[_M],
 ):
-    """Async twin of WeekArchiveView: the page of a week."""
+    """Async variant of `WeekArchiveView`: the page of a week."""
 
 
 # What names one day in the URL.
@@ -685,11 +775,15 @@ class AsyncBaseDayArchiveView(
     AsyncDayMixin,
     AsyncBaseDateListView[_M],
 ):
-    """Async twin of BaseDayArchiveView: a day, without a response mixin."""
+    """Async variant of `BaseDayArchiveView`: a day, without a response mixin."""
 
     @twin(dates.BaseDayArchiveView.get_dated_items, calls=(*_DAY, "_get_dated_items"))
     def aget_dated_items(self) -> Calls[_DatedItems[_M]]:
-        """Return None, the objects, the days and months beside; twin of the hook."""
+        """
+        Return None, the objects, the days and months beside.
+
+        Async variant of `get_dated_items()`.
+        """
         date = yield from _day(self)
         return (yield call(self._aget_dated_items, date))
 
@@ -722,17 +816,21 @@ class AsyncDayArchiveView(
     AsyncMultipleObjectTemplateResponseMixin,
     AsyncBaseDayArchiveView[_M],
 ):
-    """Async twin of DayArchiveView: the page of a day."""
+    """Async variant of `DayArchiveView`: the page of a day."""
 
 
 class AsyncBaseTodayArchiveView(
     _django.BaseTodayArchiveView, AsyncBaseDayArchiveView[_M]
 ):
-    """Async twin of BaseTodayArchiveView: today, without a response mixin."""
+    """Async variant of `BaseTodayArchiveView`: today, without a response mixin."""
 
     @twin(dates.BaseTodayArchiveView.get_dated_items, calls=("_get_dated_items",))
     def aget_dated_items(self) -> Calls[_DatedItems[_M]]:
-        """Return what the day archive does, for today; twin of get_dated_items()."""
+        """
+        Return what the day archive does, for today.
+
+        Async variant of `get_dated_items()`.
+        """
         return (yield call(self._aget_dated_items, datetime.date.today()))
 
 
@@ -741,7 +839,7 @@ class AsyncTodayArchiveView(
     AsyncMultipleObjectTemplateResponseMixin,
     AsyncBaseTodayArchiveView[_M],
 ):
-    """Async twin of TodayArchiveView: the page of today."""
+    """Async variant of `TodayArchiveView`: the page of today."""
 
 
 class AsyncBaseDateDetailView(
@@ -752,7 +850,7 @@ class AsyncBaseDateDetailView(
     AsyncDateMixin,
     AsyncBaseDetailView[_M],
 ):
-    """Async twin of BaseDateDetailView: without a response mixin."""
+    """Async variant of `BaseDateDetailView`: without a response mixin."""
 
     @twin(
         dates.BaseDateDetailView.get_object,
@@ -766,7 +864,9 @@ class AsyncBaseDateDetailView(
     )
     def aget_object(self, queryset: QuerySet[_M] | None = None) -> Calls[_M]:
         """
-        Return the day's object that the URL names; twin of get_object().
+        Return the day's object that the URL names.
+
+        Async variant of `get_object()`.
 
         Raise Http404 where there is none, or for a day of the future that is
         not allowed. One hop.
@@ -798,4 +898,4 @@ class AsyncDateDetailView(
     AsyncSingleObjectTemplateResponseMixin,
     AsyncBaseDateDetailView[_M],
 ):
-    """Async twin of DateDetailView: the page of one object on its day."""
+    """Async variant of `DateDetailView`: the page of one object on its day."""

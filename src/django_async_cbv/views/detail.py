@@ -29,7 +29,7 @@ __all__ = [
 
 
 class AsyncSingleObjectMixin(_django.SingleObjectMixin[_M], AsyncContextMixin):
-    """Async twin of SingleObjectMixin."""
+    """Async variant of `SingleObjectMixin`."""
 
     # The view's.
     kwargs: Any
@@ -38,7 +38,9 @@ class AsyncSingleObjectMixin(_django.SingleObjectMixin[_M], AsyncContextMixin):
     @twin(detail.SingleObjectMixin.get_object, calls=("get_queryset", "get_slug_field"))
     def aget_object(self, queryset: QuerySet[_M] | None = None) -> Calls[_M]:
         """
-        Return the object that the view is about; twin of get_object().
+        Return the object that the view is about.
+
+        Async variant of `get_object()`.
 
         Raise Http404 where there is none. Django's own query is one hop.
         """
@@ -62,7 +64,9 @@ class AsyncSingleObjectMixin(_django.SingleObjectMixin[_M], AsyncContextMixin):
     @twin(detail.SingleObjectMixin.get_queryset, pure=has_plain_queryset)
     async def aget_queryset(self) -> QuerySet[_M]:
         """
-        Return where to look for the object; twin of get_queryset().
+        Return where to look for the object.
+
+        Async variant of `get_queryset()`.
 
         Django's own makes a lazy QuerySet: inline, or in one hop where the
         model has a manager or queryset class of its own.
@@ -70,11 +74,19 @@ class AsyncSingleObjectMixin(_django.SingleObjectMixin[_M], AsyncContextMixin):
 
     @twin(detail.SingleObjectMixin.get_slug_field, pure=True)
     async def aget_slug_field(self) -> str:
-        """Return the field that a slug is looked up in; twin of get_slug_field()."""
+        """
+        Return the field that a slug is looked up in.
+
+        Async variant of `get_slug_field()`.
+        """
 
     @twin(detail.SingleObjectMixin.get_context_object_name, pure=has_plain_object)
     async def aget_context_object_name(self, obj: Any) -> str | None:
-        """Return the object's name in the context; twin of the hook without `a`."""
+        """
+        Return the object's name in the context.
+
+        Async variant of `get_context_object_name()`.
+        """
 
     @twin(
         detail.SingleObjectMixin.get_context_data,
@@ -83,7 +95,9 @@ class AsyncSingleObjectMixin(_django.SingleObjectMixin[_M], AsyncContextMixin):
     )
     def aget_context_data(self, **kwargs: Any) -> Calls[dict[str, Any]]:
         """
-        Return the template's context with the object; twin of get_context_data().
+        Return the template's context with the object.
+
+        Async variant of `get_context_data()`.
 
         Needs `self.object`. Inline, unless a truth value of the object's own,
         which may query, has to be asked in the worker.
@@ -115,7 +129,7 @@ def _get_or_404(queryset: QuerySet[Any], lookups: list[dict[str, Any]]) -> Any:
 class AsyncBaseDetailView(
     _django.BaseDetailView, AsyncSingleObjectMixin[_M], AsyncView
 ):
-    """Async twin of BaseDetailView: a detail view without a response mixin."""
+    """Async variant of `BaseDetailView`: a detail view without a response mixin."""
 
     object: _M
 
@@ -137,7 +151,7 @@ class _Nameless(detail.SingleObjectTemplateResponseMixin):
 class AsyncSingleObjectTemplateResponseMixin(
     detail.SingleObjectTemplateResponseMixin, AsyncTemplateResponseMixin
 ):
-    """Async twin of SingleObjectTemplateResponseMixin."""
+    """Async variant of `SingleObjectTemplateResponseMixin`."""
 
     @twin(
         detail.SingleObjectTemplateResponseMixin.get_template_names,
@@ -152,7 +166,11 @@ class AsyncSingleObjectTemplateResponseMixin(
         ),
     )
     def aget_template_names(self) -> Calls[list[str]]:
-        """Return the names of the templates to try; twin of get_template_names()."""
+        """
+        Return the names of the templates to try.
+
+        Async variant of `get_template_names()`.
+        """
         try:
             names: list[str] = yield call(super().aget_template_names)
         except ImproperlyConfigured:
@@ -171,4 +189,4 @@ class AsyncSingleObjectTemplateResponseMixin(
 class AsyncDetailView(
     _django.DetailView, AsyncSingleObjectTemplateResponseMixin, AsyncBaseDetailView[_M]
 ):
-    """Async twin of DetailView: the page of one object."""
+    """Async variant of `DetailView`: the page of one object."""

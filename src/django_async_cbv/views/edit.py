@@ -50,27 +50,41 @@ __all__ = [
 
 
 class AsyncFormMixin(_django.FormMixin[_F], AsyncContextMixin):
-    """Async twin of FormMixin."""
+    """Async variant of `FormMixin`."""
 
     # The view's.
     request: HttpRequest
 
     @twin(edit.FormMixin.get_initial, pure=lambda view: type(view.initial) is dict)
     async def aget_initial(self) -> dict[str, Any]:
-        """Return the form's initial data; twin of get_initial()."""
+        """
+        Return the form's initial data.
+
+        Async variant of `get_initial()`.
+        """
 
     @twin(edit.FormMixin.get_prefix, pure=True)
     async def aget_prefix(self) -> str | None:
-        """Return the form's prefix; twin of get_prefix()."""
+        """
+        Return the form's prefix.
+
+        Async variant of `get_prefix()`.
+        """
 
     @twin(edit.FormMixin.get_form_class, pure=True)
     async def aget_form_class(self) -> type[_F]:
-        """Return the class of the form; twin of get_form_class()."""
+        """
+        Return the class of the form.
+
+        Async variant of `get_form_class()`.
+        """
 
     @twin(edit.FormMixin.get_form, calls=("get_form_class", "get_form_kwargs"))
     def aget_form(self, form_class: type[_F] | None = None) -> Calls[_F]:
         """
-        Return the form; twin of get_form().
+        Return the form.
+
+        Async variant of `get_form()`.
 
         Made in the worker, in one hop, as making a form may query.
         """
@@ -89,7 +103,9 @@ class AsyncFormMixin(_django.FormMixin[_F], AsyncContextMixin):
     )
     def aget_form_kwargs(self) -> Calls[dict[str, Any]]:
         """
-        Return the arguments to make the form with; twin of get_form_kwargs().
+        Return the arguments to make the form with.
+
+        Async variant of `get_form_kwargs()`.
 
         The body of a POST or PUT is parsed in the worker, in one hop.
         """
@@ -104,7 +120,11 @@ class AsyncFormMixin(_django.FormMixin[_F], AsyncContextMixin):
 
     @twin(edit.FormMixin.get_success_url, pure=has_plain_success_url)
     async def aget_success_url(self) -> str:
-        """Return where to go after a valid form; twin of get_success_url()."""
+        """
+        Return where to go after a valid form.
+
+        Async variant of `get_success_url()`.
+        """
 
     @twin(
         edit.FormMixin.form_valid,
@@ -114,7 +134,11 @@ class AsyncFormMixin(_django.FormMixin[_F], AsyncContextMixin):
         always=True,
     )
     def aform_valid(self, form: _F) -> Answer:
-        """Answer to a valid form with a redirect; twin of form_valid()."""
+        """
+        Answer to a valid form with a redirect.
+
+        Async variant of `form_valid()`.
+        """
         return (yield from redirect(self, (yield call(self.aget_success_url))))
 
     @twin(
@@ -122,14 +146,20 @@ class AsyncFormMixin(_django.FormMixin[_F], AsyncContextMixin):
         calls=("get_context_data", "render_to_response"),
     )
     def aform_invalid(self, form: _F) -> Answer:
-        """Answer to an invalid form with its page; twin of form_invalid()."""
+        """
+        Answer to an invalid form with its page.
+
+        Async variant of `form_invalid()`.
+        """
         context = yield call(self.aget_context_data, form=form)
         return (yield call(twin_or_hook(self, "render_to_response"), context))
 
     @twin(edit.FormMixin.get_context_data, calls=("get_form", SUPER))
     def aget_context_data(self, **kwargs: Any) -> Calls[dict[str, Any]]:
         """
-        Return the template's context with the form; twin of get_context_data().
+        Return the template's context with the form.
+
+        Async variant of `get_context_data()`.
 
         One hop, for the form.
         """
@@ -144,7 +174,7 @@ class AsyncModelFormMixin(
     AsyncFormMixin[_ModelF],
     AsyncSingleObjectMixin[_M],
 ):
-    """Async twin of ModelFormMixin."""
+    """Async variant of `ModelFormMixin`."""
 
     @twin(
         edit.ModelFormMixin.get_form_class,
@@ -154,7 +184,9 @@ class AsyncModelFormMixin(
     )
     def aget_form_class(self) -> Calls[type[_ModelF]]:
         """
-        Return the class of the form; twin of get_form_class().
+        Return the class of the form.
+
+        Async variant of `get_form_class()`.
 
         Given by `form_class`, inline; made from `fields`, one hop.
         """
@@ -180,7 +212,11 @@ class AsyncModelFormMixin(
 
     @twin(edit.ModelFormMixin.get_form_kwargs, calls=(SUPER,), pure=True)
     def aget_form_kwargs(self) -> Calls[dict[str, Any]]:
-        """Return the form's arguments with the instance; twin of get_form_kwargs()."""
+        """
+        Return the form's arguments with the instance.
+
+        Async variant of `get_form_kwargs()`.
+        """
         kwargs: dict[str, Any] = yield call(super().aget_form_kwargs)
         if hasattr(self, "object"):
             kwargs["instance"] = self.object
@@ -193,7 +229,9 @@ class AsyncModelFormMixin(
     )
     async def aget_success_url(self) -> str:
         """
-        Return where to go after the save; twin of get_success_url().
+        Return where to go after the save.
+
+        Async variant of `get_success_url()`.
 
         Inline with a `success_url`, one hop for the model's get_absolute_url().
         """
@@ -202,7 +240,9 @@ class AsyncModelFormMixin(
     @twin(edit.ModelFormMixin.form_valid, calls=(SUPER,), always=True)
     def aform_valid(self, form: _ModelF) -> Answer:
         """
-        Save the object and redirect; twin of form_valid().
+        Save the object and redirect.
+
+        Async variant of `form_valid()`.
 
         The save, many-to-many and all, is one call in one hop: a cancellation
         can't split it.
@@ -213,7 +253,7 @@ class AsyncModelFormMixin(
 
 
 class AsyncProcessFormView(_django.ProcessFormView, AsyncView):
-    """Async twin of ProcessFormView."""
+    """Async variant of `ProcessFormView`."""
 
     @handler.get(
         edit.ProcessFormView.get, calls=("get_context_data", "render_to_response")
@@ -248,19 +288,19 @@ class AsyncProcessFormView(_django.ProcessFormView, AsyncView):
 
 
 class AsyncBaseFormView(_django.BaseFormView, AsyncFormMixin[_F], AsyncProcessFormView):
-    """Async twin of BaseFormView: a form view without a response mixin."""
+    """Async variant of `BaseFormView`: a form view without a response mixin."""
 
 
 class AsyncFormView(
     _django.FormView, AsyncTemplateResponseMixin, AsyncBaseFormView[_F]
 ):
-    """Async twin of FormView: the page of a form, and what it is for."""
+    """Async variant of `FormView`: the page of a form, and what it is for."""
 
 
 class AsyncBaseCreateView(
     _django.BaseCreateView, AsyncModelFormMixin[_M, _ModelF], AsyncProcessFormView
 ):
-    """Async twin of BaseCreateView: a create view without a response mixin."""
+    """Async variant of `BaseCreateView`: a create view without a response mixin."""
 
     object: _M | None
 
@@ -284,13 +324,13 @@ class AsyncCreateView(
     AsyncSingleObjectTemplateResponseMixin,
     AsyncBaseCreateView[_M, _ModelF],
 ):
-    """Async twin of CreateView: the page that makes an object."""
+    """Async variant of `CreateView`: the page that makes an object."""
 
 
 class AsyncBaseUpdateView(
     _django.BaseUpdateView, AsyncModelFormMixin[_M, _ModelF], AsyncProcessFormView
 ):
-    """Async twin of BaseUpdateView: an update view without a response mixin."""
+    """Async variant of `BaseUpdateView`: an update view without a response mixin."""
 
     object: _M
 
@@ -314,11 +354,11 @@ class AsyncUpdateView(
     AsyncSingleObjectTemplateResponseMixin,
     AsyncBaseUpdateView[_M, _ModelF],
 ):
-    """Async twin of UpdateView: the page that changes an object."""
+    """Async variant of `UpdateView`: the page that changes an object."""
 
 
 class AsyncDeletionMixin(_django.DeletionMixin[_M], TwinMixin):
-    """Async twin of DeletionMixin."""
+    """Async variant of `DeletionMixin`."""
 
     @handler.delete(
         edit.DeletionMixin.delete,
@@ -341,7 +381,11 @@ class AsyncDeletionMixin(_django.DeletionMixin[_M], TwinMixin):
 
     @twin(edit.DeletionMixin.get_success_url, pure=has_plain_success_url)
     async def aget_success_url(self) -> str:
-        """Return where to go after the deletion; twin of get_success_url()."""
+        """
+        Return where to go after the deletion.
+
+        Async variant of `get_success_url()`.
+        """
 
 
 class AsyncBaseDeleteView(
@@ -350,7 +394,7 @@ class AsyncBaseDeleteView(
     AsyncFormMixin[_DeleteF],
     AsyncBaseDetailView[_M],
 ):
-    """Async twin of BaseDeleteView: a delete view without a response mixin."""
+    """Async variant of `BaseDeleteView`: a delete view without a response mixin."""
 
     form_class: type[_DeleteF] | None = Form  # type: ignore[assignment]  # its default
 
@@ -377,7 +421,11 @@ class AsyncBaseDeleteView(
         not_calls=("delete",),
     )
     def aform_valid(self, form: _DeleteF) -> Answer:
-        """Delete the object and redirect; twin of form_valid()."""
+        """
+        Delete the object and redirect.
+
+        Async variant of `form_valid()`.
+        """
         success_url = yield call(self.aget_success_url)
         yield from call_and_await(self.object.delete)
         return (yield from redirect(self, success_url))
@@ -388,4 +436,4 @@ class AsyncDeleteView(
     AsyncSingleObjectTemplateResponseMixin,
     AsyncBaseDeleteView[_M, _DeleteF],
 ):
-    """Async twin of DeleteView: the page that asks, then deletes."""
+    """Async variant of `DeleteView`: the page that asks, then deletes."""

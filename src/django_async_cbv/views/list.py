@@ -35,7 +35,7 @@ __all__ = [
 
 
 class AsyncMultipleObjectMixin(_django.MultipleObjectMixin[_M], AsyncContextMixin):
-    """Async twin of MultipleObjectMixin."""
+    """Async variant of `MultipleObjectMixin`."""
 
     # The view's.
     request: HttpRequest
@@ -49,7 +49,9 @@ class AsyncMultipleObjectMixin(_django.MultipleObjectMixin[_M], AsyncContextMixi
     )
     def aget_queryset(self) -> Calls[QuerySet[_M]]:
         """
-        Return the objects, lazily; twin of get_queryset().
+        Return the objects, lazily.
+
+        Async variant of `get_queryset()`.
 
         Inline, or in one hop where the model has a manager or queryset class
         of its own.
@@ -77,7 +79,11 @@ class AsyncMultipleObjectMixin(_django.MultipleObjectMixin[_M], AsyncContextMixi
 
     @twin(django_list.MultipleObjectMixin.get_ordering, pure=True)
     async def aget_ordering(self) -> str | Sequence[_OrderByFieldName] | None:
-        """Return the field or fields to order by; twin of get_ordering()."""
+        """
+        Return the field or fields to order by.
+
+        Async variant of `get_ordering()`.
+        """
 
     @twin(
         django_list.MultipleObjectMixin.paginate_queryset,
@@ -89,7 +95,9 @@ class AsyncMultipleObjectMixin(_django.MultipleObjectMixin[_M], AsyncContextMixi
         """
         Return paginator, page, its objects, whether there are others.
 
-        Twin of paginate_queryset(). Django's sync paginator counts and slices
+        Async variant of `paginate_queryset()`.
+
+        Django's sync paginator counts and slices
         in one hop, so the page can be used in any template, which fetches its
         rows. Raise Http404 for a page that is not there.
         """
@@ -109,7 +117,11 @@ class AsyncMultipleObjectMixin(_django.MultipleObjectMixin[_M], AsyncContextMixi
 
     @twin(django_list.MultipleObjectMixin.get_paginate_by, pure=True)
     async def aget_paginate_by(self, queryset: QuerySet[_M]) -> int | None:
-        """Return the objects a page, None for no pages; twin of get_paginate_by()."""
+        """
+        Return the objects a page, None for no pages.
+
+        Async variant of `get_paginate_by()`.
+        """
 
     @twin(django_list.MultipleObjectMixin.get_paginator, pure=has_plain_paginator)
     async def aget_paginator(
@@ -120,22 +132,38 @@ class AsyncMultipleObjectMixin(_django.MultipleObjectMixin[_M], AsyncContextMixi
         allow_empty_first_page: bool = True,
         **kwargs: Any,
     ) -> Paginator[Any]:
-        """Return the paginator; twin of get_paginator()."""
+        """
+        Return the paginator.
+
+        Async variant of `get_paginator()`.
+        """
 
     @twin(django_list.MultipleObjectMixin.get_paginate_orphans, pure=True)
     async def aget_paginate_orphans(self) -> int:
-        """Return how few objects join the page before; twin of the same name."""
+        """
+        Return how few objects join the page before.
+
+        Async variant of `get_paginate_orphans()`.
+        """
 
     @twin(django_list.MultipleObjectMixin.get_allow_empty, pure=True)
     async def aget_allow_empty(self) -> bool:
-        """Return whether an empty list is a page, not a 404; twin of the hook."""
+        """
+        Return whether an empty list is a page, not a 404.
+
+        Async variant of `get_allow_empty()`.
+        """
 
     @twin(
         django_list.MultipleObjectMixin.get_context_object_name,
         pure=has_plain_object_list,
     )
     async def aget_context_object_name(self, object_list: Any) -> str | None:
-        """Return the list's name in the context; twin of the hook without `a`."""
+        """
+        Return the list's name in the context.
+
+        Async variant of `get_context_object_name()`.
+        """
 
     @twin(
         django_list.MultipleObjectMixin.get_context_data,
@@ -150,7 +178,9 @@ class AsyncMultipleObjectMixin(_django.MultipleObjectMixin[_M], AsyncContextMixi
         self, *, object_list: _SupportsPagination[_M] | None = None, **kwargs: Any
     ) -> Calls[dict[str, Any]]:
         """
-        Return the template's context with the page; twin of get_context_data().
+        Return the template's context with the page.
+
+        Async variant of `get_context_data()`.
 
         Django's own is one hop, in which the pages are counted. The rows stay
         lazy until the template asks for them; `async for` asks as well.
@@ -197,7 +227,7 @@ def _page_or_404(paginator: Paginator[Any], wanted: Any) -> Any:
 
 
 class AsyncBaseListView(_django.BaseListView, AsyncMultipleObjectMixin[_M], AsyncView):
-    """Async twin of BaseListView: a list view without a response mixin."""
+    """Async variant of `BaseListView`: a list view without a response mixin."""
 
     object_list: _SupportsPagination[_M]
 
@@ -233,7 +263,7 @@ class AsyncBaseListView(_django.BaseListView, AsyncMultipleObjectMixin[_M], Asyn
 class AsyncMultipleObjectTemplateResponseMixin(
     django_list.MultipleObjectTemplateResponseMixin, AsyncTemplateResponseMixin
 ):
-    """Async twin of MultipleObjectTemplateResponseMixin."""
+    """Async variant of `MultipleObjectTemplateResponseMixin`."""
 
     @twin(
         django_list.MultipleObjectTemplateResponseMixin.get_template_names,
@@ -241,7 +271,11 @@ class AsyncMultipleObjectTemplateResponseMixin(
         pure=has_plain_object_list,
     )
     def aget_template_names(self) -> Calls[list[str]]:
-        """Return the names of the templates to try; twin of get_template_names()."""
+        """
+        Return the names of the templates to try.
+
+        Async variant of `get_template_names()`.
+        """
         try:
             names: list[str] = yield call(super().aget_template_names)
         except ImproperlyConfigured:
@@ -264,4 +298,4 @@ class AsyncMultipleObjectTemplateResponseMixin(
 class AsyncListView(
     _django.ListView, AsyncMultipleObjectTemplateResponseMixin, AsyncBaseListView[_M]
 ):
-    """Async twin of ListView: the page of a list of objects."""
+    """Async variant of `ListView`: the page of a list of objects."""

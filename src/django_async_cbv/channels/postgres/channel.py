@@ -115,9 +115,24 @@ class PostgresChannel:
 
     def publish(self, topic: str, data: Any, *, event: str | None = None) -> str:
         """
-        Send a message if and when the transaction commits; return the message's id.
+        Send a message if and when the transaction commits.
 
         Outside of a transaction the message is sent at once.
+
+        Args:
+            topic: The topic, 1 to 200 printable characters.
+            data: What becomes JSON.
+            event: The name of the event.
+
+        Returns:
+            The id of the message.
+
+        Raises:
+            TypeError: If the topic is not a `str`, or the data cannot become JSON.
+            ValueError: If the topic or the event is empty, too long or not printable.
+
+        Runs on:
+            The caller's thread, which waits for the database. No hop.
         """
         check_name("topic", topic)
         if event is not None:
@@ -137,21 +152,53 @@ class PostgresChannel:
 
         Inside `aatomic()` the message is sent if and when that commits.
 
+        Args:
+            topic: The topic, 1 to 200 printable characters.
+            data: What becomes JSON.
+            event: The name of the event.
+
+        Returns:
+            The id of the message.
+
         Runs on:
             The worker thread of the request. One hop.
         """
         return await run_sync(self.publish, topic, data, event=event)
 
     def subscribe(self, *topics: str, since: str | None = None) -> Subscriber:
-        """Return the messages of these topics, after the id `since`, as they come."""
+        """
+        Return the messages of these topics as an async iterator.
+
+        Args:
+            *topics: One or more topics.
+            since: The id of the last message that the subscriber has. The messages
+                after it come first. If the channel does not know the id any more, a
+                `Reset` comes first.
+
+        Returns:
+            A `Subscriber`, which is an async context manager too.
+
+        Raises:
+            TypeError: If you give no topic, or one that is not a `str`.
+            ValueError: If a topic is empty, too long or not printable.
+
+        Runs on:
+            The caller's side. No hop.
+        """
         wanted = check_topics(topics)
         return Subscriber(self._readers, wanted, since, self._buffer, self._slow)
 
     def trim(self) -> int:
         """
-        Delete the messages that are too old or too many; return how many they were.
+        Delete the messages that are too old or too many.
 
         One in a hundred calls of `publish()` does so after its transaction.
+
+        Returns:
+            How many messages were deleted.
+
+        Runs on:
+            The caller's thread, which waits for the database. No hop.
         """
         limits: dict[str, Any] = {
             "channel": self._name,
