@@ -72,6 +72,10 @@ class FilterForm(forms.Form):
             type="search", placeholder="Christmas, Eid, Harvest …"
         )
 
+    def is_filtered(self) -> bool:
+        """Whether the query string filters or sorts: a page number alone does not."""
+        return any(self.data.get(name) for name in self.fields)
+
     def apply(self, holidays: QuerySet[Holiday]) -> QuerySet[Holiday]:
         """`holidays` as the filters say; an invalid one filters nothing."""
         self.is_valid()

@@ -358,7 +358,7 @@ def test_trip_that_ends_before_it_starts(traveller: httpx.Client) -> None:
 def test_trip_with_nothing_filled_in(traveller: httpx.Client) -> None:
     answer = plan(traveller, title="", starts="", ends="soon", countries=[])
     assert answer.status_code == 200
-    assert "<b>Not saved yet.</b> 4 things to mend." in answer.text
+    assert "<b>Not saved yet.</b> 4 things to fix." in answer.text
     assert answer.text.count("This field is required.") == 3
     assert "Enter a valid date." in answer.text
     assert answer.text.count('aria-invalid="true"') >= 3

@@ -173,7 +173,7 @@ def test_order_of_too_much_leaves_nothing(site: Site, short: int) -> None:
         assert answer.url.path == "/shop/order/"
         complaints = re.findall(r"<li>(Of [^<]+ left\.)</li>", answer.text)
         assert complaints == [f"Of {name_of(buyer, keys[short])} only 4 are left."]
-        assert "<b>Not saved yet.</b> 1 thing to mend." in answer.text
+        assert "<b>Not ordered yet.</b> 1 thing to fix." in answer.text
         # What was typed is kept.
         fields = Page(answer).form("csrfmiddlewaretoken").fields
         assert [fields[f"calendar_{key}"] for key in keys] == [
@@ -477,7 +477,7 @@ def test_price_that_is_none_keeps_the_others_from_being_saved(
     good, bad = price_fields(clerk, *keys)
     answer = submit(clerk, "/shop/desk/prices/", **{good: "99.00", bad: price})
     assert answer.status_code == 200
-    assert "<b>Not saved yet.</b> 1 thing to mend." in answer.text
+    assert "<b>Not saved yet.</b> 1 thing to fix." in answer.text
     assert answer.text.count(complaint) == 1
     fields = Page(answer).form("form-0-price").fields
     assert (fields[good], fields[bad]) == ("99.00", price), "what was typed is kept"
