@@ -212,6 +212,28 @@ def test_order_tells_every_line_that_is_short(site: Site) -> None:
         assert [left[key] for key in (one, none, enough)] == [1, 0, 5]
 
 
+def test_order_with_an_error_tells_every_line_that_is_short_as_well(
+    site: Site,
+) -> None:
+    bad, one, none, enough = printed(site, 5, 1, 0, 5)
+    with sign_up(site) as buyer:
+        buyer.get("/shop/order/")
+        copies = {bad: "-1", one: "2", none: "1", enough: "5"}
+        answer = buyer.post(
+            "/shop/order/",
+            data={
+                "csrfmiddlewaretoken": buyer.cookies["csrftoken"],
+                **{f"calendar_{key}": count for key, count in copies.items()},
+            },
+        )
+        assert "greater than or equal to 0." in answer.text
+        assert f"Of {name_of(buyer, one)} only 1 is left." in answer.text
+        assert f"{name_of(buyer, none)} is sold out." in answer.text
+        assert "<b>Not ordered yet.</b> 3 things to fix." in answer.text
+        left = on_the_shelf(buyer)
+        assert [left[key] for key in copies] == [5, 1, 0, 5]
+
+
 def test_two_orders_at_once_for_the_last_copy(site: Site) -> None:
     """One gets it; the other is told, and keeps its other line's copy no more."""
     last, one, other = printed(site, 1, 10, 10)
