@@ -21,13 +21,9 @@ SORTS = {
 
 
 class CountriesField(forms.ModelMultipleChoiceField):  # type: ignore[type-arg]
-    """Any number of countries, each shown with its flag."""
+    """Any number of countries, each with a checkbox."""
 
     widget = forms.CheckboxSelectMultiple
-
-    def label_from_instance(self, obj: Country) -> str:
-        """The flag and the name."""
-        return f"{obj.flag} {obj.name}"
 
 
 class FilterForm(forms.Form):
