@@ -28,6 +28,27 @@ def test_home_counts_what_was_seeded(client: httpx.Client) -> None:
     assert f"{YEAR}</a> at a glance" in text
 
 
+def test_home_says_what_the_site_is_and_leads_to_the_briefing(
+    client: httpx.Client,
+) -> None:
+    response = client.get("/").raise_for_status()
+    assert "the example site of <b>django-async-cbv</b>" in response.text
+    waits = [latency for _, latency, _ in SERVICES.values()]
+    assert f"at least {sum(waits):.1f} seconds" in response.text
+    assert f"about {max(waits)} seconds" in response.text
+    links = Page(response).links
+    assert {"/briefing/", "/briefing/?in_turn=1", "/dashboard/?compare=1"} <= set(links)
+
+
+def test_clear_is_there_for_filters_alone(client: httpx.Client) -> None:
+    clear = ">Clear</a>"
+    assert clear not in client.get("/holidays/").text
+    assert clear not in client.get("/holidays/?page=2").text
+    assert clear not in client.get("/holidays/?q=&sort=").text
+    assert clear in client.get("/holidays/?q=eid&page=1").text
+    assert clear in client.get("/holidays/?sort=name").text
+
+
 def test_home_marks_the_days_of_the_year(client: httpx.Client) -> None:
     links = Page(client.get("/")).links
     days = {link for link in links if re.fullmatch(rf"/days/{YEAR}/\d+/\d+/", link)}
