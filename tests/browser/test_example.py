@@ -88,8 +88,8 @@ class Visitor:
             self.complain(f"console: {message.text}")
 
     def miss(self, request):
-        # To leave a live page ends its stream.
-        if request.resource_type != "eventsource":
+        # To leave a page ends its streams, and what htmx is fetching.
+        if request.failure != "net::ERR_ABORTED":
             self.complain(f"{request.url} failed: {request.failure}")
 
     def receive(self, response):
