@@ -72,6 +72,7 @@ class Visitor:
         self.url = url.rstrip("/")
         self.page = context.new_page()
         self.wrong = []
+        self.sizes = [*WIDTHS.items()]
         # A change of the width in the middle of a transition between pages aborts it.
         self.page.emulate_media(reduced_motion="reduce")
         self.page.on("pageerror", lambda error: self.complain(f"raises {error}"))
@@ -98,7 +99,9 @@ class Visitor:
             self.complain(f"{response.status} for {path}")
 
     def measure(self):
-        for width, height in WIDTHS.items():
+        # Begin with the width that the last page ended with: one layout less.
+        self.sizes.reverse()
+        for width, height in self.sizes:
             self.page.set_viewport_size({"width": width, "height": height})
             found = self.page.evaluate("document.documentElement.scrollWidth")
             if found > width:
