@@ -100,7 +100,8 @@ async def compare(today: dt.date, *, rounds: int = 5) -> Comparison:
 
     The two ways alternate, so that a busy moment of the machine meets both.
     """
-    at_once, in_turn = [], []
+    at_once: list[float] = []
+    in_turn: list[float] = []
     for _ in range(rounds):
         at_once.append((await report(today)).total)
         in_turn.append((await report(today, in_turn=True)).total)
