@@ -21,13 +21,9 @@ SORTS = {
 
 
 class CountriesField(forms.ModelMultipleChoiceField):  # type: ignore[type-arg]
-    """Any number of countries, each shown with its flag."""
+    """Any number of countries, each with a checkbox."""
 
     widget = forms.CheckboxSelectMultiple
-
-    def label_from_instance(self, obj: Country) -> str:
-        """The flag and the name."""
-        return f"{obj.flag} {obj.name}"
 
 
 class FilterForm(forms.Form):
@@ -71,6 +67,10 @@ class FilterForm(forms.Form):
         self.fields["q"].widget.attrs.update(
             type="search", placeholder="Christmas, Eid, Harvest …"
         )
+
+    def is_filtered(self) -> bool:
+        """Whether the query string filters or sorts: a page number alone does not."""
+        return any(self.data.get(name) for name in self.fields)
 
     def apply(self, holidays: QuerySet[Holiday]) -> QuerySet[Holiday]:
         """`holidays` as the filters say; an invalid one filters nothing."""

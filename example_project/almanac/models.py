@@ -52,7 +52,10 @@ class Country(models.Model):
 
     @property
     def flag(self) -> str:
-        """The flag as an emoji: its two letters as regional indicator symbols."""
+        """The flag as an emoji: its two letters as regional indicator symbols.
+
+        Only for files: a page can't know whether its reader has an emoji font.
+        """
         return "".join(chr(ord(letter) + 0x1F1A5) for letter in self.code)
 
     @property

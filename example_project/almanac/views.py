@@ -35,6 +35,7 @@ from icalendar import Calendar, Event
 from almanac import calendars
 from almanac.forms import ExportForm, FilterForm
 from almanac.models import Country, Holiday
+from briefing.services import SERVICES
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet
@@ -64,7 +65,7 @@ class Home(AsyncTemplateView):
     template_name = "home.html"
 
     async def aget_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        """Add today's holidays, the coming week and the year's grid."""
+        """Add today's holidays, the coming week, the year's grid, the slow services."""
         context = await super().aget_context_data(**kwargs)
         today = timezone.localdate()
         holidays = [
@@ -74,6 +75,7 @@ class Home(AsyncTemplateView):
             )
         ]
         week = await countries_at_rest(today, today + dt.timedelta(7))
+        latencies = [latency for _, latency, _ in SERVICES.values()]
         context.update(
             today=today,
             groups=calendars.grouped(holidays),
@@ -86,6 +88,10 @@ class Home(AsyncTemplateView):
             months=await year_at_a_glance(today.year),
             country_count=await Country.objects.acount(),
             holiday_count=await Holiday.objects.acount(),
+            services=SERVICES,
+            shortest=min(latencies),
+            longest=max(latencies),
+            in_turn=round(sum(latencies), 1),
         )
         return context
 

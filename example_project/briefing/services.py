@@ -39,14 +39,14 @@ CITIES = {
     "Ushuaia": -54.80,
 }
 MOONS = (
-    ("🌑", "New moon"),
-    ("🌒", "Waxing crescent"),
-    ("🌓", "First quarter"),
-    ("🌔", "Waxing gibbous"),
-    ("🌕", "Full moon"),
-    ("🌖", "Waning gibbous"),
-    ("🌗", "Last quarter"),
-    ("🌘", "Waning crescent"),
+    "New moon",
+    "Waxing crescent",
+    "First quarter",
+    "Waxing gibbous",
+    "Full moon",
+    "Waning gibbous",
+    "Last quarter",
+    "Waning crescent",
 )
 SYNODIC_MONTH = 29.530588861
 NEW_MOON = dt.datetime(2000, 1, 6, 18, 14, tzinfo=dt.UTC)
@@ -68,10 +68,9 @@ def moon(day: dt.date) -> dict[str, Any]:
     """The phase at noon UTC by the mean synodic month: right to about half a day."""
     noon = dt.datetime.combine(day, dt.time(12), tzinfo=dt.UTC)
     age = (noon - NEW_MOON) / dt.timedelta(1) % SYNODIC_MONTH
-    symbol, name = MOONS[round(age / SYNODIC_MONTH * 8) % 8]
+    name = MOONS[round(age / SYNODIC_MONTH * 8) % 8]
     to_full = (SYNODIC_MONTH / 2 - age) % SYNODIC_MONTH
     return {
-        "symbol": symbol,
         "name": name,
         "lit": round((1 - math.cos(2 * math.pi * age / SYNODIC_MONTH)) * 50),
         "full": (day + dt.timedelta(round(to_full))).isoformat(),

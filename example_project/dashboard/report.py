@@ -1,7 +1,8 @@
-"""Asks for all tiles: all at once or, to compare, in turn."""
+"""Queries all tiles at once or in turn, and measures both ways."""
 
 from __future__ import annotations
 
+import statistics
 import time
 from dataclasses import dataclass
 from functools import partial
@@ -43,11 +44,6 @@ class Report:
     """Milliseconds from the first question to the last answer."""
 
     @property
-    def sum(self) -> float:
-        """Milliseconds of all tiles added up: what it costs to wait in turn."""
-        return sum(answer.took for answer in self.answers)
-
-    @property
     def at_once(self) -> int:
         """The most tiles that were asked for at the same time."""
         return max(
@@ -57,6 +53,20 @@ class Report:
             )
             for answer in self.answers
         )
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Medians of several reports of each kind, in milliseconds."""
+
+    at_once: float
+    in_turn: float
+    rounds: int
+
+    @property
+    def at_once_wins(self) -> bool:
+        """Whether the queries at once took less time than the queries in turn."""
+        return self.at_once < self.in_turn
 
 
 def ask(tile: str, today: dt.date, start: float) -> Answer:
@@ -83,3 +93,16 @@ async def report(today: dt.date, *, in_turn: bool = False) -> Report:
     else:
         answers = await agather(*questions)
     return Report(answers, (time.perf_counter() - start) * 1000)
+
+
+async def compare(today: dt.date, *, rounds: int = 5) -> Comparison:
+    """Measure both ways `rounds` times.
+
+    The two ways alternate, so that a busy moment of the machine meets both.
+    """
+    at_once: list[float] = []
+    in_turn: list[float] = []
+    for _ in range(rounds):
+        at_once.append((await report(today)).total)
+        in_turn.append((await report(today, in_turn=True)).total)
+    return Comparison(statistics.median(at_once), statistics.median(in_turn), rounds)

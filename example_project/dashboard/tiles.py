@@ -50,7 +50,7 @@ def coming(today: dt.date) -> list[Row]:
     holidays = Holiday.objects.filter(date__gte=today).select_related("country")
     return [
         Row(
-            f"{holiday.country.flag} {holiday.name}",
+            f"{holiday.name} ({holiday.country.code})",
             date_format(holiday.date, "j M"),
             holiday.get_absolute_url(),
         )
@@ -97,10 +97,7 @@ def idlest(today: dt.date) -> list[Row]:
     found = Country.objects.annotate(
         days_off=Count("holidays__date", filter=this_year, distinct=True)
     ).order_by("-days_off", "slug")
-    return [
-        Row(f"{it.flag} {it.name}", it.days_off, it.get_absolute_url())
-        for it in found[:LINES]
-    ]
+    return [Row(it.name, it.days_off, it.get_absolute_url()) for it in found[:LINES]]
 
 
 def departures(today: dt.date) -> list[Row]:
@@ -118,10 +115,7 @@ def destinations(today: dt.date) -> list[Row]:
         .filter(journeys__gt=0)
         .order_by("-journeys", "slug")
     )
-    return [
-        Row(f"{it.flag} {it.name}", it.journeys, it.get_absolute_url())
-        for it in found[:LINES]
-    ]
+    return [Row(it.name, it.journeys, it.get_absolute_url()) for it in found[:LINES]]
 
 
 def bestsellers(today: dt.date) -> list[Row]:
@@ -132,10 +126,7 @@ def bestsellers(today: dt.date) -> list[Row]:
         .filter(sold__gt=0)
         .order_by("-sold", "country__slug", "year")
     )
-    return [
-        Row(f"{it.country.flag} {it}", it.sold, reverse("shop:shelf"))
-        for it in found[:LINES]
-    ]
+    return [Row(str(it), it.sold, reverse("shop:shelf")) for it in found[:LINES]]
 
 
 TILES: dict[str, tuple[str, Callable[[dt.date], list[Row]]]] = {

@@ -46,6 +46,10 @@ urlpatterns = [
     path("media/<path:path>", files.media),
 ]
 
+# The account links of these pages need the session and the user.
+handler403 = "redletter.errors.permission_denied"
+handler404 = "redletter.errors.page_not_found"
+
 if settings.DEBUG:
     from debug_toolbar.toolbar import debug_toolbar_urls
 

@@ -21,8 +21,8 @@ MOST_COPIES = 20
 class OrderForm(forms.Form):
     """How many copies of which calendar; a line left empty is none.
 
-    What is in stock is not asked here: by the time of the order the answer would be
-    old. The order finds out, and `refuse()` tells.
+    A valid form does not compare with the stock: by the time of the order the answer
+    would be old. The order finds out, and `refuse()` adds the errors.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -57,8 +57,19 @@ class OrderForm(forms.Form):
             yield calendar, self[name]
 
     def clean(self) -> None:
-        """One copy at least, unless a line has an error of its own."""
-        if not self.errors and not self.copies:
+        """One copy at least; beside an error, also the lines that the stock forbids.
+
+        A form with errors never becomes an order, so nothing else reports these lines.
+        """
+        if self.errors:
+            self.refuse(
+                {
+                    calendar: calendar.stock
+                    for calendar, copies in self.copies.items()
+                    if copies > calendar.stock
+                }
+            )
+        elif not self.copies:
             raise forms.ValidationError("Order one calendar at least.", code="empty")
 
     def refuse(self, left: Mapping[WallCalendar, int]) -> None:

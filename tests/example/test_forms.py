@@ -130,6 +130,23 @@ def test_logout_cannot_be_a_link(traveller: httpx.Client) -> None:
     assert "This page does not take GET" in response.text
 
 
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_error_page_keeps_the_account_links(
+    client: httpx.Client, traveller: httpx.Client, method: str
+) -> None:
+    """GET gives 404; POST gives 403, because it comes without a token."""
+    address = "/days/1066/" if method == "get" else "/countries/"
+    for visitor, link in {client: "Log in</a>", traveller: "Log out</button>"}.items():
+        answer = visitor.request(method, address)
+        assert answer.status_code >= 400
+        assert link in answer.text
+
+
+def test_export_with_an_error_speaks_of_a_file(client: httpx.Client) -> None:
+    answer = submit(client, "/export/", countries=[])
+    assert "<b>No file yet.</b> 1 thing to fix." in answer.text
+
+
 def test_new_account_with_a_name_that_is_taken(client: httpx.Client) -> None:
     answer = submit(
         client, "/account/new/", username="demo", password1=PASSWORD, password2=PASSWORD
@@ -358,7 +375,7 @@ def test_trip_that_ends_before_it_starts(traveller: httpx.Client) -> None:
 def test_trip_with_nothing_filled_in(traveller: httpx.Client) -> None:
     answer = plan(traveller, title="", starts="", ends="soon", countries=[])
     assert answer.status_code == 200
-    assert "<b>Not saved yet.</b> 4 things to mend." in answer.text
+    assert "<b>Not saved yet.</b> 4 things to fix." in answer.text
     assert answer.text.count("This field is required.") == 3
     assert "Enter a valid date." in answer.text
     assert answer.text.count('aria-invalid="true"') >= 3

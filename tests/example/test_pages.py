@@ -28,6 +28,33 @@ def test_home_counts_what_was_seeded(client: httpx.Client) -> None:
     assert f"{YEAR}</a> at a glance" in text
 
 
+def test_home_says_what_the_site_is_and_leads_to_the_briefing(
+    client: httpx.Client,
+) -> None:
+    response = client.get("/").raise_for_status()
+    assert "the example site of <b>django-async-cbv</b>" in response.text
+    told = re.search(
+        r"six slow services, which wait ([\d.]+) to ([\d.]+) seconds each\. In turn, "
+        r"the page takes at least ([\d.]+) seconds.* At once, it takes about ([\d.]+)",
+        response.text,
+    )
+    assert told
+    shortest, longest, in_turn, at_once = map(float, told.groups())
+    assert at_once == longest
+    assert 6 * shortest < in_turn < 6 * longest
+    links = Page(response).links
+    assert {"/briefing/", "/briefing/?in_turn=1", "/dashboard/?compare=1"} <= set(links)
+
+
+def test_clear_is_there_for_filters_alone(client: httpx.Client) -> None:
+    clear = ">Clear</a>"
+    assert clear not in client.get("/holidays/").text
+    assert clear not in client.get("/holidays/?page=2").text
+    assert clear not in client.get("/holidays/?q=&sort=").text
+    assert clear in client.get("/holidays/?q=eid&page=1").text
+    assert clear in client.get("/holidays/?sort=name").text
+
+
 def test_home_marks_the_days_of_the_year(client: httpx.Client) -> None:
     links = Page(client.get("/")).links
     days = {link for link in links if re.fullmatch(rf"/days/{YEAR}/\d+/\d+/", link)}

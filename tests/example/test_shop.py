@@ -173,7 +173,7 @@ def test_order_of_too_much_leaves_nothing(site: Site, short: int) -> None:
         assert answer.url.path == "/shop/order/"
         complaints = re.findall(r"<li>(Of [^<]+ left\.)</li>", answer.text)
         assert complaints == [f"Of {name_of(buyer, keys[short])} only 4 are left."]
-        assert "<b>Not saved yet.</b> 1 thing to mend." in answer.text
+        assert "<b>Not ordered yet.</b> 1 thing to fix." in answer.text
         # What was typed is kept.
         fields = Page(answer).form("csrfmiddlewaretoken").fields
         assert [fields[f"calendar_{key}"] for key in keys] == [
@@ -210,6 +210,28 @@ def test_order_tells_every_line_that_is_short(site: Site) -> None:
         assert f'name="calendar_{none}"' in answer.text
         left = on_the_shelf(buyer)
         assert [left[key] for key in (one, none, enough)] == [1, 0, 5]
+
+
+def test_order_with_an_error_tells_every_line_that_is_short_as_well(
+    site: Site,
+) -> None:
+    bad, one, none, enough = printed(site, 5, 1, 0, 5)
+    with sign_up(site) as buyer:
+        buyer.get("/shop/order/")
+        copies = {bad: "-1", one: "2", none: "1", enough: "5"}
+        answer = buyer.post(
+            "/shop/order/",
+            data={
+                "csrfmiddlewaretoken": buyer.cookies["csrftoken"],
+                **{f"calendar_{key}": count for key, count in copies.items()},
+            },
+        )
+        assert "greater than or equal to 0." in answer.text
+        assert f"Of {name_of(buyer, one)} only 1 is left." in answer.text
+        assert f"{name_of(buyer, none)} is sold out." in answer.text
+        assert "<b>Not ordered yet.</b> 3 things to fix." in answer.text
+        left = on_the_shelf(buyer)
+        assert [left[key] for key in copies] == [5, 1, 0, 5]
 
 
 def test_two_orders_at_once_for_the_last_copy(site: Site) -> None:
@@ -477,7 +499,7 @@ def test_price_that_is_none_keeps_the_others_from_being_saved(
     good, bad = price_fields(clerk, *keys)
     answer = submit(clerk, "/shop/desk/prices/", **{good: "99.00", bad: price})
     assert answer.status_code == 200
-    assert "<b>Not saved yet.</b> 1 thing to mend." in answer.text
+    assert "<b>Not saved yet.</b> 1 thing to fix." in answer.text
     assert answer.text.count(complaint) == 1
     fields = Page(answer).form("form-0-price").fields
     assert (fields[good], fields[bad]) == ("99.00", price), "what was typed is kept"

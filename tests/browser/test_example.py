@@ -1,0 +1,211 @@
+"""The example site in a browser: each page on a phone and on a desktop."""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.example.running import demo, quick_environment
+
+pytestmark = pytest.mark.server
+
+WIDTHS = {390: 844, 1280: 800}
+# One link of the page about the site leads nowhere on purpose.
+MISSING_ON_PURPOSE = "/days/1066/"
+KINDS = {
+    "/",
+    "/about/",
+    "/account/login/",
+    "/account/new/",
+    "/briefing/",
+    "/briefing/9/9/9/",
+    "/briefing/told/",
+    "/countries/",
+    "/countries/*/",
+    "/dashboard/",
+    "/days/",
+    "/days/9/",
+    "/days/9/9/",
+    "/days/9/9/9/",
+    "/days/9/9/9/*/",
+    "/days/9/week/9/",
+    "/days/today/",
+    "/export/",
+    "/holidays/",
+    "/shop/",
+    "/shop/desk/",
+    "/shop/desk/prices/",
+    "/shop/order/",
+    "/shop/orders/",
+    "/shop/orders/9/",
+    "/surprise/",
+    "/trips/",
+    "/trips/*/",
+    "/trips/*/delete/",
+    "/trips/*/edit/",
+    "/trips/new/",
+}
+
+
+def kind(path):
+    """The path with what varies from row to row left out."""
+    path = re.sub(r"(?<=^/countries/)[-\w]+", "*", path)
+    path = re.sub(r"(?<=^/trips/)(?!new/)[-\w]+", "*", path)
+    path = re.sub(r"(?<=/)\d+(?=/)", "9", path)
+    return re.sub(r"(?<=/9/9/9/)[-\w]+", "*", path)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory, browser):
+    folder = tmp_path_factory.mktemp("example")
+    with demo(folder, quick_environment(folder / "var")) as started:
+        yield started
+
+
+class Visitor:
+    """A browser that remembers what was wrong with the pages it was shown."""
+
+    def __init__(self, context, url):
+        self.url = url.rstrip("/")
+        self.page = context.new_page()
+        self.wrong = []
+        self.sizes = [*WIDTHS.items()]
+        # A change of the width in the middle of a transition between pages aborts it.
+        self.page.emulate_media(reduced_motion="reduce")
+        self.page.on("pageerror", lambda error: self.complain(f"raises {error}"))
+        self.page.on("console", self.hear)
+        self.page.on("requestfailed", self.miss)
+        self.page.on("response", self.receive)
+
+    def complain(self, of):
+        self.wrong.append(f"{urlsplit(self.page.url).path}: {of}")
+
+    def hear(self, message):
+        # Chromium writes each status of an error there as well: receive() judges it.
+        if message.type == "error" and "Failed to load" not in message.text:
+            self.complain(f"console: {message.text}")
+
+    def miss(self, request):
+        # To leave a page ends its streams, and what htmx is fetching.
+        if request.failure != "net::ERR_ABORTED":
+            self.complain(f"{request.url} failed: {request.failure}")
+
+    def receive(self, response):
+        path = urlsplit(response.url).path
+        if response.status >= 400 and path != MISSING_ON_PURPOSE:
+            self.complain(f"{response.status} for {path}")
+
+    def measure(self):
+        # Begin with the width that the last page ended with: one layout less.
+        self.sizes.reverse()
+        for width, height in self.sizes:
+            self.page.set_viewport_size({"width": width, "height": height})
+            found = self.page.evaluate("document.documentElement.scrollWidth")
+            if found > width:
+                self.complain(f"{found} px wide on a screen of {width}")
+
+    def visit(self, path):
+        self.page.goto(self.url + path)
+        self.measure()
+
+    def links(self):
+        found = self.page.evaluate("[...document.links].map((link) => link.href)")
+        return [
+            link.removeprefix(self.url).partition("#")[0]
+            for link in found
+            if link.startswith(f"{self.url}/") and not link.endswith(".csv")
+        ]
+
+    def log_in(self, name, password):
+        self.visit("/account/login/")
+        self.page.fill("[name=username]", name)
+        self.page.fill("[name=password]", password)
+        self.page.click("main button")
+
+    def crawl(self):
+        """Visit one page of each kind that a link leads to; return the kinds."""
+        kinds = set()
+        waiting, seen = deque(["/"]), {"/"}
+        while waiting:
+            link = waiting.popleft()
+            path = urlsplit(link).path
+            if kind(path) not in kinds or path == MISSING_ON_PURPOSE:
+                kinds.add(kind(path))
+                self.visit(link)
+                new = [link for link in self.links() if link not in seen]
+                seen.update(new)
+                waiting += new
+        assert MISSING_ON_PURPOSE in seen
+        return kinds
+
+
+@pytest.fixture
+def visitor(context, site):
+    return Visitor(context, site.url)
+
+
+def order(visitor, copies):
+    visitor.visit("/shop/order/")
+    for row, count in enumerate(copies):
+        visitor.page.locator(".order-lines input").nth(row).fill(count)
+    visitor.page.get_by_role("button", name="Order", exact=True).click()
+    visitor.measure()
+
+
+def test_every_page(visitor):
+    visitor.visit("/account/new/")
+    visitor.log_in("clerk", "almanac-clerk")
+    order(visitor, ["1"])
+    visitor.visit("/trips/new/")
+    visitor.page.fill("[name=title]", "A trip of the clerk")
+    visitor.page.fill("[name=starts]", "2027-01-01")
+    visitor.page.fill("[name=ends]", "2027-01-01")
+    visitor.page.locator("[name=countries]").first.check()
+    visitor.page.get_by_role("button", name="Save").click()
+    visitor.measure()
+    (edit,) = [link for link in visitor.links() if link.endswith("/edit/")]
+    visitor.visit(edit)
+    visitor.visit(edit.replace("/edit/", "/delete/"))
+    # "Log in" and "New here?" are there for those who are not logged in.
+    found = {kind(edit), kind(edit.replace("/edit/", "/delete/"))}
+    found |= {"/account/login/", "/account/new/"} | visitor.crawl()
+    assert visitor.wrong == []
+    assert found >= KINDS
+
+
+def test_forms_with_errors(visitor):
+    visitor.visit("/account/new/")
+    visitor.page.get_by_role("button", name="Create it").click()
+    visitor.measure()
+    assert visitor.page.locator(".errorlist").count() >= 3
+    visitor.log_in("clerk", "wrong")
+    visitor.measure()
+    assert visitor.page.locator(".refused").count() == 1
+    visitor.log_in("clerk", "almanac-clerk")
+    order(visitor, ["-1", "20"])
+    assert visitor.page.locator(".order-lines .errorlist").count() == 1
+    for path, button in {"/export/": "Download", "/trips/new/": "Save"}.items():
+        visitor.visit(path)
+        visitor.page.get_by_role("button", name=button).click()
+        visitor.measure()
+        assert visitor.page.locator(".errorlist").count() >= 1
+    assert visitor.wrong == []
+
+
+def test_account_links_of_a_phone_are_whole(visitor):
+    visitor.log_in("clerk", "almanac-clerk")
+    for path in ["/", MISSING_ON_PURPOSE]:
+        visitor.visit(path)
+        visitor.page.set_viewport_size({"width": 390, "height": 844})
+        cut = "links => links.filter(it => it.scrollWidth > it.clientWidth).length"
+        links = visitor.page.locator(".account a")
+        assert links.all_inner_texts() == ["Desk", "clerk"]
+        assert links.evaluate_all(cut) == 0
+        rows = "links => new Set(links.map(it => it.offsetTop)).size"
+        assert visitor.page.locator(".main-nav a").evaluate_all(rows) == 2
+    digits = visitor.page.locator(".error .tile b")
+    assert digits.evaluate("it => it.scrollWidth <= it.clientWidth")
+    assert visitor.wrong == []
