@@ -109,12 +109,13 @@ class EncodeTests(SimpleTestCase):
 
     def test_ids_that_do_not_come_back(self):
         for wrong in (1, *WRONG_IDS):
-            with self.subTest(wrong), self.assertRaisesMessage(ValueError, "quote("):
+            shown = ascii(wrong)
+            with self.subTest(shown), self.assertRaisesMessage(ValueError, "quote("):
                 Event("x", id=wrong)
 
     def test_a_quoted_id(self):
         for value in (1, *WRONG_IDS):
-            with self.subTest(value):
+            with self.subTest(ascii(value)):
                 text = str(value)
                 quoted = quote(text, errors="surrogatepass")
                 if len(quoted) <= LONGEST_ID:
@@ -143,7 +144,7 @@ class DecodeTests(SimpleTestCase):
             (b"retry: x\nunknown: y\ndata: a\n\n", [ReceivedEvent("a")]),
             (HEARTBEAT, []),
         ):
-            with self.subTest(stream):
+            with self.subTest(ascii(stream)):
                 self.assertEqual(decoded(stream), expected)
                 one_by_one = [stream[n : n + 1] for n in range(len(stream))]
                 self.assertEqual(decoded(*one_by_one), expected)

@@ -334,7 +334,7 @@ def _sync_asked(cls: type, name: str, aname: str) -> Callable[..., Any]:
             return checked(method(*args, **kwargs), self, name)
 
         # What it is named as.
-        ask.__wrapped__ = bind(function, self)  # type: ignore[attr-defined]
+        ask.__wrapped__ = function  # type: ignore[attr-defined]
         return await run_call(Call(ask, is_sync=True))
 
     asked.__name__ = aname

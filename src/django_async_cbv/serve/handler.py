@@ -127,6 +127,8 @@ class Handler(_Choice, asgi.ASGIHandler):
         options = blocking_options()
         self._detector = None if options is None else Detector(options)
         self.timings = timings_of_settings()
+        if self.timings is not None:
+            weakref.finalize(self, self.timings.end)
         self._sync_chain = (
             _SyncChain()
             if sync_chain and can_be_sync(map(import_string, settings.MIDDLEWARE))
