@@ -14,13 +14,13 @@ from unittest import mock
 
 import pytest
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
+from django.conf import settings
 from django.http import HttpResponse
 from django.test import (
     AsyncClient,
     AsyncRequestFactory,
     Client,
     TestCase,
-    modify_settings,
     override_settings,
 )
 from django.urls import include, path
@@ -213,10 +213,9 @@ urlpatterns = [
 CASES = ["several/0/", "several/3/", "several/7/", "sync/", "fails/", "authors/"]
 
 
-@modify_settings(
-    INSTALLED_APPS={"append": "debug_toolbar"},
-)
 @override_settings(
+    # Here, as what the toolbar does at each change of its settings needs its app.
+    INSTALLED_APPS=[*settings.INSTALLED_APPS, "debug_toolbar"],
     DEBUG=True,
     DEBUG_TOOLBAR_PANELS=PANELS,
     DEBUG_TOOLBAR_CONFIG={"IS_RUNNING_TESTS": False},
