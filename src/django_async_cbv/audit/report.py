@@ -377,15 +377,16 @@ def _split(where: str) -> tuple[str, int]:
 
 
 def shown(file: str) -> str:
-    """A file as it is printed: from the current folder on, if it is in there."""
+    """A file as it is printed: from its package on, or from the current folder on."""
     path = Path(file)
+    parts = path.parts
+    # First: an environment may be in the current folder.
+    for folder in ("site-packages", "dist-packages"):
+        if folder in parts:
+            return "/".join(parts[parts.index(folder) + 1 :])
     try:
         return path.relative_to(Path.cwd()).as_posix()
     except ValueError:
-        parts = path.parts
-        for folder in ("site-packages", "dist-packages"):
-            if folder in parts:
-                return "/".join(parts[parts.index(folder) + 1 :])
         return os.fspath(path)
 
 
