@@ -683,7 +683,7 @@ def test_queries_of_psycopg(postgres, forbid_blocking):
 
 
 def test_on_uvloop(forbid_blocking):
-    uvloop = pytest.importorskip("uvloop")
+    uvloop = pytest.importorskip("uvloop", reason="Server: uvloop is not installed")
     forbid_blocking.allow("*")
 
     async def main():
