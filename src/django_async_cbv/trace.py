@@ -630,7 +630,7 @@ def _asker(frame: FrameType | None, *, in_worker: bool) -> Place | None:
     return None
 
 
-def line_of(code: CodeType, line: int | None) -> Place:
+def place_at(code: CodeType, line: int | None) -> Place:
     """A line of a function, named as its author knows it."""
     return _line(code.co_qualname, code.co_filename, line)
 

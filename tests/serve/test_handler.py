@@ -12,9 +12,11 @@ import threading
 from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.contrib.auth.middleware import RemoteUserMiddleware
+from django.core import signals
 from django.core.handlers import base, exception
 from django.core.signals import request_finished
 from django.http import Http404, HttpResponse
+from django.http.response import HttpResponseBase
 from django.test import SimpleTestCase
 from django.urls import path
 
@@ -74,6 +76,23 @@ class TestCopies(SimpleTestCase):
 
 class TestClosed(PoolTestCase):
     """A response whose end nobody of the project hears of is what Django leaves."""
+
+    def test_djangos_close_does_no_more_than_is_done_without_its_signal(self):
+        def close(self):
+            for closer in self._resource_closers:
+                try:  # noqa: SIM105 - as it is written there
+                    closer()
+                except Exception:
+                    pass
+            self._resource_closers.clear()
+            self.closed = True
+            signals.request_finished.send(sender=self._handler_class)
+
+        known, djangos = (
+            [ast.dump(one) for one in without_insensitive_threads(function)]
+            for function in (close, HttpResponseBase.close)
+        )
+        self.assertEqual(known, djangos)
 
     async def test_the_state_is_that_of_djangos_close(self):
         made = {}

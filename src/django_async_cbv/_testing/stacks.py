@@ -14,7 +14,7 @@ from typing import NamedTuple, TypeAlias
 from asgiref.sync import AsyncToSync
 
 from ..core.naming import Place
-from ..trace import line_of, original_of, side_of
+from ..trace import original_of, place_at, side_of
 
 __all__ = ["Line", "Stack", "lines_of", "lines_of_places", "read"]
 
@@ -68,7 +68,7 @@ class Stack(NamedTuple):
 def lines_of(frame: FrameType | None) -> Iterator[Line]:
     """A stack from the innermost line to where the event loop calls it."""
     while frame is not None and frame.f_code not in _ENDS:
-        place = line_of(frame.f_code, frame.f_lineno)
+        place = place_at(frame.f_code, frame.f_lineno)
         yield place, frame.f_globals.get("__name__") or "?"
         frame = frame.f_back
 

@@ -9,9 +9,9 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import Protocol, Self
 
-from .base import Message, Reset, Slow
+from .base import Message, Reset, Slow, check_topics
 
-__all__ = ["TURNS", "Fanout", "Mailbox", "Office", "Subscriber"]
+__all__ = ["TURNS", "Fanout", "Mailbox", "Office", "Subscribable", "Subscriber"]
 
 # How many turns of the event loop subscribers get between two messages of a burst: a
 # view and its response are two tasks, and each takes its turn.
@@ -311,3 +311,37 @@ class Subscriber:
         # ended the subscription with everything else.
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._office.abandon, self._mailbox)
+
+
+class Subscribable:
+    """The half of a channel that is the same for each way to carry messages."""
+
+    _buffer: int
+    _slow: Slow
+
+    def _office(self) -> Office:
+        """Give what knows the subscribers of this process."""
+        raise NotImplementedError
+
+    def subscribe(self, *topics: str, since: str | None = None) -> Subscriber:
+        """
+        Return the messages of these topics as an async iterator.
+
+        Args:
+            *topics: One or more topics.
+            since: The id of the last message that the subscriber has. The messages
+                after it come first. If the channel does not know the id any more, a
+                `Reset` comes first.
+
+        Returns:
+            A `Subscriber`, which is an async context manager too.
+
+        Raises:
+            TypeError: If you give no topic, or one that is not a `str`.
+            ValueError: If a topic is empty, too long or not printable.
+
+        Runs on:
+            The caller's side. No hop.
+        """
+        wanted = check_topics(topics)
+        return Subscriber(self._office(), wanted, since, self._buffer, self._slow)

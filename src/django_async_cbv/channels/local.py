@@ -10,13 +10,13 @@ from collections import deque
 from itertools import islice
 from typing import Any
 
-from .base import Message, Slow, check_name, check_topics, dump, load
-from .fanout import TURNS, Fanout, Mailbox, Subscriber
+from .base import Message, Slow, check_name, dump, load
+from .fanout import TURNS, Fanout, Mailbox, Subscribable
 
 __all__ = ["LocalChannel"]
 
 
-class LocalChannel:
+class LocalChannel(Subscribable):
     """
     Carry messages from any thread to subscribers on any event loop of this process.
 
@@ -61,7 +61,7 @@ class LocalChannel:
         if event is not None:
             check_name("event", event)
         # Subscribers get what they would get from a channel between processes.
-        return self._present().append(topic, load(dump(data)), event)
+        return self._office().append(topic, load(dump(data)), event)
 
     async def apublish(self, topic: str, data: Any, *, event: str | None = None) -> str:
         """
@@ -80,30 +80,7 @@ class LocalChannel:
         """
         return self.publish(topic, data, event=event)
 
-    def subscribe(self, *topics: str, since: str | None = None) -> Subscriber:
-        """
-        Return the messages of these topics as an async iterator.
-
-        Args:
-            *topics: One or more topics.
-            since: The id of the last message that the subscriber has. The messages
-                after it come first. If the channel does not know the id any more, a
-                `Reset` comes first.
-
-        Returns:
-            A `Subscriber`, which is an async context manager too.
-
-        Raises:
-            TypeError: If you give no topic, or one that is not a `str`.
-            ValueError: If a topic is empty, too long or not printable.
-
-        Runs on:
-            The caller's side. No hop.
-        """
-        wanted = check_topics(topics)
-        return Subscriber(self._present(), wanted, since, self._buffer, self._slow)
-
-    def _present(self) -> _Log:
+    def _office(self) -> _Log:
         if self._log.process != os.getpid():
             # A fork: the ids of the two processes would be the same, and so would
             # their locks, event loops and subscribers.

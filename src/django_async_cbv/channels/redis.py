@@ -13,8 +13,8 @@ import redis
 from redis import asyncio as aioredis
 
 from ..sync import run_sync
-from .base import Message, Slow, check_name, check_topics, dump, load
-from .fanout import Subscriber
+from .base import Message, Slow, check_name, dump, load
+from .fanout import Subscribable
 from .reader import Batch, Cursor, Entry, Past, Readers
 
 __all__ = ["RedisChannel"]
@@ -51,7 +51,7 @@ ID = re.compile(r"(\d{1,20})-(\d{1,20})-([0-9a-f]{8})")
 LARGEST = 2**64
 
 
-class RedisChannel:
+class RedisChannel(Subscribable):
     """
     Carry messages between processes through one stream of Redis 6.2 or later.
 
@@ -144,28 +144,8 @@ class RedisChannel:
         """
         return await run_sync(self.publish, topic, data, event=event)
 
-    def subscribe(self, *topics: str, since: str | None = None) -> Subscriber:
-        """
-        Return the messages of these topics as an async iterator.
-
-        Args:
-            *topics: One or more topics.
-            since: The id of the last message that the subscriber has. The messages
-                after it come first. If the channel does not know the id any more, a
-                `Reset` comes first.
-
-        Returns:
-            A `Subscriber`, which is an async context manager too.
-
-        Raises:
-            TypeError: If you give no topic, or one that is not a `str`.
-            ValueError: If a topic is empty, too long or not printable.
-
-        Runs on:
-            The caller's side. No hop.
-        """
-        wanted = check_topics(topics)
-        return Subscriber(self._readers, wanted, since, self._buffer, self._slow)
+    def _office(self) -> Readers:
+        return self._readers
 
     def _script(self) -> Any:
         if self._publisher is None or self._process != os.getpid():

@@ -16,8 +16,8 @@ from django.db import connections, transaction
 from psycopg import sql
 
 from ...sync import run_sync
-from ..base import Message, Slow, check_name, check_topics, dump, load
-from ..fanout import Subscriber
+from ..base import Message, Slow, check_name, dump, load
+from ..fanout import Subscribable
 from ..reader import Batch, Cursor, Entry, Past, Readers
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ DELETE FROM {TABLE} WHERE channel = %(channel)s AND position < GREATEST(
 """  # noqa: S608
 
 
-class PostgresChannel:
+class PostgresChannel(Subscribable):
     """
     Carry messages between processes through a table of PostgreSQL.
 
@@ -165,28 +165,8 @@ class PostgresChannel:
         """
         return await run_sync(self.publish, topic, data, event=event)
 
-    def subscribe(self, *topics: str, since: str | None = None) -> Subscriber:
-        """
-        Return the messages of these topics as an async iterator.
-
-        Args:
-            *topics: One or more topics.
-            since: The id of the last message that the subscriber has. The messages
-                after it come first. If the channel does not know the id any more, a
-                `Reset` comes first.
-
-        Returns:
-            A `Subscriber`, which is an async context manager too.
-
-        Raises:
-            TypeError: If you give no topic, or one that is not a `str`.
-            ValueError: If a topic is empty, too long or not printable.
-
-        Runs on:
-            The caller's side. No hop.
-        """
-        wanted = check_topics(topics)
-        return Subscriber(self._readers, wanted, since, self._buffer, self._slow)
+    def _office(self) -> Readers:
+        return self._readers
 
     def trim(self) -> int:
         """
