@@ -267,8 +267,10 @@ def test_a_method_of_a_channel_has_its_sections(module, name):
     found = pytest.importorskip(f"django_async_cbv.{module}", exc_type=ImportError)
     methods = [
         value
-        for attribute, value in vars(getattr(found, name)).items()
-        if attribute[0] != "_" and inspect.isfunction(value)
+        for attribute, value in inspect.getmembers(
+            getattr(found, name), inspect.isfunction
+        )
+        if attribute[0] != "_"
     ]
     assert methods
     for method in methods:

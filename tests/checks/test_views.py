@@ -19,6 +19,7 @@ from django.contrib.auth.mixins import (
     UserPassesTestMixin,
 )
 from django.contrib.auth.views import LoginView
+from django.core.checks.urls import check_url_config
 from django.db import connections, transaction
 from django.http import HttpResponse
 from django.test import AsyncClient, SimpleTestCase, TestCase, override_settings
@@ -607,6 +608,24 @@ class TestCalledBySyncCode(SimpleTestCase):
     def test_async_hooks_are_right(self):
         self.assertEqual(self.problems(handler404=NotFoundSync.as_view()), [])
 
-    @override_settings(CSRF_FAILURE_VIEW="nowhere.view")
     def test_what_can_not_be_imported_is_djangos_to_report(self):
-        self.assertEqual(self.problems(), [])
+        for view in ("nowhere.view", f"{__name__}.nothing", "view", 1):
+            with (
+                self.subTest(view=view),
+                override_settings(CSRF_FAILURE_VIEW=view),
+            ):
+                names = ("handler400", "handler403", "handler404", "handler500")
+                self.assertEqual(self.problems(**dict.fromkeys(names, view)), [])
+
+
+class TestWrongPatterns(SimpleTestCase):
+    def test_what_is_no_pattern_is_djangos_to_report(self):
+        for wrong in (1, None, "books/", ("books/", function)):
+            inner = types.ModuleType("inner")
+            inner.urlpatterns = [wrong]
+            for patterns in ([wrong], [path("a/", include(inner))]):
+                with self.subTest(patterns=patterns):
+                    self.assertEqual(told(*patterns, path("", function)), {})
+                    with override_settings(ROOT_URLCONF=URLs(*patterns)):
+                        [found] = check_url_config(None)
+                    self.assertEqual(found.id, "urls.E004")

@@ -86,6 +86,10 @@ def _patterns(
     kwargs: tuple[str, ...],
 ) -> Iterator[Route]:
     for one in patterns:
+        if not isinstance(one, URLPattern | URLResolver):
+            problem = f"TypeError: {one!r} is neither path() nor include()"
+            yield Route(urlconf, before, problem=problem)
+            continue
         path = before + _text(one.pattern)
         names = (*kwargs, *_names(one.pattern))
         if isinstance(one, URLResolver):

@@ -12,13 +12,14 @@ import sys
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from ..core.threads import await_to_the_end
+from ..sync import run_sync
 from .base import Message
-from .fanout import TURNS, Fanout, Mailbox
+from .fanout import TURNS, Fanout, Mailbox, Subscribable
 
-__all__ = ["Batch", "Cursor", "Entry", "Log", "Past", "Readers"]
+__all__ = ["Batch", "Cursor", "Entry", "Log", "Past", "Readers", "Shared"]
 
 _logger = logging.getLogger("django_async_cbv.channels")
 
@@ -143,6 +144,36 @@ class Readers:
         del self._readers[loop]
         reader.end()
         return reader
+
+
+class Shared(Subscribable):
+    """The half of a channel that is the same for each log between processes."""
+
+    _readers: Readers
+
+    def publish(self, topic: str, data: Any, *, event: str | None = None) -> str:
+        """Write a message to the log, and return its id."""
+        raise NotImplementedError
+
+    async def apublish(self, topic: str, data: Any, *, event: str | None = None) -> str:
+        """
+        Send a message. Async variant of `publish()`.
+
+        Args:
+            topic: The topic, 1 to 200 printable characters.
+            data: What becomes JSON.
+            event: The name of the event.
+
+        Returns:
+            The id of the message.
+
+        Runs on:
+            The worker thread of the request. One hop.
+        """
+        return await run_sync(self.publish, topic, data, event=event)
+
+    def _office(self) -> Readers:
+        return self._readers
 
 
 class _Reader:

@@ -12,10 +12,8 @@ from typing import Any
 import redis
 from redis import asyncio as aioredis
 
-from ..sync import run_sync
 from .base import Message, Slow, check_name, dump, load
-from .fanout import Subscribable
-from .reader import Batch, Cursor, Entry, Past, Readers
+from .reader import Batch, Cursor, Entry, Past, Readers, Shared
 
 __all__ = ["RedisChannel"]
 
@@ -51,7 +49,7 @@ ID = re.compile(r"(\d{1,20})-(\d{1,20})-([0-9a-f]{8})")
 LARGEST = 2**64
 
 
-class RedisChannel(Subscribable):
+class RedisChannel(Shared):
     """
     Carry messages between processes through one stream of Redis 6.2 or later.
 
@@ -126,26 +124,6 @@ class RedisChannel(Subscribable):
         # Known to Redis by its hash: sent whole to one that has not seen it.
         given = self._script()([self._key], [*arguments, *message])
         return f"{given.decode()}-{token}"
-
-    async def apublish(self, topic: str, data: Any, *, event: str | None = None) -> str:
-        """
-        Send a message. Async variant of `publish()`.
-
-        Args:
-            topic: The topic, 1 to 200 printable characters.
-            data: What becomes JSON.
-            event: The name of the event.
-
-        Returns:
-            The id of the message.
-
-        Runs on:
-            The worker thread of the request. One hop.
-        """
-        return await run_sync(self.publish, topic, data, event=event)
-
-    def _office(self) -> Readers:
-        return self._readers
 
     def _script(self) -> Any:
         if self._publisher is None or self._process != os.getpid():

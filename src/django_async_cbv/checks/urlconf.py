@@ -13,6 +13,7 @@ from django import get_version
 from django.apps import AppConfig, apps
 from django.conf import settings
 from django.core import checks
+from django.core.exceptions import ViewDoesNotExist
 from django.core.handlers.base import BaseHandler
 from django.db import connections
 from django.urls import URLPattern, URLResolver, get_callable, get_resolver
@@ -174,7 +175,8 @@ def _patterns(
     for pattern in patterns:
         if isinstance(pattern, URLResolver):
             yield from _patterns(pattern.url_patterns)
-        else:
+        # Django's check reports what is neither.
+        elif isinstance(pattern, URLPattern):
             yield pattern
 
 
@@ -240,11 +242,12 @@ def _wraps_ours(callback: Any) -> bool:
 def called_by_sync_code() -> Iterator[Problem]:
     """Views that Django calls from sync code, and that give it a coroutine."""
     resolver = get_resolver()
-    views = {f"handler{code}": code for code in (400, 403, 404, 500)}
-    named: dict[str, Any] = {
-        name: resolver.resolve_error_handler(code) for name, code in views.items()
-    }
-    with suppress(ImportError):  # Django reports it
+    named: dict[str, Any] = {}
+    # Django reports a view that it can't import.
+    for code in (400, 403, 404, 500):
+        with suppress(ImportError, ViewDoesNotExist):
+            named[f"handler{code}"] = resolver.resolve_error_handler(code)
+    with suppress(ImportError, ViewDoesNotExist):
         named["CSRF_FAILURE_VIEW"] = get_callable(settings.CSRF_FAILURE_VIEW)
     for name, view in named.items():
         if not iscoroutinefunction(view) or getattr(view, "is_async", True) is False:

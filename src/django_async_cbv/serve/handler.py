@@ -12,7 +12,7 @@ from collections.abc import Callable, Coroutine, Iterable
 from contextvars import ContextVar
 from io import BytesIO
 from types import FunctionType, TracebackType
-from typing import Any, Self
+from typing import Any, Self, get_args
 
 from asgiref.sync import (
     AsyncToSync,
@@ -21,7 +21,7 @@ from asgiref.sync import (
 )
 from django.conf import settings
 from django.core import signals
-from django.core.exceptions import RequestAborted
+from django.core.exceptions import ImproperlyConfigured, RequestAborted
 from django.core.handlers import asgi, base
 from django.core.handlers.exception import convert_exception_to_response
 from django.http import FileResponse, HttpRequest, HttpResponse
@@ -110,13 +110,14 @@ class Handler(_Choice, asgi.ASGIHandler):
         release: Release = "between",
         sync_chain: bool = True,
     ) -> None:
-        self._make_pool = functools.partial(
-            Pool,
-            workers=workers,
-            queue=queue,
-            queue_timeout=queue_timeout,
-            release=release,
-        )
+        options: dict[str, Any] = {
+            "workers": workers,
+            "queue": queue,
+            "queue_timeout": queue_timeout,
+            "release": release,
+        }
+        _refuse_options(**options)
+        self._make_pool = functools.partial(Pool, **options)
         self._retry_after = str(max(1, round(queue_timeout)))
         # One for each loop: neither a thread nor a loop is of use after a fork.
         self._pools: weakref.WeakKeyDictionary[Any, Pool] = weakref.WeakKeyDictionary()
@@ -124,8 +125,8 @@ class Handler(_Choice, asgi.ASGIHandler):
         kind = type(self)
         # As Django's: receivers may be connected for that sender alone.
         self._sender: type = asgi.ASGIHandler if kind is Handler else kind
-        options = blocking_options()
-        self._detector = None if options is None else Detector(options)
+        blocking = blocking_options()
+        self._detector = None if blocking is None else Detector(blocking)
         self.timings = timings_of_settings()
         if self.timings is not None:
             weakref.finalize(self, self.timings.end)
@@ -472,6 +473,42 @@ class _Client:
         if isinstance(self._error, RequestAborted):
             return isinstance(error, asyncio.CancelledError) and not outside
         raise self._error
+
+
+# Of each option: whether a value is right, what it has to be, and an example.
+_OPTIONS: dict[str, tuple[Callable[[Any], bool], str, str]] = {
+    "workers": (
+        lambda value: isinstance(value, int) and value >= 1,
+        "a whole number of 1 or more",
+        'int(os.environ["WORKERS"])',
+    ),
+    "queue": (
+        lambda value: isinstance(value, int) and value >= 0,
+        "a whole number of 0 or more",
+        'int(os.environ["QUEUE"])',
+    ),
+    "queue_timeout": (
+        lambda value: isinstance(value, int | float) and 0 <= value < float("inf"),
+        "a number of seconds",
+        'float(os.environ["QUEUE_TIMEOUT"])',
+    ),
+    "release": (
+        lambda value: value in get_args(Release),
+        '"between", "request" or "always"',
+        '"between"',
+    ),
+}
+
+
+def _refuse_options(**options: Any) -> None:
+    """Raise ImproperlyConfigured for an option with which no pool can work."""
+    for name, value in options.items():
+        is_right, wanted, example = _OPTIONS[name]
+        if not is_right(value):
+            raise ImproperlyConfigured(
+                f"get_asgi_application() got {name}={value!r}, which is not {wanted}. "
+                f"The server does not start. Pass for example `{name}={example}`."
+            )
 
 
 def _is_sync_stream(response: Any) -> bool:

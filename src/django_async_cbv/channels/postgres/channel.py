@@ -15,10 +15,8 @@ from django.apps import apps
 from django.db import connections, transaction
 from psycopg import sql
 
-from ...sync import run_sync
 from ..base import Message, Slow, check_name, dump, load
-from ..fanout import Subscribable
-from ..reader import Batch, Cursor, Entry, Past, Readers
+from ..reader import Batch, Cursor, Entry, Past, Readers, Shared
 
 if TYPE_CHECKING:
     from .models import ChannelMessage
@@ -74,7 +72,7 @@ DELETE FROM {TABLE} WHERE channel = %(channel)s AND position < GREATEST(
 """  # noqa: S608
 
 
-class PostgresChannel(Subscribable):
+class PostgresChannel(Shared):
     """
     Carry messages between processes through a table of PostgreSQL.
 
@@ -117,7 +115,8 @@ class PostgresChannel(Subscribable):
         """
         Send a message if and when the transaction commits.
 
-        Outside of a transaction the message is sent at once.
+        An `aatomic()` block is a transaction too. Outside of a transaction the message
+        is sent at once.
 
         Args:
             topic: The topic, 1 to 200 printable characters.
@@ -145,28 +144,6 @@ class PostgresChannel(Subscribable):
             # Not in this transaction, which may take long and hold the rows.
             transaction.on_commit(self.trim, using=self._using, robust=True)
         return row.id.hex
-
-    async def apublish(self, topic: str, data: Any, *, event: str | None = None) -> str:
-        """
-        Send a message. Async variant of `publish()`.
-
-        Inside `aatomic()` the message is sent if and when that commits.
-
-        Args:
-            topic: The topic, 1 to 200 printable characters.
-            data: What becomes JSON.
-            event: The name of the event.
-
-        Returns:
-            The id of the message.
-
-        Runs on:
-            The worker thread of the request. One hop.
-        """
-        return await run_sync(self.publish, topic, data, event=event)
-
-    def _office(self) -> Readers:
-        return self._readers
 
     def trim(self) -> int:
         """
