@@ -260,7 +260,7 @@ class TestSettings:
             ("BLOCKING", {"threshold": "1"}, "['threshold'] is '1'"),
             ("BLOCKING", {"threshold": True}, "['threshold'] is True"),
             ("BLOCKING", {"repeat_after": None}, 'write `"repeat_after": 60`'),
-            ("BLOCKING", True, "is no dictionary"),
+            ("BLOCKING", True, "is not a dictionary"),
             ("SERVER_TIMING", "no.such.function", "can't be imported"),
             ("SERVER_TIMING", 3, "ASYNC_CBV_SERVER_TIMING is 3"),
         ],

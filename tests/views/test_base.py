@@ -436,7 +436,7 @@ class TestSetup(SimpleTestCase):
                 self.get_context_data = dict
 
         with self.assertRaisesMessage(
-            ImproperlyConfigured, "set aget_context_data to a coroutine function"
+            ImproperlyConfigured, "Set aget_context_data to a coroutine function"
         ):
             await Setting.as_view()(self.factory.get("/"))
 

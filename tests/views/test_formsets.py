@@ -867,7 +867,7 @@ class AsyncInlineTests(LibraryTestCase):
                 return []
 
         with self.assertRaisesMessage(
-            ImproperlyConfigured, "Inline.get_initial() is async; rename it aget_init"
+            ImproperlyConfigured, "Rename it: `async def aget_initial()`"
         ):
             self.view(Inline).as_view()
         with self.assertRaisesMessage(ImproperlyConfigured, "get_initial() is async"):

@@ -138,7 +138,7 @@ def _new_connections() -> Iterator[Problem]:
                 f"DATABASES[{alias!r}] has CONN_MAX_AGE = 0. Django opens a new "
                 "connection for each request, and one after each await of an async "
                 "view",
-                f"set `CONN_MAX_AGE = 60` and `CONN_HEALTH_CHECKS = True` in "
+                f"Set `CONN_MAX_AGE = 60` and `CONN_HEALTH_CHECKS = True` in "
                 f"DATABASES[{alias!r}]. The connections then outlive a request, and "
                 "so do session variables and advisory locks that your code leaves on "
                 "them. If another pool gives you cheap connections, silence this "
@@ -155,7 +155,7 @@ def _unknown_engines() -> Iterator[Problem]:
             f"DATABASES[{alias!r}] has the ENGINE {engine!r}, which may keep the state "
             "of a request on its connection. A worker thread therefore waits in each "
             "await that comes after sync code",
-            f"set `ASYNC_CBV_STATELESS_ENGINES = [{engine!r}]` if the ENGINE keeps "
+            f"Set `ASYNC_CBV_STATELESS_ENGINES = [{engine!r}]` if the ENGINE keeps "
             "nothing for a request. Otherwise set `workers` of get_asgi_application() "
             "to the number of requests that await at the same time.",
             ("settings",),
@@ -182,8 +182,8 @@ def _async_only(middleware: list[tuple[str, Any]]) -> Iterator[Problem]:
             "async_cbv.W012",
             f"{path} {reason}. Django's async handler therefore serves the sync views "
             "too, and each of them costs more hops",
-            "give it both modes: decorate it with sync_and_async_middleware. If you "
-            "accept the hops, say so with `get_asgi_application(sync_chain=False)`.",
+            "Decorate it with `@sync_and_async_middleware`, which gives it both modes. "
+            "If you accept the hops, write `get_asgi_application(sync_chain=False)`.",
             (f"module {one.__module__}",),
         )
 
@@ -192,17 +192,17 @@ def _stateful(
     middleware: list[tuple[str, Any]], has_sync_chain: bool
 ) -> Iterator[Problem]:
     """Middleware that keeps on its instance what belongs to a request."""
-    twice = " and the async views have another one," if has_sync_chain else ""
+    twice = ", and the async views have another one" if has_sync_chain else ""
     for path, cls in middleware:
         if not isinstance(cls, type):
             continue
         for klass, name, attribute in _kept(cls):
             yield Problem(
                 "async_cbv.W011",
-                f"{path}.{name}() changes self.{attribute}. All "
-                f"worker threads share that instance,{twice} so one request can read "
-                "or lose the value of another",
-                f"keep it on the request, for example "
+                f"{path}.{name}() lets one request read or lose the value of another: "
+                f"it changes self.{attribute}. All worker threads share that instance"
+                f"{twice}",
+                f"Keep it on the request, for example "
                 f"`request.{attribute.lstrip('_')} = ...`, or in Django's cache if "
                 "requests share it.",
                 (where(klass, name),),

@@ -212,18 +212,18 @@ def not_atomic(callback: Callable[..., Any]) -> Problem | None:
     name = getattr(named, "__qualname__", repr(callback))
     if _wraps_ours(callback):
         hint = (
-            f"put `@functools.wraps(view)` on {name}: then Django finds what the view "
-            "says of transactions."
+            f"Put `@functools.wraps(view)` on {name}, so that Django finds the "
+            "transaction settings of the view."
         )
     else:
         hint = (
-            "make it an AsyncView, or put transaction.non_atomic_requests on it, and "
-            "aatomic() around what it writes."
+            "Make it an AsyncView. Or decorate it with "
+            "`@transaction.non_atomic_requests`, and write in `async with aatomic():`."
         )
     return Problem(
         "async_cbv.E009",
-        f"{name} is async, and ATOMIC_REQUESTS is on for {', '.join(aliases)}: "
-        "Django refuses each request",
+        f"{name} is async, and ATOMIC_REQUESTS is on for {', '.join(aliases)}. "
+        "Django raises RuntimeError in each request",
         hint,
         (where_written(callback),),
     )
@@ -256,12 +256,12 @@ def called_by_sync_code() -> Iterator[Problem]:
         yield Problem(
             "async_cbv.E014",
             f"{name} is async: {getattr(cls, '__name__', None) or view.__qualname__}. "
-            "Django calls it from sync code and does not await it, so the page is a "
+            "Django calls it from sync code and does not await it, so users get a "
             "server error",
-            "use an async hook, `async def aget_context_data()` for example, in place "
-            "of the `async def` handler."
+            "Use an async hook instead of the `async def` handler, for example "
+            "`async def aget_context_data()`."
             if isinstance(cls, type) and issubclass(cls, AsyncView)
-            else "make it sync.",
+            else f"Make it sync: `def {view.__name__}()`.",
             (f"module {view.__module__}",),
         )
 
@@ -278,9 +278,9 @@ def sync_middleware() -> Iterator[Problem]:
                 "async_cbv.W004",
                 f"{path} is sync. Under ASGI, a worker thread waits in it for each "
                 "request until the async view has answered",
-                "if it is yours, derive it from MiddlewareMixin or decorate it with "
-                "sync_and_async_middleware. If it is of another package, wrap it in a "
-                "function with that decorator, or take it out of MIDDLEWARE.",
+                "If it is yours, derive it from MiddlewareMixin, or decorate it with "
+                "`@sync_and_async_middleware`. If it is of another package, wrap it in "
+                "a function with this decorator, or remove it from MIDDLEWARE.",
                 (f"module {middleware.__module__}",),
             )
 
@@ -294,7 +294,8 @@ def newer_hooks() -> Iterator[Problem]:
                 "async_cbv.W009",
                 f"{hook.function.__qualname__}() of Django {get_version()} calls "
                 f"{called}, which this version of django-async-cbv does not know. "
-                "It runs in the worker thread, and waits there for async overrides",
-                "install a version of django-async-cbv that knows this Django.",
+                "A worker thread runs it, and waits there for your async overrides",
+                "Install a version of django-async-cbv that supports Django "
+                f"{get_version()}.",
                 (where_written(hook.function),),
             )

@@ -11,8 +11,8 @@ from django.core.exceptions import ImproperlyConfigured
 from django.views.generic.base import View
 
 from ..core.guards import MIXINS
-from ..core.hooks import is_async_function, is_library
-from ..core.problems import Problem, where
+from ..core.hooks import is_async_function
+from ..core.problems import Problem, async_view_of, where
 from ..core.twins import TwinMixin
 
 __all__ = ["skipped_validation", "uncalled_checks", "unguarded", "unvalidated"]
@@ -39,25 +39,11 @@ def uncalled_checks(cls: type) -> Iterator[Problem]:
             continue
         yield Problem(
             "async_cbv.E010",
-            f"{klass.__name__}.{aname}() is not called: {cls.__name__} has no mixin "
-            "that asks for it, so everyone is let in",
-            f"derive {cls.__name__} from {mixin} and {_ours(cls)}.",
+            f"{cls.__name__} is open to everyone. {klass.__name__}.{aname}() is never "
+            f"called, because {cls.__name__} has no mixin that calls it",
+            f"Derive {cls.__name__} from {mixin} and {async_view_of(cls)}.",
             (where(klass, aname),),
         )
-
-
-# Where Django has the views that ours are named after.
-_VIEWS = ("django.views.generic", "django.contrib.auth.views")
-
-
-def _ours(cls: type) -> str:
-    """Our view in the place of the view of Django's that a class is derived from."""
-    for base in cls.__mro__:
-        if is_library(base) and issubclass(base, View):
-            return base.__name__
-        if base.__module__.startswith(_VIEWS):
-            return f"Async{base.__name__}"
-    return "AsyncView"
 
 
 def _async_verdicts(cls: type) -> Iterator[Problem]:
@@ -82,10 +68,10 @@ def _async_verdicts(cls: type) -> Iterator[Problem]:
         )
         yield Problem(
             "async_cbv.E007",
-            f"{klass.__name__}.{name}() is async, and {asks}.dispatch() does not await "
-            "it: a coroutine is true, so everyone is let in",
-            f"derive {cls.__name__} from {mixin} and {_ours(cls)}, and rename it "
-            f"a{name}().",
+            f"{cls.__name__} is open to everyone. {klass.__name__}.{name}() is async, "
+            f"and {asks}.dispatch() takes the coroutine for True",
+            f"Derive {cls.__name__} from {mixin} and {async_view_of(cls)}, and rename "
+            f"it: `async def a{name}()`.",
             (where(klass, name),),
         )
 
@@ -114,9 +100,9 @@ def _sync_guards(cls: type) -> Iterator[Problem]:
             continue
         yield Problem(
             "async_cbv.E008",
-            f"{what} is sync, and asks for the user on the event loop, as "
-            f"{cls.__name__} has async handlers: each request fails",
-            f"derive {cls.__name__} from {f'{mixin} and ' if mixin else ''}AsyncView.",
+            f"{what} is sync. It reads the user on the event loop, because "
+            f"{cls.__name__} has async handlers, and each request fails",
+            f"Derive {cls.__name__} from {f'{mixin} and ' if mixin else ''}AsyncView.",
             (where(klass, "dispatch"),),
         )
         return
@@ -129,11 +115,9 @@ def unvalidated(callback: Callable[..., Any]) -> Iterator[Problem]:
     if not _is_djangos(cls, "post"):
         return
     options = getattr(callback, "view_initkwargs", {})
-    ours = _ours(cls)
+    ours = async_view_of(cls)
     is_base = cls.__module__.startswith("django.")
-    fix = (
-        f"use {ours} in its place" if is_base else f"derive {cls.__name__} from {ours}"
-    )
+    fix = f"Use {ours} instead" if is_base else f"Derive {cls.__name__} from {ours}"
     for attribute in ("form_class", "authentication_form"):
         form_class = options.get(attribute, getattr(cls, attribute, None))
         yield from skipped_validation(
@@ -154,9 +138,9 @@ def skipped_validation(
             klass = next(one for one in cls.__mro__ if name in vars(one))
             yield Problem(
                 check,
-                f"{klass.__name__}.{name}() is skipped, so data that it would refuse "
-                f"is saved: {user} is a class of Django's, and does not await it",
-                fix or f"validate in a sync `def {name[1:]}()` as well.",
+                f"{klass.__name__}.{name}() is skipped, so data that it rejects is "
+                f"saved. {user} calls Django's is_valid(), which does not await it",
+                fix or f"Validate in a sync `def {name[1:]}()` as well.",
                 (where(klass, name),),
             )
 
