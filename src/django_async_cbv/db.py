@@ -68,9 +68,9 @@ class Atomic:
         """Decorate a coroutine function: each call runs in a block of its own."""
         if not iscoroutinefunction(function):
             raise TypeError(
-                f"aatomic() is for coroutine functions, and {function!r} is none: use "
-                "transaction.atomic() for a sync function, and `async with aatomic()` "
-                "inside of an async generator."
+                f"aatomic() got {function!r}, which is not a coroutine function. Use "
+                "`@transaction.atomic` for a sync function, and `async with "
+                "aatomic():` inside of an async generator."
             )
 
         @functools.wraps(function)
@@ -133,7 +133,8 @@ class Atomic:
             if found:
                 return found[-1]
         raise RuntimeError(
-            f"aatomic(using={self.using!r}) was left by a task that had not entered it."
+            f"aatomic(using={self.using!r}) was left by a task that had not entered "
+            "it. Enter and leave it in one task: `async with aatomic():`."
         )
 
 
@@ -167,11 +168,11 @@ def _refuse_beside(
     for block in blocks.get():
         if block.is_open and block.using == using and isinstance(block, _OnTheLoop):
             raise TransactionManagementError(
-                f"A query of Django's own ORM was made inside of aatomic(using="
-                f"{using!r}), which for this ENGINE is a transaction of the async "
-                "connection: it would not be part of it. Use the model's "
-                "async_objects and async_save() in the block, or for Django's own "
-                "ORM transaction.atomic() in sync code (run_sync)."
+                "A query of Django's ORM was refused inside of "
+                f"aatomic(using={using!r}). For this ENGINE, the block is a "
+                "transaction of the async connection, and the query would not be part "
+                "of it. Use `async_objects` and `async_save()` of the model, or "
+                "`transaction.atomic()` in a function for `run_sync()`."
             )
     return execute(sql, params, many, context)
 
@@ -288,10 +289,14 @@ async def agather(
         the worker thread of the request for all queries.
     """
     if limit < 1:
-        raise ValueError(f"limit must be 1 or more, not {limit!r}.")
+        raise ValueError(
+            f"agather() got limit={limit!r}, so no query could run. Pass 1 or more, "
+            "for example `limit=8`."
+        )
     if in_transaction not in ("error", "serial"):
         raise ValueError(
-            f'in_transaction must be "error" or "serial", not {in_transaction!r}.'
+            f"agather() got in_transaction={in_transaction!r}. "
+            'Pass "error" or "serial".'
         )
     if iscoroutinefunction(prepare):
         raise _async_prepare_error(prepare)
@@ -302,9 +307,9 @@ async def agather(
     if states is None:
         if in_transaction == "error":
             raise TransactionManagementError(
-                "agather() runs its queries on connections of their own, which can't "
-                "see the transaction that is open here. Call it outside of the "
-                'block, or with in_transaction="serial".'
+                "agather() ran no query: its own connections can't see the "
+                "transaction that is open here. Call it outside of the block, or write "
+                '`agather(..., in_transaction="serial")`.'
             )
         return await run_sync(_one_by_one, jobs, return_exceptions)
     refused: list[ImproperlyConfigured] = []
@@ -374,7 +379,10 @@ def _job(query: Any) -> Callable[[], Any]:
     if isinstance(query, QuerySet):
         return functools.partial(_rows, query)
     if isinstance(query, BaseManager):
-        raise TypeError(f"agather() takes QuerySets, not {query!r}: use its all().")
+        raise TypeError(
+            f"agather() got the manager {query!r}, which is not a query. Pass a "
+            "QuerySet: `agather(manager.all())`."
+        )
     if iscoroutinefunction(query) or not callable(query):
         raise (
             _many_queries_error(query)
@@ -398,22 +406,22 @@ def _holds_queries(query: Any) -> bool:
 
 def _many_queries_error(queries: Any) -> TypeError:
     return TypeError(
-        "agather() takes each query as an argument of its own, and got a "
-        f"{type(queries).__name__}. Unpack it: `agather(*queries)`."
+        f"agather() got a {type(queries).__name__}, but takes each query as an "
+        "argument of its own. Unpack it: `agather(*queries)`."
     )
 
 
 def _async_query_error(query: Any) -> TypeError:
     return TypeError(
-        f"agather() takes QuerySets and sync callables, not {query!r}: await what is "
-        "async with asyncio.gather()."
+        f"agather() got {query!r}, but takes QuerySets and sync functions. Await async "
+        "code with `asyncio.gather()`."
     )
 
 
 def _async_prepare_error(prepare: Any) -> TypeError:
     return TypeError(
-        f"agather() calls prepare= in the thread of the query, and {prepare!r} is "
-        "async. Pass a sync function."
+        f"agather() got prepare={prepare!r}, which is async, but calls it in the "
+        "thread of the query. Pass a sync function: `def prepare(connection)`."
     )
 
 
@@ -517,10 +525,10 @@ class _OwnConnection:
 
     def error(self, reason: str) -> ImproperlyConfigured:
         error = ImproperlyConfigured(
-            "agather() could read rows of another tenant, so it did not run the query: "
-            f"its own connection to {self.connection.alias!r} lacks {reason}. Set that "
-            "up on each connection: agather(..., prepare=function), which calls "
-            "function(connection) before each query."
+            "agather() could read rows of another tenant, so it did not run the "
+            f"query. Its own connection to {self.connection.alias!r} lacks {reason}. "
+            "Set that up with a function that gets each connection: `agather(..., "
+            "prepare=function)`."
         )
         self.refused.append(error)
         return error

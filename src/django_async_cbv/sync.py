@@ -75,7 +75,10 @@ def iterate(
         leave the loop early. An async iterable makes no hop.
     """
     if chunk_size is not None and chunk_size < 1:
-        raise ValueError(f"chunk_size must be 1 or more, not {chunk_size!r}.")
+        raise ValueError(
+            f"iterate() got chunk_size={chunk_size!r}, which reads no items. Pass 1 or "
+            "more, for example `chunk_size=500`."
+        )
     if isinstance(iterable, QuerySet) and iterable._result_cache is None:
         rows: QuerySet[Any] = iterable
         fetched = chunk_size or FETCHED
@@ -91,11 +94,17 @@ def iterate(
     if isinstance(iterable, AsyncIterable):
         return _passed_on(iterable)
     if isinstance(iterable, BaseManager):
-        raise TypeError(f"{iterable!r} can't be iterated over: use its all().")
+        raise TypeError(
+            f"iterate() got the manager {iterable!r}, which has no rows of its own. "
+            "Pass a QuerySet: `iterate(manager.all())`."
+        )
     # iter() takes what has a __getitem__() as well.
     anything: Any = iterable
     if not (isinstance(anything, Iterable) or hasattr(type(anything), "__getitem__")):
-        raise TypeError(f"{anything!r} can't be iterated over.")
+        raise TypeError(
+            f"iterate() got {anything!r}, which is not iterable. Pass a QuerySet, a "
+            "list or another iterable."
+        )
     return _batches(functools.partial(_iterator, anything), chunk_size or ITEMS)
 
 
@@ -225,8 +234,11 @@ def to_async(sync: Any = None, /, *, chunk_size: int | None = None) -> Any:
     if _is_context_manager(type(sync)):
         return _AsyncContext(functools.partial(_itself, sync))
     if not callable(sync):
-        hint = ": use iterate()" if isinstance(sync, Iterable) else ""
-        raise TypeError(f"{sync!r} is not a function or a context manager{hint}.")
+        hint = " Use `iterate()` instead." if isinstance(sync, Iterable) else ""
+        raise TypeError(
+            f"to_async() got {sync!r}, which is not a function or a context "
+            f"manager.{hint}"
+        )
 
     adapter: Callable[..., Any]
     function = _innermost(sync)
@@ -269,9 +281,9 @@ def _refuse_atomic(sync: Any) -> None:
     """Raise TypeError for transaction.atomic(), which knows threads, not tasks."""
     if isinstance(sync, Atomic) or _innermost(sync) is transaction.atomic:
         raise TypeError(
-            "to_async() takes no transaction.atomic(): tasks that run at the same time "
-            "would share one transaction, and lose each other's rows. Use "
-            "`async with aatomic():` from django_async_cbv.db."
+            "to_async() got transaction.atomic(), which knows threads and not tasks. "
+            "Tasks that run at the same time would share one transaction, and lose "
+            "each other's rows. Use `async with aatomic():` from django_async_cbv.db."
         )
 
 
@@ -377,8 +389,9 @@ class _Entered(Generic[_T]):
         def leave() -> bool | None:
             if not self.driven.is_at_home:
                 raise RuntimeError(
-                    f"{manager!r} outlived the request that it was entered in, whose "
-                    "thread is gone: it can't be left in another one."
+                    f"{manager!r} was never left, because it outlived its request, and "
+                    "the thread of the request is gone. Keep the `async with` inside "
+                    "of the request."
                 )
             left: bool | None = manager.__exit__(*details)
             return left

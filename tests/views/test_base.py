@@ -352,7 +352,7 @@ class TestHandlers(SimpleTestCase):
             async def handle(self, request):
                 return HttpResponse()
 
-        with self.assertRaisesMessage(TypeError, "is sync, and returned a coroutine"):
+        with self.assertRaisesMessage(TypeError, "is sync, but returned a coroutine"):
             await Lost.as_view()(self.factory.get("/"))
 
     def test_called_by_hand_in_sync_code(self):

@@ -1238,7 +1238,7 @@ class MissingTests(LibraryTestCase):
                     said = str(raised.exception)
                     self.assertTrue(said.startswith("Subject has "), said)
                     self.assertIn(named, said)
-                    self.assertIn("put that into Subject.inlines", said)
+                    self.assertIn("put this class into Subject.inlines", said)
 
     async def test_what_is_no_inline_told_at_the_request(self):
         class Chosen:
@@ -1246,7 +1246,7 @@ class MissingTests(LibraryTestCase):
                 return [Book]
 
         self.assertIn(
-            "Subject has Book among its inlines, which makes no formset",
+            "Subject.inlines has Book, which makes no formset",
             await self.missing(
                 "CreateWithInlinesView", mixin=Chosen, model=Author, fields=["name"]
             ),

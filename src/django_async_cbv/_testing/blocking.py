@@ -96,7 +96,8 @@ class forbid_blocking(Block):  # noqa: N801 - a context manager
         for function in functions:
             if function != "*" and ":" not in function:
                 raise ValueError(
-                    f"allow() needs 'package.module:function', not {function!r}."
+                    f"allow() got {function!r}, which does not name a function. Write "
+                    "`allow('package.module:function')`."
                 )
         self.allowed += functions
 

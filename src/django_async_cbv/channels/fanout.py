@@ -138,7 +138,8 @@ class Mailbox:
         """Wait until something may be there."""
         if self.waiter is not None:
             raise RuntimeError(
-                "Two tasks wait for one subscription. Call subscribe() for each."
+                "Two tasks wait for one subscription, which gives each message to one "
+                "of them. Call `channel.subscribe()` in each task."
             )
         self.waiter = asyncio.get_running_loop().create_future()
         try:
@@ -296,7 +297,10 @@ class Subscriber:
 
     async def _begin(self) -> None:
         if self._loop is not None or self._mailbox.is_over:
-            raise RuntimeError("This subscription has begun already. Subscribe anew.")
+            raise RuntimeError(
+                "This subscription was entered before, and serves once. Call "
+                "`channel.subscribe()` again."
+            )
         self._loop = asyncio.get_running_loop()
         try:
             await self._office.join(self._mailbox, self._since)

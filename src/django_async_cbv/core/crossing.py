@@ -14,7 +14,18 @@ from typing import Any
 from asgiref import sync
 from asgiref.sync import SyncToAsync
 
-__all__ = ["Crossing", "Job"]
+__all__ = ["OWN_THREAD", "STOPPED", "Crossing", "Job"]
+
+# What the errors say of calls that no thread can serve.
+OWN_THREAD = (
+    "Async code would wait for its own thread for ever, because sync code has started "
+    "an event loop there. Call the async code with `async_to_sync()` instead of "
+    "`asyncio.run()`."
+)
+STOPPED = (
+    "The sync function raised StopIteration, which no future can carry. Catch it, or "
+    "give next() a default: `next(items, None)`."
+)
 
 
 class Job:
@@ -121,7 +132,7 @@ class Crossing(Job):
         self.handled = None
         if isinstance(error, StopIteration):
             # No future carries it.
-            error = RuntimeError("The sync function raised StopIteration.")
+            error = RuntimeError(STOPPED)
         self.result, self.error = result, error
         self.deliver(self)
 

@@ -21,6 +21,8 @@ from asgiref.sync import (
 )
 from django.db import connections
 
+from .crossing import OWN_THREAD
+
 __all__ = [
     "LOCAL",
     "Desk",
@@ -284,11 +286,7 @@ class Relay(Executor):
     def _put(self, work: Callable[[], Any]) -> _Item:
         desk = self.desk
         if threading.current_thread() is desk.thread:
-            raise RuntimeError(
-                "Async code would wait for the thread that it runs in: sync code has "
-                "begun an event loop there. Call async code from sync code with "
-                "async_to_sync(), not with asyncio.run()."
-            )
+            raise RuntimeError(OWN_THREAD)
         item = _Item(self, work)
         with desk.lock:
             # Those that were cancelled are never begun.
@@ -352,8 +350,9 @@ def _executor_around(context: ThreadSensitiveContext | None) -> Executor:
     if context not in executors:
         if getattr(context, "_exited", False):
             raise RuntimeError(
-                "The task outlived the ThreadSensitiveContext(executor=...) that it "
-                "was begun in. Await it inside of that block."
+                "The task outlived the ThreadSensitiveContext(executor=...) that "
+                "started it, so no thread is left for it. Await the task inside of the "
+                "block."
             )
         executors[context] = ThreadPoolExecutor(1)
     return executors[context]

@@ -398,9 +398,9 @@ def _refuse_lost(target: Call, coroutine: CoroutineType[Any, Any, Any]) -> None:
     if function is not target.func and is_async(function):
         coroutine.close()
         raise TypeError(
-            f"{target.func!r} is sync, and returned a coroutine, which was not begun: "
-            "a decorator that knows nothing of async would be over before its body "
-            "begins."
+            f"{target.func!r} is sync, but returned a coroutine, which never ran. A "
+            "decorator that knows nothing of async would end before the body begins. "
+            "Put the decorator on a sync method."
         )
 
 

@@ -28,6 +28,7 @@ from asgiref.sync import (
     sync_to_async,
 )
 
+from .crossing import STOPPED
 from .executors import Desk, Relay, RequestExecutor, request_executor
 from .naming import shows
 
@@ -167,15 +168,22 @@ def _refuse_to_wait_for_itself(func: Any) -> None:
     # A pool counts a new thread as its own only once that runs: hence our own list.
     if worker.hops or threading.current_thread() in threads:
         raise RuntimeError(
-            f"run_sync({name_of(func)}) would wait for the thread that it is called "
-            "in: sync code has begun an event loop there. Call async code from sync "
-            "code by async_to_sync(), not by asyncio.run()."
+            f"run_sync({name_of(func)}) would wait for its own thread for ever, "
+            "because sync code has started an event loop there. Call the async code "
+            "with `async_to_sync()` instead of `asyncio.run()`."
         )
 
 
 def name_of(value: Any) -> str:
     """What to call a function in a message."""
     return getattr(value, "__qualname__", None) or repr(value)
+
+
+def _async_error(func: Any) -> TypeError:
+    return TypeError(
+        f"run_sync() got {func!r}, which is async, and would return a coroutine "
+        f"instead of the result. Await it: `await {name_of(func)}(...)`."
+    )
 
 
 def _called(_: Any, func: Callable[..., Any], /, *args: Any, **__: Any) -> Any:
@@ -187,20 +195,20 @@ def _work(
     hop: Hop, func: Callable[_P, _R], /, *args: _P.args, **kwargs: _P.kwargs
 ) -> _R:
     if iscoroutinefunction(func):
-        raise TypeError(f"{func!r} is async: await it instead of run_sync().")
+        raise _async_error(func)
     worker.hops.append(hop)
     try:
         result = func(*args, **kwargs)
     except StopIteration as error:
         # A future refuses to carry it and would leave the awaiting task
         # hanging, so it becomes what Python makes of it in a generator.
-        raise RuntimeError("The sync function raised StopIteration.") from error
+        raise RuntimeError(STOPPED) from error
     finally:
         worker.hops.pop()
     if isinstance(result, CoroutineType):
         # A manager's acount() is such a one: sync, and gives a coroutine.
         result.close()
-        raise TypeError(f"{func!r} is async: await it instead of run_sync().")
+        raise _async_error(func)
     return result
 
 

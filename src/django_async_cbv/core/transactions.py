@@ -112,17 +112,17 @@ class WorkerBlock(Block):
         for outer in (one.block for one in wrappers if isinstance(one, _Guard)):
             if outer not in self.before:
                 raise TransactionManagementError(
-                    f"aatomic(using={using!r}) was entered while a block of another "
-                    "task is open on the same connection: they would interleave. "
-                    "Await one after the other; or make each a sync function under "
-                    "transaction.atomic(), and run them by agather()."
+                    f"aatomic(using={using!r}) was entered while another task has a "
+                    "block open on the same connection. Their savepoints would "
+                    "interleave. Await one block after the other, or run sync "
+                    "functions under transaction.atomic() with `agather()`."
                 )
             if not (outer.task is self.task or outer.is_alone):
                 raise TransactionManagementError(
-                    f"aatomic(using={using!r}) was entered by a task that was begun "
-                    "inside of another aatomic() block: their savepoints would "
-                    "interleave. Enter it in the task that entered the outer block, "
-                    "or begin the task outside of it."
+                    f"aatomic(using={using!r}) was entered by a task that started "
+                    "inside of another aatomic() block. Their savepoints would "
+                    "interleave. Enter it in the task that entered the outer block, or "
+                    "start the task outside of that block."
                 )
         self._atomic.__enter__()
         self._guard = _Guard(self)
@@ -161,8 +161,9 @@ class WorkerBlock(Block):
                 _RolledBack.watch(wrappers).add(self)
         if spoilt and details[0] is None:
             raise TransactionManagementError(
-                f"The aatomic(using={using!r}) block was rolled back: a task from "
-                "outside of it tried to write into it, was refused, and so spoilt it."
+                f"The aatomic(using={using!r}) block was rolled back, because a task "
+                "from outside of the block tried to write into it. Start this task "
+                "inside of the block, or await it before the block."
             ) from refused
 
 
@@ -182,10 +183,9 @@ def request_blocks(aliases: Sequence[str]) -> list[WorkerBlock]:
 
 def _lost(block: WorkerBlock) -> TransactionManagementError:
     return TransactionManagementError(
-        f"The aatomic(using={block.using!r}) block outlived its request, whose "
-        "thread and connection it used: they are gone, and the transaction is rolled "
-        "back. Await the block before the request ends, or begin its task outside of "
-        "any request."
+        f"The aatomic(using={block.using!r}) block was rolled back: it outlived its "
+        "request, whose thread and connection are gone. Await the block before the "
+        "request ends, or start its task outside of any request."
     )
 
 
@@ -228,10 +228,10 @@ class _Guard:
         if self.block in blocks.get():
             return execute(sql, params, many, context)
         self.refused = TransactionManagementError(
-            f"A query on {self.block.using!r} was made by a task that was begun "
-            "outside of the aatomic() block that is open on its connection, and would "
-            "become part of that transaction. Begin the task inside of the block, or "
-            "await it before the block is entered."
+            f"A query on {self.block.using!r} was refused, because its task started "
+            "outside of the aatomic() block that is open. The query would become part "
+            "of the transaction. Start the task inside of the block, or await the task "
+            "before the block."
         )
         raise self.refused
 
@@ -258,10 +258,10 @@ class _RolledBack:
         for block in blocks.get():
             if block in self.blocks:
                 raise TransactionManagementError(
-                    f"A query on {block.using!r} was made by a task that was "
-                    "begun inside of an aatomic() block, which has been rolled back "
-                    "since: it would be kept all the same. Await the task inside of "
-                    "the block, as asyncio.TaskGroup does."
+                    f"A query on {block.using!r} was refused, because its task started "
+                    "inside of an aatomic() block that was rolled back. The query "
+                    "would be kept all the same. Await the task inside of the block, "
+                    "for example with `asyncio.TaskGroup`."
                 )
         return execute(sql, params, many, context)
 

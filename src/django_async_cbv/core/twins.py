@@ -384,8 +384,9 @@ def _bridge(name: str, aname: str, owner: type | None) -> Callable[..., Any]:
         if loop_is_running():
             view = type(self).__name__
             raise RuntimeError(
-                f"{view}.{name}() was called on the event loop, and its override "
-                f"{aname}() is async; await self.{aname}() instead."
+                f"{view}.{name}() was called on the event loop, but its override "
+                f"{aname}() is async. The request fails. Write `await self.{aname}()` "
+                "instead."
             )
         around = _waiting.get()
         if around.count((id(self), name)) >= _TOO_DEEP:

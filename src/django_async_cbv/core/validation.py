@@ -308,14 +308,16 @@ def _prepare(form: Any) -> list[Any]:
     inner = _inner_forms(form)
     for one in inner:
         if is_async(one.is_valid):
-            raise _never_awaited(one, "is_valid", "make it sync")
+            raise _never_awaited(one, "is_valid", "Make it sync: `def is_valid()`")
         _prepare(one)
     cleaners = [f"clean_{field}" for field in getattr(form, "fields", ())]
     for name, _ in _async_ones(form, (*_CLEANS, *cleaners)):
         raise _never_awaited(
             form,
             name,
-            f"rename it a{name}()" if name.startswith("clean") else "make it sync",
+            f"Rename it: `async def a{name}()`"
+            if name.startswith("clean")
+            else f"Make it sync: `def {name}()`",
         )
     let_sync_code_wait(form, _SAVES)
     if isinstance(form, BaseModelForm):
@@ -323,7 +325,7 @@ def _prepare(form: Any) -> list[Any]:
             raise _never_awaited(
                 form.instance,
                 name,
-                "make it sync, and await in `async def aclean()` of "
+                f"Make it sync: `def {name}()`. Await in `async def aclean()` of "
                 f"{type(form).__name__}",
             )
         prepare_instance(form.instance)
@@ -333,7 +335,7 @@ def _prepare(form: Any) -> list[Any]:
 def _never_awaited(thing: Any, name: str, fix: str) -> ImproperlyConfigured:
     method = f"{type(thing).__name__}.{name}()"
     return ImproperlyConfigured(
-        f"{method} is async, and Django does not await it: {fix}."
+        f"{method} is async, but Django does not await it. Nothing is saved. {fix}."
     )
 
 
@@ -431,7 +433,7 @@ def _refuse_unsaved(view: Any, form: Any) -> None:
             found.close()
         raise TypeError(
             f"Nothing was saved: {type(form).__name__}.save() returned a coroutine. "
-            f"Make it `async def save()`, and await in it."
+            "Make it `async def save()`, and await in it."
         )
 
 
@@ -456,8 +458,9 @@ def _cleaner(form: Any, name: str) -> Any:
     cleaner = getattr(form, name, None)
     if cleaner is not None and not is_async(cleaner):
         raise ImproperlyConfigured(
-            f"{type(form).__name__}.{name}() is not async; make it "
-            f"`async def {name}()`, or rename it {name[1:]}()."
+            f"{type(form).__name__}.{name}() is sync, but the view awaits it. Nothing "
+            f"is saved. Make it `async def {name}()`, or rename it: `def "
+            f"{name[1:]}()`."
         )
     return cleaner
 

@@ -26,7 +26,7 @@ from ..core.connections import (
     has_foreign_engine,
     is_read,
 )
-from ..core.crossing import Crossing, Job
+from ..core.crossing import OWN_THREAD, Crossing, Job
 from ..core.executors import Desk, RequestExecutor
 from ..core.threads import worker as this_thread
 from ..trace import watch
@@ -401,14 +401,13 @@ class Pool:
         that. Raise Overloaded if it would have to wait, and may not.
         """
         if lease.worker is threading.current_thread():
-            raise RuntimeError(
-                "Async code would wait for the thread that it runs in: sync code has "
-                "begun an event loop there. Call async code from sync code by "
-                "async_to_sync(), not by asyncio.run()."
-            )
+            raise RuntimeError(OWN_THREAD)
         with self.lock:
             if self.is_closed:
-                raise RuntimeError("The server is shutting down: no worker is left.")
+                raise RuntimeError(
+                    "The server is shutting down, so no worker thread is left for this "
+                    "task. Await the task before its request ends."
+                )
             if (
                 lease.worker is None
                 and lease not in self.waiting

@@ -78,9 +78,9 @@ def require_inline(view: str, inline_class: Any) -> None:
     ):
         name = getattr(inline_class, "__name__", None) or repr(inline_class)
         raise ImproperlyConfigured(
-            f"{view} has {name} among its inlines, which makes no formset. Derive "
-            f"a class from AsyncInlineFormSetFactory, and put that into "
-            f"{view}.inlines."
+            f"{view}.inlines has {name}, which makes no formset, so the view cannot "
+            "show its page. Derive a class from AsyncInlineFormSetFactory, and put "
+            f"this class into {view}.inlines."
         )
 
 

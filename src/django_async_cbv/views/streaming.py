@@ -219,8 +219,9 @@ class AsyncStreamView(_OpenView):
         if isinstance(item, bytearray | memoryview):
             return bytes(item)
         raise TypeError(
-            f"{type(self).__name__}.stream() yielded {item!r}, which is no str and no "
-            "bytes. Override `encode(self, item)`, which returns bytes."
+            f"{type(self).__name__}.stream() yielded {item!r}, which is not str or "
+            "bytes. The stream ends there. Override `encode(self, item)`, which "
+            "returns bytes."
         )
 
     async def may_continue(self) -> bool:
