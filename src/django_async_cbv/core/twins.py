@@ -155,11 +155,14 @@ def _doc(function: Any, declared: Declared, *, is_handler: bool) -> str:
         said += f"\n\nAsync variant of `{function.__name__}()`."
     pure = declared.options.get("pure")
     if not pure:
-        where = "A worker thread: one hop."
+        where = "A worker thread. One hop."
     elif pure is True and not declared.options.get("calls"):
-        where = "The event loop: no hop."
+        where = "The event loop, without a hop."
     else:
-        where = "The event loop if it does no I/O, else a worker thread: one hop."
+        where = (
+            "The event loop, without a hop, if only Django's code runs. Otherwise a "
+            "worker thread, in one hop."
+        )
     return f"{said}\n\nRuns on:\n    {where}\n"
 
 
