@@ -83,7 +83,7 @@ class Atomic:
     async def __aenter__(self) -> None:
         """Begin the transaction, or set the savepoint; one hop."""
         before = blocks.get()
-        # A database that there is none of is told by Django, in the worker.
+        # Unknown alias: Django raises `ConnectionDoesNotExist` in the worker thread.
         options = connections.settings.get(self.using)
         block: Block
         if options is not None and has_async_connection(options["ENGINE"]):
@@ -110,13 +110,14 @@ class Atomic:
         """Commit, or roll back if there is an error; one hop."""
         block = self._block_of(asyncio.current_task())
         self._entered.remove(block)
-        # The loop closes an abandoned async generator in a task of its own, which
-        # is not in the block, and knows nothing of its worker.
+        # If nobody closes an async generator, the event loop closes it in another task.
+        # That task is not in the block, and does not know the worker thread of the
+        # block.
         context = None if block in blocks.get() else block.context
         try:
             await block.end(kind, error, traceback, context=context)
         finally:
-            # It holds the block in its turn.
+            # The context holds the block, and the block must not hold the context.
             block.context = None
             forget(block)
 
@@ -180,7 +181,7 @@ def _refuse_beside(
 @receiver(connection_created)
 def _watch(connection: Any, **_: Any) -> None:
     """Watch the queries of a database that has an async connection beside Django's."""
-    # The signal is sent for async connections as well.
+    # django-async-backend sends this signal for async connections too.
     if not isinstance(connection, BaseDatabaseWrapper):
         return
     wrappers = connection.execute_wrappers
@@ -231,12 +232,12 @@ def aatomic(using: Any = None, savepoint: bool = True, durable: bool = False) ->
     return Atomic(using, savepoint, durable)
 
 
-# One pool for each limit that is asked for. Its threads stay, as those of any pool.
-# Prepared connections are in threads of their own: they have state of a request.
+# One pool for each limit, which keeps its threads. Queries with `prepare` use another
+# pool, because `prepare` leaves state of a request on the connections.
 _pools: dict[tuple[int, bool], ThreadPoolExecutor] = {}
 
 if hasattr(os, "register_at_fork"):
-    # A child process has the pools, and none of their threads.
+    # A forked process inherits the pools, but none of their threads.
     os.register_at_fork(after_in_child=_pools.clear)
 
 
@@ -331,13 +332,13 @@ async def agather(
     try:
         results = await asyncio.gather(*tasks, return_exceptions=return_exceptions)
         if refused:
-            # Among the results, or caught by the query, it could be overlooked.
+            # The query may have caught this error, and `return_exceptions` may hide it.
             raise refused[0]
         return results
     finally:
         for task in tasks:
             task.cancel()
-        # Those that had an error have been heard of, or follow the first one.
+        # gather() has raised the first error already. Later errors are dropped.
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
@@ -371,7 +372,7 @@ def _then_close(work: Callable[[], Any]) -> Any:
     finally:
         for connection in connections.all(initialized_only=True):
             connection.close()
-            # With the execute_wrappers that it has been given.
+            # Django makes a new connection, without the execute_wrappers of `prepare`.
             del connections[connection.alias]
 
 
@@ -430,7 +431,7 @@ class _State:
     """What a connection has that a new one to the same database may lack."""
 
     has_wrappers: bool = False
-    # What PostgreSQL says, if it was asked.
+    # The answer of PostgreSQL to _SESSION. None if nobody asked.
     session: tuple[str, ...] | None = None
 
 
@@ -469,12 +470,12 @@ def _state_of(connection: BaseDatabaseWrapper) -> _State:
 
 
 def _session_of(connection: BaseDatabaseWrapper) -> tuple[str, ...] | None:
-    # One that is not open has no state, and nor has one that the server has closed.
+    # A connection that nobody has opened, or that the server has closed, has no state.
     raw: Any = connection.connection
     if connection.vendor != "postgresql" or raw is None:
         return None
     try:
-        # The driver's cursor: no query of the user's, who may count them.
+        # The driver's cursor, because tests count the queries of Django's cursors.
         with raw.cursor() as cursor:
             cursor.execute(_SESSION)
             return tuple(cursor.fetchone())
@@ -580,7 +581,8 @@ def _close_open_blocks() -> None:
     """Give up connections with an open transaction: the next query gets new ones."""
     for connection in connections.all(initialized_only=True):
         if connection.in_atomic_block:
-            # To close one in a transaction leaves its bookkeeping as it was.
+            # If Django closes a connection in a transaction, its wrapper still says
+            # in_atomic_block.
             if connection.connection is not None:
                 connection.connection.close()
             del connections[connection.alias]
@@ -591,7 +593,7 @@ def _forget_pooled() -> None:
     for connection in connections.all(initialized_only=True):
         raw: Any = connection.connection
         if raw is not None and getattr(connection, "pool", None) is not None:
-            # The pool replaces what comes back closed.
+            # The pool replaces a connection that comes back closed.
             raw.close()
 
 
@@ -599,10 +601,10 @@ def _forget_pooled() -> None:
 def _result_of(job: Callable[[], Any]) -> Any:
     result = job()
     if isinstance(result, CoroutineType):
-        # A manager's acount() is such a one: sync, and gives a coroutine.
+        # The acount() of a manager is sync, but returns a coroutine, for example.
         result.close()
         raise _async_query_error(job)
-    # To be read where it may be: later it would be on the event loop.
+    # Read the rows in this thread. Later, the event loop would read them.
     return list(result) if isinstance(result, QuerySet) else result
 
 
@@ -619,7 +621,8 @@ def _one_by_one(
     results = []
     for job in jobs:
         try:
-            # An error in one is not to break the transaction for the next.
+            # The savepoint keeps the transaction usable for the next query after an
+            # error.
             with contextlib.ExitStack() as savepoints:
                 for one in connections.all(initialized_only=True):
                     if one.in_atomic_block:

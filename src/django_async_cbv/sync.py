@@ -36,9 +36,9 @@ _P = ParamSpec("_P")
 _R = TypeVar("_R")
 _T = TypeVar("_T")
 
-# As many items as iterate() takes in one hop. Rows in smaller batches than Django
-# fetches from the database: the objects of more of them are out of the processor's
-# cache, and looked at by the garbage collector, before anybody has used them.
+# How many items iterate() reads in one hop. Batches of rows are smaller than what
+# Django fetches at once. Larger ones leave the processor's cache, and the garbage
+# collector scans them, before your code uses them.
 ITEMS = 100
 ROWS = 500
 FETCHED = 2000
@@ -85,10 +85,11 @@ def iterate(
         begin = functools.partial(rows.iterator, chunk_size=fetched)
         return _batches(begin, chunk_size or ROWS)
     raw: Any = iterable
-    # One that prefetches has to have all its rows at once, as Django's has.
+    # With prefetch_related(), Django needs all rows at once.
     if isinstance(iterable, RawQuerySet) and not raw._prefetch_related_lookups:
         return _batches(raw.iterator, chunk_size or ROWS)
-    # A QuerySet is async iterable as well, and would make hops of its own.
+    # A QuerySet is an AsyncIterable too, but Django's __aiter__() makes hops of its
+    # own.
     if isinstance(iterable, QuerySet | RawQuerySet):
         return _batches(iterable.__iter__, chunk_size or ROWS)
     if isinstance(iterable, AsyncIterable):
@@ -98,7 +99,7 @@ def iterate(
             f"iterate() got the manager {iterable!r}, which has no rows of its own. "
             "Pass a QuerySet: `iterate(manager.all())`."
         )
-    # iter() takes what has a __getitem__() as well.
+    # iter() also accepts an object that has only a __getitem__().
     anything: Any = iterable
     if not (isinstance(anything, Iterable) or hasattr(type(anything), "__getitem__")):
         raise TypeError(
@@ -135,20 +136,20 @@ async def _batches(
         try:
             if iterator is None:
                 iterator = begin()
-            # Not list(): what came before an error is to be kept.
+            # Not list(), which would lose the items before an error.
             batch.extend(itertools.islice(iterator, size))
         except Exception as error:  # noqa: BLE001 - for the caller, in its turn
             return batch, error
         return batch, None
 
     def close() -> None:
-        # A request's thread that is gone took its connections with it.
+        # If the request's thread has ended, its connections and cursors have ended too.
         if driven.is_at_home:
             close_iterator = getattr(iterator, "close", None)
             if close_iterator is not None:
                 close_iterator()
 
-    # What they are named as.
+    # Traces and messages show the name of the wrapped function.
     take.__wrapped__ = close.__wrapped__ = begin  # type: ignore[attr-defined]
     ended = False
     try:
@@ -157,7 +158,7 @@ async def _batches(
             ended = error is not None or len(batch) < size
             for item in batch:
                 yield item
-            # Not held while the next ones are made.
+            # Free this batch before the worker thread reads the next one.
             batch = item = None  # type: ignore[assignment]
             if error is not None:
                 try:
@@ -298,7 +299,7 @@ def _refuse_async_generator(function: Any) -> None:
         )
 
 
-# What each function that @contextmanager makes runs, or @asynccontextmanager.
+# Each function that @contextmanager or @asynccontextmanager returns has this code.
 _CONTEXT_MANAGER = contextlib.contextmanager(iter).__code__
 _ASYNC_CONTEXT_MANAGER = contextlib.asynccontextmanager(aiter).__code__
 
@@ -313,7 +314,7 @@ def _innermost(function: Any) -> Any:
         elif inspect.isfunction(function) or isinstance(function, type):
             return function
         else:
-            # Of the class: what an instance has is not what a call of it runs.
+            # Python looks __call__() up on the class, not on the instance.
             method = inspect.getattr_static(type(function), "__call__", None)
             return method if inspect.isfunction(method) else function
 
@@ -349,7 +350,7 @@ class _AsyncContext(AbstractAsyncContextManager[_T], Generic[_T]):
             value = await entered.driven.run_first_to_the_end(entered.enter)
         except BaseException as error:
             if entered.is_entered:
-                # Cancelled meanwhile.
+                # The task was cancelled while the worker thread entered the manager.
                 await entered.leave(type(error), error, None)
             else:
                 entered.driven.let_go()
@@ -358,7 +359,7 @@ class _AsyncContext(AbstractAsyncContextManager[_T], Generic[_T]):
         return value
 
     async def __aexit__(self, *details: object) -> bool | None:
-        # One object may be entered by several tasks.
+        # Several tasks may have entered this object.
         task = asyncio.current_task()
         own = [entered for entered in self._entered if entered.task is task]
         entered = (own or self._entered)[-1]
@@ -396,6 +397,6 @@ class _Entered(Generic[_T]):
             left: bool | None = manager.__exit__(*details)
             return left
 
-        # What it is named as.
+        # Traces and messages show the name of the wrapped function.
         leave.__wrapped__ = self._make  # type: ignore[attr-defined]
         return await self.driven.run_last_to_the_end(leave)

@@ -87,9 +87,9 @@ __all__ = [
 ]
 
 _NONE: frozenset[str] = frozenset()
-# The bridges that wait for an override now, in this context, each with its view's id.
+# The generated sync methods that wait in this context, each with the id of its view.
 _waiting: ContextVar[tuple[tuple[int, str], ...]] = ContextVar("waiting", default=())
-# An override may come back to its bridge, and end: no request does so that often.
+# An override may call its sync method and still end. No request nests that often.
 _TOO_DEEP = 8
 
 
@@ -223,7 +223,8 @@ def _register(
         wrapper.__doc__ = _doc(function, declared, is_handler=is_handler)
     wrapper.__annotations__ = _for_callers(wrapper)
     if is_handler:
-        # as_view() hands them on, to where their names mean nothing.
+        # as_view() copies the annotations to a function of another module, which lacks
+        # their names.
         wrapper.__annotations__ = get_type_hints(wrapper)
     wrapper._twin = hook
     TWINS[hook.function] = hook
@@ -270,7 +271,7 @@ def plan_of(cls: type, *, verify: bool = False) -> Plan:
     found: tuple[Plan, Fingerprint] | None = vars(cls).get("_plan")
     if found is None or (verify and found[1].changed(cls)):
         prepare(cls)
-        # On the class and not in a table of ours, so that both go together.
+        # An attribute of the class, so that the plan is freed with the class.
         cls._plan = None  # type: ignore[attr-defined]  # ours
         plan = Plan(cls)
         found = cls._plan = (plan, Fingerprint(plan))  # type: ignore[attr-defined]  # ours
@@ -281,7 +282,7 @@ def prepare(cls: type) -> None:
     """Give a user's class its bridges, and handlers that are not ours both colours."""
     if not is_library(cls):
         for base in cls.__mro__[:0:-1]:
-            # A class decorator puts its dispatch() on a class that is made already.
+            # A class decorator replaces dispatch() after Python has made the class.
             if issubclass(base, TwinMixin) and not (
                 is_library(base) or _is_prepared(base)
             ):
@@ -336,7 +337,7 @@ def _sync_asked(cls: type, name: str, aname: str) -> Callable[..., Any]:
             method = function if name in vars(self) else bind(function, self)
             return checked(method(*args, **kwargs), self, name)
 
-        # What it is named as.
+        # Traces and messages show the name of the wrapped function.
         ask.__wrapped__ = function  # type: ignore[attr-defined]
         return await run_call(Call(ask, is_sync=True))
 
@@ -362,7 +363,7 @@ def _wrap_handlers(cls: type) -> None:
     for name in handler_names(cls):
         owner = next(iter(definitions.of(name)), cls)
         value: Any = vars(owner).get(name)
-        # A proxy of wrapt's is a function as well.
+        # isinstance() takes a proxy of wrapt for a function too.
         if not isinstance(value, FunctionType):
             continue
         if mark_at(owner, name) is not None or _is_proxy_of_wrapper(value):
@@ -370,8 +371,8 @@ def _wrap_handlers(cls: type) -> None:
         if owner is cls:
             setattr(cls, name, _override(value))
         elif slot(owner, name) is None and value not in TWINS:
-            # A plain mixin's: what is derived from `cls` meets it in both
-            # colours too.
+            # The method of a plain mixin. Subclasses of `cls` call it from sync and
+            # async code.
             setattr(cls, name, _override(_passing_on(cls, name, value)))
 
 
@@ -402,7 +403,7 @@ def _bridge(name: str, aname: str, owner: type | None) -> Callable[..., Any]:
             _waiting.reset(token)
         gives_test = name == "get_test_func"
         if iscoroutinefunction(result) and (gives_test or name not in GUARDED):
-            # Sync code, which calls what it is given, is to get the value.
+            # Sync code calls the function that it gets, and needs its result.
             result = functools.partial(wait_for, result)
         if name in GUARDED:
             return checked(result, self, aname, gives_test=gives_test)
@@ -422,7 +423,7 @@ def _bridged(view: Any, name: str, aname: str, owner: type | None) -> Any:
     definers = (klass for klass in mro if not is_passed_on(vars(klass).get(name)))
     if owner is None or owner is next(one for one in definers if name in vars(one)):
         return getattr(view, aname)
-    # A super() has led to the bridge: what stands before it has had its turn.
+    # A super() call led to the bridge, so the classes before `owner` have run already.
     behind = mro[mro.index(owner) :]
     return bind(next(vars(one)[aname] for one in behind if aname in vars(one)), view)
 
@@ -468,7 +469,7 @@ def _passing_on(
 
         @functools.wraps(function)
         def inherited(self: Any, /, *args: Any, **kwargs: Any) -> Any:
-            # By a name, so that it is known for a tail call (see tailcalls.py).
+            # tailcalls.py recognizes a tail call by the name of the method.
             method = getattr(super(cls, self), name)
             return method(*args, **kwargs)
 
