@@ -33,7 +33,7 @@ class Job:
 
     def __init__(self, work: Callable[[], Any], is_own: bool) -> None:
         self.work = work
-        # It runs no code but Django's and this package's.
+        # Whether the job runs only code of Django and of this package.
         self.is_own = is_own
         self.future: Any = Future()
 
@@ -122,7 +122,7 @@ class Crossing(Job):
             return self.context.run(self._inside)
 
     def _inside(self) -> Any:
-        # What asgiref's Local keeps moves with the context, as in SyncToAsync.
+        # The values of asgiref's Local move with the context, as in SyncToAsync.
         sync._restore_context(self.context)
         return self.work()
 
@@ -131,7 +131,6 @@ class Crossing(Job):
         del self.work
         self.handled = None
         if isinstance(error, StopIteration):
-            # No future carries it.
             error = RuntimeError(STOPPED)
         self.result, self.error = result, error
         self.deliver(self)
@@ -164,6 +163,6 @@ class Crossing(Job):
             try:
                 raise error
             finally:
-                # Else the traceback's frame and the exception hold each other.
+                # Break the cycle between the exception and the frame of its traceback.
                 del error
         return self.result

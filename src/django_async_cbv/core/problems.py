@@ -259,7 +259,7 @@ def _async_under_a_sync_name(plan: Plan) -> Iterator[Problem]:
                 ),
                 None,
             )
-            # Of ours, a sync wrapper that stands in the place of a twin.
+            # A hook below is a twin of this package, or a sync wrapper around it.
             if (
                 below is None
                 or _needs_await(vars(below)[name])
@@ -503,7 +503,7 @@ def _unlike_handlers(plan: Plan, name: str) -> Iterator[Problem]:
         above = klass
 
 
-# What code looks at that takes coroutines for what they are.
+# Names in code that can tell a coroutine from a response.
 _OF_COROUTINES = {
     "async_to_sync",
     "isawaitable",
@@ -526,7 +526,7 @@ def _knows_coroutines(upper: Any, lower: Any) -> bool:
     )
     sync = lower if is_async_function(upper) else upper
     code = getattr(inspect.unwrap(sync), "__code__", None)
-    # A name may also be what getattr() is asked for.
+    # The name may also be an argument of getattr().
     if code is not None and not _OF_COROUTINES.isdisjoint(
         (*code.co_names, *code.co_consts)
     ):
@@ -567,7 +567,7 @@ def _access_behind(plan: Plan) -> Iterator[Problem]:
     """An access mixin behind the view, which lets in everyone: nothing calls it."""
     last = plan.mro.index(View)
     for klass in plan.mro[last + 1 :]:
-        # As AccessMixin has it, and those of third parties that are like it.
+        # AccessMixin has both methods, and so do similar mixins of third parties.
         if "dispatch" in vars(klass) and hasattr(klass, "handle_no_permission"):
             mixin = next(
                 one
@@ -605,10 +605,11 @@ def _message_behind(plan: Plan) -> Iterator[Problem]:
         for one in plan.mro
         if issubclass(one, SuccessMessageMixin) and not issubclass(one, View)
     ).__name__
-    # Where Django's form_valid() ends, without a super().
+    # Django's form_valid() ends here without calling super().
     hooks = (plan.hook_for(vars(klass).get("form_valid")) for klass in above)
     if any(hook and SUPER not in (hook.calls or ()) for hook in hooks):
-        # The class that has put the one behind the other: a subclass can't mend it.
+        # The class with the wrong order of bases. Its subclasses cannot change the
+        # order.
         owner = next(
             one
             for one in reversed(plan.mro)

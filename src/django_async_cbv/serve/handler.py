@@ -60,7 +60,7 @@ from .signals import Receivers
 
 __all__ = ["Handler", "can_be_sync"]
 
-# Whether a request has been served in this context already.
+# Whether this context has served a request already.
 _serves: ContextVar[bool] = ContextVar("django_async_cbv_serves", default=False)
 
 
@@ -87,7 +87,7 @@ class _SyncChain(_Choice):
 
     def make_view_atomic(self, view: Any) -> Any:
         """Have a view of this package called as the sync view that it is here."""
-        # Of an agent's proxy Django makes a sync function, by async_to_sync().
+        # Not for an agent's proxy, which Django wraps in async_to_sync().
         if (found := both_colours(view)) is not None and found is view:
             view = found.as_sync() or view
         return super().make_view_atomic(view)
@@ -101,7 +101,7 @@ class Handler(_Choice, asgi.ASGIHandler):
     event loop where it does no I/O. See get_asgi_application() for the options.
     """
 
-    # As BaseHandler.load_middleware() makes them.
+    # BaseHandler.load_middleware() sets these attributes.
     _middleware_chain: Any
     _exception_middleware: Any
     _template_response_middleware: Any
@@ -124,11 +124,12 @@ class Handler(_Choice, asgi.ASGIHandler):
         _refuse_options(**options)
         self._make_pool = functools.partial(Pool, **options)
         self._retry_after = str(max(1, round(queue_timeout)))
-        # One for each loop: neither a thread nor a loop is of use after a fork.
+        # One pool for each event loop. After a fork, the old threads and loops do not
+        # run.
         self._pools: weakref.WeakKeyDictionary[Any, Pool] = weakref.WeakKeyDictionary()
         super().__init__()
         kind = type(self)
-        # As Django's: receivers may be connected for that sender alone.
+        # Django's class, because a receiver may be connected for that sender only.
         self._sender: type = asgi.ASGIHandler if kind is Handler else kind
         blocking = blocking_options()
         self._detector = None if blocking is None else Detector(blocking)
@@ -144,7 +145,8 @@ class Handler(_Choice, asgi.ASGIHandler):
     def load_middleware(self, is_async: bool = False) -> None:
         """Load Django's own middleware as what stays on the event loop."""
         with _loading:
-            # No hook of Django's gives what it makes the chain of.
+            # Django has no hook for the parts of its middleware chain, so its names are
+            # replaced meanwhile.
             _base.import_string = _import_swapped
             _base.convert_exception_to_response = answering_exceptions
             try:
@@ -181,17 +183,18 @@ class Handler(_Choice, asgi.ASGIHandler):
         if scope["type"] == "lifespan":
             await self._live(receive, send)
         elif scope["type"] == "http" and _is_djangos(asgi.ASGIHandler.__call__):
-            # Django's does no more than to enter a context, in which a lease is none.
+            # Django's method only enters a context, and a lease must not be in that
+            # context.
             await self.handle(scope, receive, send)
         else:
-            # An agent may have put its own in the place of Django's.
+            # An agent may have replaced Django's method.
             await super().__call__(scope, receive, send)
 
     async def handle(self, scope: Any, receive: Any, send: Any) -> None:
         """Serve one request in a context of its own."""
         if _has_a_thread():
-            # The caller's thread does the work, in a test's transaction for example.
-            # A task that inherits nothing gets a thread of its own there, as in Django.
+            # The thread of the caller does the work, for example in the transaction of
+            # a test. As in Django, a task that inherits no context gets its own thread.
             async with ThreadSensitiveContext():
                 await self._exchange(None, scope, receive, send)
         elif asyncio.current_task() is None or _serves.get():
@@ -242,7 +245,7 @@ class Handler(_Choice, asgi.ASGIHandler):
                 except Overloaded:
                     await self.send_response(self._overloaded(), send)
                 except RequestAborted:
-                    # By a stream, which the server is to cut off.
+                    # A stream raises this, so that the server cuts the response off.
                     pass
                 finally:
                     if exchange.timing is not None:
@@ -281,7 +284,8 @@ class Handler(_Choice, asgi.ASGIHandler):
                     or settings.LANGUAGE_CODE
                 )
                 if language not in _catalogues._translations:
-                    # To load its catalogue is work for a worker.
+                    # A worker thread has to load the catalog of this language from
+                    # files.
                     return chain
                 with translation.override(language):
                     match = resolver.resolve(request.path_info)
@@ -331,8 +335,8 @@ class Handler(_Choice, asgi.ASGIHandler):
             lease.has_begun = True
             lease.name = _name_of(view)
         made: Any = super().make_view_atomic(view)
-        # An agent's proxy, or a decorator, is to see the response before.
-        # Middleware for template responses comes before the rendering.
+        # An agent's proxy, a decorator and template-response middleware have to see the
+        # response before it is rendered.
         is_bare = made is view and both_colours(view) is view
         if self._template_response_middleware:
             return made
@@ -343,7 +347,7 @@ class Handler(_Choice, asgi.ASGIHandler):
             and iscoroutinefunction(made)
             and _is_djangos(base.BaseHandler.process_exception_by_middleware)
         ):
-            # Django would ask no middleware, in a hop of its own.
+            # Django would make another hop here to call no exception middleware.
             return functools.partial(_paged, made, self._make_page)
         return made
 
@@ -359,7 +363,7 @@ def _name_of(view: Any) -> str:
 
 
 _loading = threading.Lock()
-# To type checkers it does not show what it imports.
+# Any, because type checkers see no names that these modules import.
 _base: Any = base
 _catalogues: Any = trans_real
 
@@ -397,13 +401,13 @@ async def _driven(view: Any, request: HttpRequest, *args: Any, **kwargs: Any) ->
             result, error = response, raised
 
         async def given() -> Any:
-            # For that one call.
+            # The replacement serves one call only.
             del response.render
             if error is not None:
                 raise error
             return result
 
-        # What Django's handler finds awaits nothing, and costs no hop.
+        # Django's handler calls this function on the event loop, and needs no hop.
         response.render = given
         return response
 
@@ -596,7 +600,7 @@ class _Exchange:
         self.request: Any = None
         self.timing: Timing | None = None
         self.response: Any = None
-        # The first signal has been sent; the last one has.
+        # Whether request_started and request_finished were sent.
         self.has_begun = self.has_ended = False
         self.started = self._receivers(signals.request_started)
 
@@ -691,14 +695,16 @@ class _Exchange:
         """Close the response, after its last byte."""
         response = self.response
         if self.has_ended or not self.has_begun:
-            # It has waited for a worker, and nobody has heard of it.
+            # The request waited for a worker thread, and no receiver has seen its
+            # start.
             return
         if self.lease is not None:
-            # Who has heard of its begin hears of its end, how long that may wait.
+            # Receivers that saw the start have to see the end, however long it waits.
             self.lease.has_begun = True
         finished = self._receivers(signals.request_finished)
         if response is None:
-            # Behind a job that runs yet: the body that it may read is closed after.
+            # After a job that still runs, because it may read the body that is closed
+            # next.
             if finished.sync or (self.lease and self.lease.worker):
                 await self._cross(finished.send, back=True)
             await finished.asend()

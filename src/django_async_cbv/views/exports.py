@@ -52,11 +52,12 @@ __all__ = ["CSVView", "ExportView", "NDJSONView"]
 
 _logger = logging.getLogger("django.request")
 
-# A lookup, or a lookup and what to call it in the file.
+# A lookup, or a lookup with its header.
 Field: TypeAlias = "str | tuple[str, _StrOrPromise]"
 Rows: TypeAlias = Iterable[Any] | AsyncIterable[Any]
 
-# Control characters, those that turn the direction of text, halves of characters.
+# Unicode categories: control and format characters, surrogates, separators of lines and
+# paragraphs.
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 _NOT_WHOLE = "ERROR: The export failed. Rows are missing in this file."
 
@@ -80,13 +81,14 @@ class ExportView(AsyncMultipleObjectMixin[_M], AsyncStreamView):
     #: A server that stops waits for an export, as for each download.
     ends_with_server = False
 
-    # It is read to its end: what compresses it may keep some of it back.
+    # A client reads an export to its end, so middleware may buffer parts to compress
+    # them.
     _is_live = False
-    # What reads the rows, or an async iterable.
+    # The reader of the rows, or an async iterable.
     _source: Any = None
     _time_zone: tzinfo | None = None
     _language: str | None = None
-    # Whether tuples of the lookups are read, and no code of the project's runs.
+    # Whether the view reads tuples of the lookups, and runs no code of the project.
     _is_plain = False
 
     async def aget_rows(self) -> Rows:
@@ -146,8 +148,8 @@ class ExportView(AsyncMultipleObjectMixin[_M], AsyncStreamView):
 
     async def _before(self) -> None:
         await super()._before()
-        # Of a middleware, which is left before the rows are read.
-        # Not by get_current_timezone(), which reads the default one from a file.
+        # A middleware has set the time zone, and ends before the view reads the rows.
+        # Not get_current_timezone(), which reads the default time zone from a file.
         active: Any = timezone._active  # type: ignore[attr-defined]  # no stub
         self._time_zone = getattr(active, "value", None)
         self._language = translation.get_language()
@@ -155,7 +157,7 @@ class ExportView(AsyncMultipleObjectMixin[_M], AsyncStreamView):
         if not hasattr(source, "__aiter__"):
             source = await self._given("aget_rows", source)
         if isinstance(source, QuerySet) and type(source) is not QuerySet:
-            # A project's own class may do anything.
+            # A QuerySet class of the project may query here.
             self._source = await run_sync(self._read_from, source)
         else:
             self._source = self._read_from(source)
@@ -211,7 +213,7 @@ class ExportView(AsyncMultipleObjectMixin[_M], AsyncStreamView):
     def _converter(self) -> Callable[[Sequence[Any]], bytes]:
         is_first = True
         rows_of = self._rows_of()
-        # None is for none at all, which override() takes as well.
+        # None means no active language, and override() accepts None.
         language: Any = self._language
 
         def convert(rows: Sequence[Any]) -> bytes:
@@ -323,7 +325,7 @@ class ExportView(AsyncMultipleObjectMixin[_M], AsyncStreamView):
         """
         last = self.failure_bytes(RequestAborted())
         if last is None:
-            # Cuts the response off.
+            # The server cuts the response off.
             raise CutOff
         return last
 
@@ -496,6 +498,7 @@ def _hides_a_cut(request: Any) -> bool:
     """Whether a server ends a response that failed as it ends others, or never."""
     software = str(request.META.get("SERVER_SOFTWARE", ""))
     if software.startswith("WSGIServer/"):
-        # That of `runserver`, which says the end by closing the connection.
+        # The server of `runserver` marks the end of each response by closing the
+        # connection.
         return True
     return not cuts_off()

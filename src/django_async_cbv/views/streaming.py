@@ -122,7 +122,7 @@ class _OpenView(AsyncView[HttpResponseBase]):
 
     async def _user_key(self) -> Any:
         request: Any = self.request
-        # The user that an access mixin has looked up already takes no hop.
+        # If an access mixin has read the user already, no hop is needed.
         if "_cached_user" in vars(request):
             return _key_of(request)
         return await run_sync(_key_of, request)
@@ -182,7 +182,7 @@ class AsyncStreamView(_OpenView):
     connection.
     """
 
-    # As Django's View has it.
+    # The same type as in Django's View.
     http_method_names: Sequence[str] = ["get", "head", "options"]
 
     #: The header `Content-Type`.
@@ -207,9 +207,9 @@ class AsyncStreamView(_OpenView):
     #: What a client gets if a limit is reached. "503" is a page with this status.
     #: "retry" has `EventSource` connect again later.
     overload: Literal["retry", "503"] = "503"
-    # Whether a client needs each part at once.
+    # Whether a client needs each part without delay.
     _is_live = True
-    # What a project overrides to say what is sent.
+    # The method that a project overrides, for messages.
     _generator = "stream"
 
     def stream(self) -> AsyncIterator[Any]:
@@ -347,7 +347,8 @@ class AsyncStreamView(_OpenView):
         Runs on:
             The event loop. No hop, or one if `limit_per_user` has to look up the user.
         """
-        # Before the first hop of this view, so that what that opens is known.
+        # Before the first hop of this view, so that the executor sees each connection
+        # open.
         resting_executor()
         slot = await self._take_slot()
         if slot is None:
@@ -418,7 +419,7 @@ class AsyncStreamView(_OpenView):
         return self._with_headers(StreamResponse(pump, parts, name=name))
 
     def _encoded(self, items: Iterable[Any]) -> Iterator[bytes]:
-        # A generator: to close the response closes what it reads.
+        # In a generator, closing the response closes the source too.
         try:
             for item in items:
                 yield self.encode(item)
@@ -464,7 +465,7 @@ class AsyncStreamView(_OpenView):
         if hasattr(items, "__aiter__"):
             return items.__aiter__()
         if hasattr(items, "close"):
-            # A coroutine that nobody awaits, or a sync generator.
+            # Close a coroutine that nobody awaits, or a sync generator.
             items.close()
         name = self._generator
         raise TypeError(
@@ -477,15 +478,15 @@ class AsyncStreamView(_OpenView):
         headers = response.headers
         headers["Content-Type"] = self.content_type
         headers.setdefault("Cache-Control", "no-store, no-transform")
-        # nginx would keep parts back until it has enough of them.
+        # Without this header, nginx buffers the parts.
         headers.setdefault("X-Accel-Buffering", "no")
         if (
             self._is_live
             and (6, 0) <= django.VERSION < (6, 1)
             and not isinstance(self.request, WSGIRequest)
         ):
-            # Until Django 6.0 goes: its GZipMiddleware keeps them back as well, and
-            # leaves alone what has this header.
+            # Until Django 6.0 goes: its GZipMiddleware buffers the parts too, except in
+            # a response with this header.
             headers.setdefault("Content-Encoding", "identity")
         return response
 
@@ -618,7 +619,7 @@ class ServerSentEventsView(AsyncStreamView):
     def _overloaded(self) -> HttpResponseBase:
         if self.overload != "retry":
             return super()._overloaded()
-        # EventSource gives up for good on any status but 200.
+        # EventSource connects again only after status 200.
         body = encode_retry(_jittered(_AFTER_FAILURE))
         return self._with_headers(HttpResponse(body))
 
@@ -628,7 +629,7 @@ def _encode_message(message: Message) -> bytes:
     return encode_fields(message.data, id=message.id, event=message.event)
 
 
-# An event without data would not reach the page.
+# A browser fires no event without data.
 _RESET = encode_fields({}, event="stream-reset")
 
 
@@ -648,9 +649,9 @@ class ChannelView(AsyncTopicsMixin, ServerSentEventsView):
 
     #: Where the messages come from.
     channel: Channel | None = None
-    # What is in force since before the headers left, and the loop that it is so on.
+    # The subscription that was entered before the headers left, and its event loop.
     _begun: tuple[asyncio.AbstractEventLoop, Subscriber] | None = None
-    # What events() reads.
+    # The subscription that events() reads.
     _messages: Subscription | None = None
 
     async def _before(self) -> None:
@@ -675,8 +676,8 @@ class ChannelView(AsyncTopicsMixin, ServerSentEventsView):
         messages = self._subscribe()
         if not isinstance(messages, Subscriber):
             return
-        # A page loads its data when it has the headers. What is published from then on
-        # has to reach it.
+        # A page loads its data when it gets the headers. It must get each message that
+        # is published after them.
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_LONGEST_JOIN):
                 await messages.__aenter__()
@@ -844,7 +845,7 @@ class LongPollView(_OpenView):
             response: HttpResponseBase = HttpResponse(status=204)
         else:
             content = {"data": found.data, "cursor": found.cursor}
-            # A browser's JSON.parse() knows no NaN.
+            # JSON.parse() of browsers raises an error for NaN.
             response = JsonResponse(content, json_dumps_params={"allow_nan": False})
         response.headers.setdefault("Cache-Control", "no-store")
         return response
