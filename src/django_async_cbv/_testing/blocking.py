@@ -29,7 +29,7 @@ THRESHOLD = 0.1
 _lock = threading.RLock()
 _open: list[forbid_blocking] = []
 
-# What to write in place of a call, by how its name begins.
+# The fix for a call, by the beginning of its name.
 _FIXES = {
     "time.sleep": "`await asyncio.sleep(...)`",
     "socket.get": "`await asyncio.get_running_loop().getaddrinfo(...)`",

@@ -17,7 +17,7 @@ __all__ = [
     "forbid_repeated_hops",
 ]
 
-# How often one line may ask for the same function.
+# One line may ask for the same function so often.
 TIMES = 5
 
 
