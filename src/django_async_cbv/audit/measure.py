@@ -24,7 +24,7 @@ from .report import Entry, Report
 
 __all__ = ["CantMeasure", "Measured", "measure"]
 
-# For a response that does not end, as a stream's may not.
+# The most seconds for a response, because a stream may not end.
 _SECONDS = 30
 _TOKEN = "a" * 32
 
@@ -41,9 +41,9 @@ class Measured:
     method: str
     status: int
     hops: int
-    # The hops one by one.
+    # The table of the hops.
     table: str
-    # The fewest and the most that were predicted, middleware and rendering included.
+    # The fewest and the most hops that were predicted, with middleware and rendering.
     low: int | None
     high: int | None
 
@@ -167,5 +167,5 @@ def _whole(entry: Entry | None) -> tuple[int | None, int | None]:
     around = chain.hops + djangos_hops()
     if entry.high is None or entry.own:
         return entry.low + around, None
-    # Of a response that is to be rendered.
+    # The response is rendered after the view.
     return entry.low + around, entry.high + around + chain.rendered + 1

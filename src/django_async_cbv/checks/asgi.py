@@ -28,7 +28,7 @@ __all__ = ["check_entry_point", "entry_point"]
 
 _ENTRY = "django_async_cbv.asgi"
 
-# Databases for which a new connection is a process, or a login over the network.
+# Databases for which a new connection costs a process, or a login over the network.
 _COSTLY = frozenset({"mysql", "postgresql"})
 
 # Methods of a middleware that Django calls while it serves a request.
@@ -36,7 +36,7 @@ _CALLED = (
     *("__call__", "__acall__", "process_request", "process_response", "process_view"),
     *("process_exception", "process_template_response"),
 )
-# Methods of containers that change them.
+# Methods that change a container.
 _CHANGES = frozenset(
     {
         *("add", "append", "appendleft", "clear", "difference_update", "discard"),
@@ -45,7 +45,7 @@ _CHANGES = frozenset(
         *("subtract", "symmetric_difference_update", "update"),
     }
 )
-# What gives each thread, or each task, a value of its own.
+# Classes that keep a value for each thread or task.
 _LOCALS = frozenset({"Local", "local", "ContextVar"})
 
 
@@ -54,10 +54,10 @@ def check_entry_point(
     app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
 ) -> list[checks.CheckMessage]:
     """
-    Report settings and middleware that the ASGI entry point can't serve well.
+    Report settings and middleware that do not fit the ASGI entry point.
 
-    Does nothing unless the ASGI module of the project calls get_asgi_application() of
-    this package. The check reads the source of that module and does not import it.
+    The check reads the source of the project's ASGI module, and does not import it. It
+    reports nothing if the module does not call get_asgi_application() of this package.
     """
     options = entry_point()
     if options is None:
@@ -80,7 +80,7 @@ def entry_point() -> dict[str, Any] | None:
             spec = find_spec(name)
             tree = ast.parse(spec.loader.get_source(name) or "")  # type: ignore[union-attr]
         except (AttributeError, ImportError, OSError, SyntaxError, ValueError):
-            # There is none, or none that can be read.
+            # There is no such module, or nobody can read it.
             continue
         if any(map(_imports_entry, ast.walk(tree))):
             return {
@@ -102,7 +102,8 @@ def _asgi_modules() -> list[str]:
     for setting in ("SETTINGS_MODULE", "ROOT_URLCONF"):
         package = getattr(settings, setting, None)
         while isinstance(package, str) and package:
-            # Of `config.settings.production`: config.settings.asgi, config.asgi.
+            # For `config.settings.production`, look at config.settings.asgi and
+            # config.asgi.
             package = package.rpartition(".")[0]
             found.append(f"{package}.asgi".lstrip("."))
     return list(dict.fromkeys(filter(None, found)))
@@ -130,7 +131,7 @@ def _new_connections() -> Iterator[Problem]:
         try:
             vendor = load_backend(options["ENGINE"]).DatabaseWrapper.vendor
         except ImproperlyConfigured:
-            # Django says so when it connects.
+            # Django raises this error when it connects.
             continue
         if vendor in _COSTLY:
             yield Problem(
@@ -164,7 +165,7 @@ def _unknown_engines() -> Iterator[Problem]:
 
 def _middleware() -> Iterator[tuple[str, Any]]:
     for path in settings.MIDDLEWARE:
-        # Django reports what can't be imported.
+        # Django reports a failed import.
         with suppress(ImportError):
             yield path, import_string(path)
 

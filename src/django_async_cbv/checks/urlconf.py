@@ -41,17 +41,16 @@ def check_views(
     app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
 ) -> list[checks.CheckMessage]:
     """
-    Report each view class of the URLconf whose overrides would be skipped.
+    Report each view class of the URLconf that would skip an override.
 
-    Most of these have been refused by as_view() before, as the URLconf was
-    imported; what a decorator or an assignment did to the class since is found
-    here. Warns of sync overrides that hold a worker while they wait, and of
-    async methods, of Django's own generic views too, that nothing calls.
+    as_view() raises ImproperlyConfigured for most of them when Django imports the
+    URLconf. This check finds what a decorator or an assignment did to a class later. It
+    warns of sync overrides in which a worker thread waits, and of async methods that
+    nothing calls, also on Django's views.
 
-    Of views that are not ours it reports those that let everyone in, or fail,
-    as an access mixin or a transaction around them knows no await, or that skip the
-    async validation of a form, as the admin does too; and, where
-    there are async views, the middleware that holds a thread for each request.
+    For Django's views, the check reports access that is open to everyone, requests that
+    fail, and async validation that nothing awaits. If the project has async views, it
+    warns of sync middleware.
     """
     found: list[checks.CheckMessage] = []
     callbacks = _callbacks()
@@ -64,7 +63,7 @@ def check_views(
         found += messages(checks.Warning, cls, doubtful)
     found += messages(checks.Warning, None, unvalidated_by_admin())
     skipped = [(one.view_class, each) for one in callbacks for each in unvalidated(one)]
-    # The same class may be routed twice.
+    # Two URLs may have the same class.
     for cls, problem in dict.fromkeys(skipped):
         found += messages(checks.Error, cls, [problem])
     for callback in callbacks:
@@ -84,9 +83,9 @@ def check_imported_views(
     app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
 ) -> list[checks.CheckMessage]:
     """
-    Report view classes that let everyone in, where ROOT_URLCONF does not lead to them.
+    Report view classes that are open to everyone, and that ROOT_URLCONF does not have.
 
-    Another URLconf may: that of a subdomain, or of `request.urlconf`.
+    Another URLconf may have them, for example one of a subdomain.
     """
     routed = set(_view_classes(_callbacks()))
     found: list[checks.CheckMessage] = []
@@ -107,7 +106,7 @@ def check_imported_views(
                 f"{cls.__name__}, but another URLconf may",
             )
             for problem in wrong
-            # A base that a subclass completes.
+            # If a subclass has no such problem, the class is only a base.
             if problem.id not in mended
         )
         found += messages(checks.Error, cls, unmended)
@@ -138,7 +137,7 @@ def _may_be_served(cls: Any) -> bool:
 
 def _access_problems(cls: type) -> list[Problem]:
     """What is wrong with how a view says who may see it."""
-    # One of our mixins does not make a view one of ours.
+    # A mixin of this package does not make a class an AsyncView.
     return [*(uncalled_checks(cls) if issubclass(cls, AsyncView) else unguarded(cls))]
 
 

@@ -17,7 +17,7 @@ from ..core.twins import TwinMixin
 
 __all__ = ["skipped_validation", "uncalled_checks", "unguarded", "unvalidated"]
 
-# The hooks that say who may see a view, each with our mixin that asks for it.
+# The access checks of Django, each with the mixin of this package that calls it.
 _MIXINS = {name: MIXINS[name] for name in ("test_func", "has_permission")}
 
 
@@ -34,7 +34,8 @@ def uncalled_checks(cls: type) -> Iterator[Problem]:
     for name, mixin in _MIXINS.items():
         aname = f"a{name}"
         klass = next((base for base in cls.__mro__ if aname in vars(base)), None)
-        # A view of ours asks for it where it has a mixin of Django's or of ours.
+        # A view of this package calls the check if it has a mixin of Django or of this
+        # package.
         if klass is None or (issubclass(cls, TwinMixin) and hasattr(cls, name)):
             continue
         yield Problem(
@@ -48,7 +49,7 @@ def uncalled_checks(cls: type) -> Iterator[Problem]:
 
 def _async_verdicts(cls: type) -> Iterator[Problem]:
     """An `async def test_func()` under Django's mixin: its coroutine is true."""
-    # As AccessMixin has it, and those of third parties that are like it.
+    # AccessMixin has this method, and so do similar mixins of third parties.
     if not hasattr(cls, "handle_no_permission"):
         return
     for name, mixin in _MIXINS.items():
@@ -93,7 +94,7 @@ def _sync_guards(cls: type) -> Iterator[Problem]:
         if hasattr(klass, "handle_no_permission"):
             what = f"{klass.__name__}.dispatch()"
             mixin = f"Async{klass.__name__.removeprefix('Async')}"
-        # What login_required() and its like leave on what they decorate.
+        # login_required() and similar decorators set this attribute.
         elif hasattr(dispatch, "redirect_field_name"):
             what, mixin = f"The decorator of {klass.__name__}.dispatch()", ""
         else:
@@ -111,7 +112,7 @@ def _sync_guards(cls: type) -> Iterator[Problem]:
 def unvalidated(callback: Callable[..., Any]) -> Iterator[Problem]:
     """Async validation of the form of a view of Django's, which does not await it."""
     cls: Any = getattr(callback, "view_class", None)
-    # An override of post() may do it by ais_valid().
+    # An override of post() may await ais_valid().
     if not _is_djangos(cls, "post"):
         return
     options = getattr(callback, "view_initkwargs", {})

@@ -86,7 +86,7 @@ def _run(options: argparse.Namespace, out: Any, err: Any) -> int:
         raise BadInput(
             "The codemod needs LibCST: pip install 'django-async-cbv[convert]'."
         )
-    # Only now, as they import LibCST.
+    # Imported here, because these modules import LibCST.
     engine, report = (
         import_module(f"django_async_cbv.convert.{name}")
         for name in ("engine", "report")

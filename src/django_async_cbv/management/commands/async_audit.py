@@ -24,7 +24,7 @@ class Command(BaseCommand):
     """Print what each route costs, without calling a view."""
 
     help = "Prints the hops of each routed view and middleware, and the reasons."
-    # A project in the middle of a change has some.
+    # No checks, because a project in the middle of a change has errors.
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
