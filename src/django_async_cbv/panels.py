@@ -29,8 +29,8 @@ except ModuleNotFoundError as error:
     if error.name != "debug_toolbar":
         raise
     raise ModuleNotFoundError(
-        "HopsPanel needs django-debug-toolbar: "
-        "pip install 'django-async-cbv[debug-toolbar]'.",
+        "HopsPanel needs django-debug-toolbar. Run "
+        "`pip install 'django-async-cbv[debug-toolbar]'`.",
         name=error.name,
     ) from None
 

@@ -60,7 +60,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def _at_least_none(value: str) -> int:
     if not value.isdecimal():
-        raise argparse.ArgumentTypeError(f"{value!r} is not a number of tests: use 10")
+        raise argparse.ArgumentTypeError(
+            f"{value!r} is not a number of tests. Write for example 10"
+        )
     return int(value)
 
 

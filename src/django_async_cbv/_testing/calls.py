@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 __all__ = ["MISSING", "Allowed", "hear", "hear_no_more"]
 
 #: What to do if blockbuster is not there.
-MISSING = "forbid_blocking needs blockbuster: pip install 'django-async-cbv[test]'."
+MISSING = (
+    "forbid_blocking needs blockbuster. Run `pip install 'django-async-cbv[test]'`."
+)
 
 #: Functions by the ends of their files, as blockbuster has them.
 Allowed: TypeAlias = list[tuple[str, Iterable[str]]]

@@ -134,8 +134,10 @@ def load(path: str) -> Mapping[str, Any]:
     except OSError as error:
         raise BadBaseline(f"{path} can't be read: {error.strerror}") from None
     except ValueError:
-        raise BadBaseline(f"{path} is no JSON") from None
+        raise BadBaseline(f"{path} is not JSON") from None
     version = read.get("version") if isinstance(read, dict) else None
     if version != VERSION:
-        raise BadBaseline(f"{path} has version {version}, and this one reads {VERSION}")
+        raise BadBaseline(
+            f"{path} has version {version}, and this command reads {VERSION}"
+        )
     return read  # type: ignore[no-any-return]  # one that save() has written

@@ -57,7 +57,8 @@ def measure(report: Report, url: str, method: str, user: str | None) -> Measured
     for alias in connections:
         if not connections[alias].features.supports_transactions:
             raise CantMeasure(
-                f"the database {alias!r} can't roll back; measure on another one."
+                f"the database {alias!r} can't roll back, so the writes of the view "
+                "would stay. Measure with another database."
             )
     hops = count_hops()
     with ExitStack() as blocks:
@@ -93,7 +94,7 @@ def _session_of(name: str) -> str:
     try:
         user = model._default_manager.get_by_natural_key(name)
     except model.DoesNotExist:
-        raise CantMeasure(f"there is no user {name}; name another one.") from None
+        raise CantMeasure(f"there is no user {name}. Name another user.") from None
     client = Client()
     client.force_login(user)
     return client.cookies[settings.SESSION_COOKIE_NAME].value

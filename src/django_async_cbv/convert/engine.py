@@ -130,7 +130,7 @@ def _chosen(
             if not is_excluded(path, exclude):
                 chosen.add(path)
         else:
-            raise BadInput(f"{shown(path)} does not exist: name a file or a folder.")
+            raise BadInput(f"{shown(path)} does not exist. Name a file or a folder.")
     return chosen, links
 
 
