@@ -414,9 +414,12 @@ def test_without_blockbuster(run):
     with mock.patch.object(pytest_plugin, "find_spec", return_value=None):
         whole = run(BLOCKING, "-o", SETTING)
         one = run(BLOCKING, "-k", "test_allows")
-    fix = "Run `pip install 'django-async-cbv[[]test]'`."
+    fix = (
+        "forbid_blocking needs blockbuster. "
+        "Run `pip install 'django-async-cbv[[]test]'`."
+    )
     assert whole.ret == pytest.ExitCode.USAGE_ERROR
-    whole.stderr.fnmatch_lines([f"ERROR: forbid_blocking needs blockbuster. {fix}"])
+    whole.stderr.fnmatch_lines([f"ERROR: {fix}"])
     one.stdout.fnmatch_lines(["*ERROR at setup of test_allows*", fix])
     assert "Traceback" not in whole.stderr.str() + one.stdout.str()
 

@@ -80,7 +80,7 @@ def routes(given: Iterable[Any]) -> list[Route]:
 
 def _patterns(
     urlconf: str,
-    patterns: Iterable[URLPattern | URLResolver],
+    patterns: Iterable[Any],
     before: str,
     spaces: tuple[str, ...],
     kwargs: tuple[str, ...],

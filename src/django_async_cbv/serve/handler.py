@@ -122,7 +122,9 @@ class Handler(_Choice, asgi.ASGIHandler):
             "release": release,
         }
         _refuse_options(**options)
-        self._make_pool = functools.partial(Pool, **options)
+        self._make_pool: Callable[[asyncio.AbstractEventLoop], Pool] = (
+            functools.partial(Pool, **options)
+        )
         self._retry_after = str(max(1, round(queue_timeout)))
         # One pool for each event loop. After a fork, the old threads and loops do not
         # run.
