@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 ENGLISH = Locale("en")
 
-# "workday" marks Saturdays that are worked in exchange for a bridging day: no holiday.
+# "workday" marks Saturdays on which people work in exchange for a day between holidays,
+# and is not a holiday.
 NOT_A_HOLIDAY = frozenset({"workday"})
 
 
@@ -74,7 +75,7 @@ def rows(code: str, years: Iterable[int]) -> list[Row]:
     entity = holidays.country_holidays(code)
     english, own = _english(entity), entity.default_language
     for category in sorted(set(entity.supported_categories) - NOT_A_HOLIDAY):
-        # Each language by its name: without one, gettext asks the environment.
+        # Each language by its name, because gettext reads the environment otherwise.
         named, local = (
             holidays.country_holidays(
                 code, years=years, categories=category, language=language
@@ -83,8 +84,8 @@ def rows(code: str, years: Iterable[int]) -> list[Row]:
         )
         for date in named:
             names, local_names = named.get_list(date), local.get_list(date)
-            # Two on one day are in the alphabetical order of their language:
-            # no telling which is which.
+            # The package sorts two holidays of one day by the alphabet of each
+            # language, so nothing tells which is which.
             pair = len(names) == len(local_names) == 1
             for name in names:
                 row = found.setdefault((date, name), Row(date, name, ""))

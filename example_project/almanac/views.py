@@ -225,7 +225,7 @@ class YearCSV(CSVView[Holiday]):
     model = Holiday
     ordering = "date"
     fields = ("date", "name", ("country__name", "country"))
-    # Excel takes UTF-8 for something else without it.
+    # Without a byte order mark, Excel does not read the file as UTF-8.
     bom = True
 
     def get_queryset(self) -> QuerySet[Holiday]:

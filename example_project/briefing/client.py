@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import AsyncIterator
 
-# Reading the certificates takes longer than all else of making a client: once will do.
+# Reading the certificates takes longest when a client is made, so all clients share
+# them.
 TLS = ssl.create_default_context()
 
 logger = logging.getLogger(__name__)

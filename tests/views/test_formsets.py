@@ -1236,7 +1236,7 @@ class MissingTests(LibraryTestCase):
                     ):
                         view.as_view()
                     said = str(raised.exception)
-                    self.assertTrue(said.startswith("Subject has "), said)
+                    self.assertTrue(said.startswith("Subject.inlines has "), said)
                     self.assertIn(named, said)
                     self.assertIn("put this class into Subject.inlines", said)
 

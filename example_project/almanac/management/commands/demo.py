@@ -77,12 +77,13 @@ class Command(BaseCommand):
         self, *, host: str, port: int, upstream_port: int, no_seed: bool, **options: Any
     ) -> None:
         """Prepare the database, then serve until SIGINT or SIGTERM."""
-        # First the ports: who has to choose another need not wait for the data.
+        # First the ports, so that a user who has to choose another one does not wait
+        # for the data.
         with bound(host, port) as site, bound("127.0.0.1", upstream_port) as services:
             call_command("migrate", verbosity=0)
             if not no_seed:
                 call_command("seed", stdout=self.stdout)
-            # Known only now, and read at each request.
+            # Known only now. The views read the setting in each request.
             settings.UPSTREAM_URL = f"http://127.0.0.1:{services.getsockname()[1]}"
             shown = f"[{host}]" if ":" in host else host
             self.stdout.write(f"Upstream services: {settings.UPSTREAM_URL}")
