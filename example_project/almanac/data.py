@@ -33,14 +33,14 @@ class Row:
 
 
 def _english(entity: holidays.HolidayBase) -> str | None:
-    """The English that `entity` can be had in; None where it has one language only."""
+    """Return the English language of `entity`. None if it has only one language."""
     return next(
         (x for x in ("en_US", "en_GB") if x in entity.supported_languages), None
     )
 
 
 def _locale(language: str | None) -> Locale:
-    """CLDR's locale for a language of the package, English where CLDR knows none."""
+    """Return CLDR's locale for a language of the package. English if CLDR has none."""
     if language is None:
         return ENGLISH
     for tag in (language, language.split("_")[0]):
@@ -96,7 +96,7 @@ def rows(code: str, years: Iterable[int]) -> list[Row]:
 
 
 def seed(years: Iterable[int]) -> tuple[int, int]:
-    """Write all countries and their holidays in `years`; give back how many there are.
+    """Write all countries and their holidays in `years`, and return how many there are.
 
     What is there already is brought up to date, so it can be run again after an
     upgrade of the package. A few dozen queries in all. Call it in a transaction.

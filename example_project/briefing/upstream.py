@@ -47,7 +47,7 @@ LEAKED = {
         ("ilovemyholidays", 412),
     ]
 }
-"""How often which password was seen, by its SHA-1."""
+"""How often each password was leaked, by its SHA-1."""
 
 
 @dataclass
@@ -72,7 +72,7 @@ class Upstream:
         receive: Callable[[], Awaitable[dict[str, Any]]],
         send: Callable[[dict[str, Any]], Awaitable[None]],
     ) -> None:
-        """Answer one HTTP request, or the server's wish to start and stop."""
+        """Answer one HTTP request, or the lifespan messages of the server."""
         if scope["type"] == "lifespan":
             while (message := await receive())["type"] != "lifespan.shutdown":
                 await send({"type": f"{message['type']}.complete"})
@@ -124,7 +124,7 @@ class Upstream:
         receive: Callable[[], Awaitable[dict[str, Any]]],
         send: Callable[[dict[str, Any]], Awaitable[None]],
     ) -> None:
-        """Send one word after the other, as long as somebody listens."""
+        """Send one word after the other until the client goes."""
         text = await asyncio.to_thread(telling, day)
         headers = [(b"content-type", b"text/plain; charset=utf-8")]
         await send({"type": "http.response.start", "status": 200, "headers": headers})

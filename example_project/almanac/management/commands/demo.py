@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Server(uvicorn.Server):
-    """A uvicorn server that leaves the signals to the command: it runs two."""
+    """A Uvicorn server that leaves signals to the command, which runs two."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -32,7 +32,11 @@ class Server(uvicorn.Server):
 
 
 def bound(host: str, port: int) -> socket.socket:
-    """A socket on this port, any free one for 0; CommandError where it is taken."""
+    """
+    Return a socket on this port, or on any free port for 0.
+
+    Raise CommandError if the port is taken.
+    """
     sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     if os.name == "posix":
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -98,7 +102,7 @@ class Command(BaseCommand):
         self.stdout.write("Stopped.")
 
     async def serve(self, site: socket.socket, services: socket.socket) -> None:
-        """Run both servers until a signal; a second one does not wait for requests."""
+        """Run both servers until a signal. After a second signal, do not wait for requests."""
         servers = [
             Server(uvicorn.Config(application, lifespan="off", log_level="warning")),
             Server(uvicorn.Config(upstream, log_level="warning")),
