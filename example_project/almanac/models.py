@@ -38,7 +38,7 @@ class Country(models.Model):
     )
 
     class Meta:
-        """Sort by the name without accents, because all databases sort ASCII in the same way."""
+        """Sort by the name in ASCII, which all databases sort in the same way."""
 
         ordering: ClassVar = ["slug"]
         verbose_name_plural = "countries"

@@ -97,7 +97,7 @@ class Home(AsyncTemplateView):
 
 
 class About(AsyncTemplateView):
-    """Which page shows which view. Without overrides, the view runs on the event loop."""
+    """Which page shows which view. This view has no overrides and makes no hop."""
 
     template_name = "about.html"
 
@@ -332,7 +332,7 @@ class Surprise(AsyncRedirectView):
     """Some holiday of the time to come."""
 
     async def aget_redirect_url(self, *args: Any, **kwargs: Any) -> str | None:
-        """Return the URL of a random holiday. If there is none, the URL of the archive."""
+        """Return the URL of a random holiday, or of the archive if there is none."""
         coming = Holiday.objects.filter(date__gte=timezone.localdate())
         count = await coming.acount()
         if not count:

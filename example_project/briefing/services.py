@@ -183,4 +183,4 @@ SERVICES: dict[str, tuple[str, float, Callable[[dt.date], Any]]] = {
     "reckoning": ("Other reckonings", 0.30, reckoning),
     "moon": ("Moon", 0.25, moon),
 }
-"""For each name in an address: title, latency in seconds, and function of the service."""
+"""By the name in an address: title, latency in seconds, and function."""

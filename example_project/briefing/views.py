@@ -85,12 +85,12 @@ class Told(AsyncFormView[DayForm]):
 
 
 class Telling(ServerSentEventsView):
-    """Stream the words to a script. If the client goes, the call to the service ends."""
+    """Stream the words. If the client goes, the call to the service ends."""
 
     http_method_names = ["post"]
 
     async def prepare(self) -> HttpResponseBase | None:
-        """Validate the form before the headers leave, while a status can tell an error."""
+        """Validate the form while a status can still tell an error."""
         form = DayForm(self.request.POST)
         if not form.is_valid():
             return HttpResponseBadRequest("This is no day.")

@@ -24,7 +24,7 @@ class WallCalendar(models.Model):
     stock = models.IntegerField(help_text="copies that nobody has ordered")
 
     class Meta:
-        """Sort by country. A constraint of the database keeps a copy from being sold twice."""
+        """Sort by country. A constraint keeps a copy from being sold twice."""
 
         ordering: ClassVar = ["country__slug", "year"]
         constraints: ClassVar = [

@@ -50,7 +50,7 @@ class TripForm(forms.ModelForm):  # type: ignore[type-arg]
         }
 
     def clean_cover(self) -> File[bytes] | Literal[False] | None:
-        """Return the picture, unless it is too big or has another type than its name says.
+        """Return the picture, unless it is too big or of a wrong type.
 
         Only what was sent now is looked into: the picture that the trip has already
         is not opened again.

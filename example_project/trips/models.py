@@ -52,7 +52,7 @@ class Trip(models.Model):
         return self.title
 
     def save(self, *args: object, **kwargs: object) -> None:
-        """Save the trip. Make the address from the title of a new trip, and keep it later."""
+        """Save the trip. A new trip gets its lasting address from the title."""
         if not self.slug:
             self.slug = self.free_slug()
         super().save(*args, **kwargs)  # type: ignore[arg-type]

@@ -102,7 +102,7 @@ class Command(BaseCommand):
         self.stdout.write("Stopped.")
 
     async def serve(self, site: socket.socket, services: socket.socket) -> None:
-        """Run both servers until a signal. After a second signal, do not wait for requests."""
+        """Run both servers until a signal. A second signal ends the requests too."""
         servers = [
             Server(uvicorn.Config(application, lifespan="off", log_level="warning")),
             Server(uvicorn.Config(upstream, log_level="warning")),
