@@ -461,7 +461,7 @@ class NDJSONView(ExportView[_M]):
             error: What ended the export. The client does not get it.
 
         Returns:
-            The bytes of a last line: `{"error": "..."}`.
+            The bytes of a last line with `error` as its only key.
 
         Runs on:
             The event loop, or under WSGI the thread that serves the request. No hop.
