@@ -156,7 +156,7 @@ def show_bases(
         if base not in {TwinMixin, Generic}
         and "._" not in base.__module__
         and base.__name__ not in PARTS
-    ]
+    ] or [object]
 
 
 # A name in an annotation: the one that a reader knows.

@@ -349,7 +349,7 @@ class CSVView(ExportView[_M]):
     """
 
     content_type = "text/csv; charset=utf-8"
-    #: The dialect of `csv.writer()`: a name, or a class.
+    #: The name or the class of a dialect, as for `csv.writer()`.
     dialect: Dialect = "excel"
     #: Whether the file starts with a byte order mark, which tells Excel that it is
     #: UTF-8.

@@ -64,7 +64,7 @@ class _OpenView(AsyncView[HttpResponseBase]):
 
     #: How many answers of this view a process keeps open at once. None is no limit.
     limit: int | None = None
-    #: How many of them one user may have. Without a login: one address.
+    #: How many of them one user may have, or one address without a login.
     limit_per_user: int | None = None
     #: Whether the view ends its answers when the server gets a signal to stop.
     ends_with_server: bool = True
