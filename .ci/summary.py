@@ -19,7 +19,10 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 REPORTS = ROOT / "reports"
 DATABASES = ("sqlite", "postgres")
-DJANGOS = {"5.2", "6.0", "6.1"}
+# Of the classifiers, one for each version that is supported.
+DJANGOS = set(
+    re.findall(r'"Framework :: Django :: (.+)"', (ROOT / "pyproject.toml").read_text())
+)
 LEAST_PYTHONS = 3
 # The environments in which tox.ini goes over to PostgreSQL, one for each Django.
 WITH_POSTGRES = "py313-"

@@ -92,10 +92,15 @@ myst_enable_extensions = ["colon_fence", "deflist", "fieldlist"]
 myst_heading_anchors = 3
 
 # From a file in the repository, so that the build needs no network.
+DJANGO = Path(__file__).with_name("inventories") / "django.inv"
+# The version of Django that the file is of.
+[django_version] = re.findall(
+    rb"^# Version: (.+)$", DJANGO.read_bytes(), re.MULTILINE
+)
 intersphinx_mapping = {
     "django": (
-        "https://docs.djangoproject.com/en/6.1/",
-        "inventories/django.inv",
+        f"https://docs.djangoproject.com/en/{django_version.decode()}/",
+        str(DJANGO),
     ),
 }
 

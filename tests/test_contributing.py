@@ -129,8 +129,73 @@ class TestVersions:
         tox = ConfigParser(interpolation=None)
         tox.read(ROOT / "tox.ini", encoding="utf-8")
         newest = max(supported, key=lambda one: [*map(int, one.split("."))])
+        assert tox["django"]["newest"].startswith(f"django>={newest},")
         for name in ("ecosystem", "suites", "agents", "browser", "bench-serve"):
-            deps = tox[f"testenv:{name}"]["deps"]
-            assert f"django>={newest}," in deps, name
-        conf = (ROOT / "docs" / "conf.py").read_text(encoding="utf-8")
-        assert f"docs.djangoproject.com/en/{newest}/" in conf
+            assert "{[django]newest}" in tox[f"testenv:{name}"]["deps"], name
+        inventory = (ROOT / "docs" / "inventories" / "django.inv").read_bytes()
+        assert f"\n# Version: {newest}\n".encode() in inventory
+
+
+EXCERPTS = re.findall(r"^```py\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("block", EXCERPTS)
+def test_an_excerpt_is_the_source(block):
+    """An excerpt names its file; `...` stands for lines that it leaves out."""
+    first, _, excerpt = block.partition("\n")
+    source = (ROOT / first.removeprefix("# ")).read_text(encoding="utf-8")
+    source = "\n".join(line.strip() for line in source.splitlines())
+    parts = re.split(r"^ *\.\.\.\n", excerpt, flags=re.MULTILINE)
+    end = 0
+    for part in parts:
+        lines = "\n".join(line.strip() for line in part.splitlines())
+        assert lines in source[end:], part
+        end = source.index(lines, end) + len(lines)
+
+
+def jobs(workflow: Path) -> dict[str, str]:
+    """The jobs of a workflow, each with its lines."""
+    text = workflow.read_text(encoding="utf-8").partition("\njobs:\n")[2]
+    parts = re.split(r"^  ([\w-]+):\n", text, flags=re.MULTILINE)[1:]
+    return dict(zip(parts[::2], parts[1::2], strict=True))
+
+
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+
+
+class TestWorkflows:
+    @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+    def test_each_job_ends_in_time(self, path):
+        assert jobs(path)
+        for name, job in jobs(path).items():
+            # A job that runs another workflow has the times of that one.
+            other = re.search(r"^    uses: \./(.*)$", job, re.MULTILINE)
+            if other:
+                called = (ROOT / other[1]).read_text(encoding="utf-8")
+                assert "\n  workflow_call:\n" in called, name
+            else:
+                assert re.search(r"^    timeout-minutes: \d+$", job, re.MULTILINE), name
+
+    def test_a_release_needs_the_tests(self):
+        release = jobs(ROOT / ".github" / "workflows" / "release.yml")
+        for name, job in release.items():
+            if "id-token: write" in job:
+                [needed] = re.findall(r"^    needs: \[(.*)\]$", job, re.MULTILINE)
+                assert set(needed.split(", ")) == release.keys() - {name}
+                break
+        else:
+            raise AssertionError("no job publishes")
+        assert "./.github/workflows/tests.yml" in release["tests"]
+
+    def test_each_environment_of_tox_that_they_name_is_there(self):
+        tox = ConfigParser(interpolation=None)
+        tox.read(ROOT / "tox.ini", encoding="utf-8")
+        deps = tox["testenv"]["deps"]
+        [factors] = re.findall(
+            r"django: \[(.*)\]", (WORKFLOWS[0].parent / "django.yml").read_text()
+        )
+        for factor in factors.split(", "):
+            assert f"\n{factor}: " in deps
+            for database in ("sqlite", "postgres"):
+                found = lines_for(f"py313-{factor}", tox["testenv"]["commands"])
+                assert any(f"-{database}.xml" in line for line in found), database
