@@ -10,6 +10,7 @@ from zipfile import ZipFile
 import django
 from django.conf import settings
 from django.utils.module_loading import import_string
+from django_async_cbv.core.address import documentation
 from django_async_cbv.core.hooks import Hook
 from django_async_cbv.core.marks import mark_of
 from django_async_cbv.core.twins import TwinMixin, plan_of
@@ -135,6 +136,7 @@ nitpick_ignore = [
 copybutton_prompt_text = "$ "
 
 html_theme = "furo"
+html_baseurl = documentation()
 html_static_path = ["static"]
 html_css_files = ["docs.css"]
 html_js_files = [("old-addresses.js", {"defer": "defer"})]

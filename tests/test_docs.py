@@ -4,6 +4,7 @@ import ast
 import os
 import re
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -139,6 +140,34 @@ def test_links_outside_of_the_site(page):
         assert found.exists(), target
         if anchor:
             assert anchor in slugs(found), (target, anchor)
+
+
+def links_of_the_readme(text, urls):
+    """Links that the page of the package would not lead anywhere with."""
+    if not urls:
+        return []
+    known = ("http:", "https:", "#", "mailto:")
+    return [
+        one for one in re.findall(r"\]\(([^)\s]+)\)", text) if not one.startswith(known)
+    ]
+
+
+def test_the_readme_links_to_the_address_of_the_project():
+    """Once `[project.urls]` has one. Until then, relative links work in a clone."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert links_of_the_readme(text, project.get("urls")) == []
+    # With an address, each of today's would be found.
+    relative = links_of_the_readme("[a](docs/a.md) [b](https://b/) [c](#c)", {"x": "y"})
+    assert relative == ["docs/a.md"]
+
+
+def test_the_address_is_written_in_one_place():
+    """In `[project.urls]`, which the package reads from its metadata."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    for address in project.get("urls", {}).values():
+        for path in SOURCES:
+            assert address not in path.read_text(encoding="utf-8"), path
 
 
 PAGES = [

@@ -28,6 +28,7 @@ ORDER = [
     "encoding.ndjson",
     "encoding.sse",
     "core",
+    "core.address",
     "core.naming",
     "core.waiting",
     "core.foreign",
