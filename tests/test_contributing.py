@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
 import runpy
+import sys
 import tomllib
 from collections.abc import Iterator
 from configparser import ConfigParser
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
@@ -134,6 +137,84 @@ class TestVersions:
             assert "{[django]newest}" in tox[f"testenv:{name}"]["deps"], name
         inventory = (ROOT / "docs" / "inventories" / "django.inv").read_bytes()
         assert f"\n# Version: {newest}\n".encode() in inventory
+
+
+class TestWhatToxPrints:
+    """`toxfile.py`, with the two names of tox that it needs at run time."""
+
+    @pytest.fixture
+    def toxfile(self, monkeypatch, tmp_path):
+        plugin, errors = ModuleType("tox.plugin"), ModuleType("tox.tox_env.errors")
+        plugin.impl, errors.Skip = (lambda hook: hook), LookupError
+        for module in (plugin, errors):
+            monkeypatch.setitem(sys.modules, module.__name__, module)
+        path = ROOT / "toxfile.py"
+        toxfile = ModuleType("toxfile")
+        toxfile.__file__ = str(path)
+        exec(compile(path.read_text(encoding="utf-8"), path, "exec"), vars(toxfile))
+        (tmp_path / ".ci").symlink_to(ROOT / ".ci")
+        toxfile.ROOT = tmp_path
+        return toxfile
+
+    def environment(self, folder, name, base, made):
+        python = folder / name / "python"
+        if made:
+            python.parent.mkdir()
+            python.touch()
+        conf = {"env_python": python, "base_python": [base]}
+        return SimpleNamespace(name=name, conf=conf)
+
+    def ran(self, toxfile, tmp_path, capsys, environments, codes):
+        for name, code in codes.items():
+            toxfile.tox_before_run_commands(environments[name])
+            report = tmp_path / "reports" / f"{name}-sqlite.xml"
+            report.parent.mkdir(exist_ok=True)
+            report.write_text(
+                "<testsuites><testcase/><testcase><skipped message='SQLite: locks'/>"
+                "</testcase></testsuites>"
+            )
+            toxfile.tox_after_run_commands(environments[name], code)
+
+        class Environments(dict):
+            def iter(self):
+                return iter(self)
+
+        toxfile.tell(SimpleNamespace(envs=Environments(environments)))
+        return [line.strip() for line in capsys.readouterr().out.splitlines()]
+
+    def test_each_environment_has_a_line(self, toxfile, tmp_path, capsys):
+        made = {
+            "py313": self.environment(tmp_path, "py313", "py313", made=True),
+            "py314": self.environment(tmp_path, "py314", "py314", made=False),
+            "suites": self.environment(tmp_path, "suites", "python3.12", made=False),
+            "docs": self.environment(tmp_path, "docs", "py313", made=True),
+        }
+        said = self.ran(toxfile, tmp_path, capsys, made, {"py313": 0})
+        assert said == [
+            "",
+            "What was tested:",
+            "py313: passed; sqlite: 1 passed, 0 failed, 1 skipped",
+            "docs: failed before its first test",
+            "What was skipped, and why:",
+            "py314: this machine has no Python 3.14",
+            "suites: this machine has no Python 3.12",
+            "1 test: SQLite: locks",
+        ]
+
+    def test_a_report_of_another_run_does_not_count(self, toxfile, tmp_path, capsys):
+        made = {
+            name: self.environment(tmp_path, name, "py313", made=True)
+            for name in ("lint", "docs")
+        }
+        (tmp_path / "reports").mkdir()
+        (tmp_path / "reports" / "docs.xml").write_text("<testcase/>")
+        os.utime(tmp_path / "reports" / "docs.xml", (0, 0))
+        said = self.ran(toxfile, tmp_path, capsys, made, {"lint": 0, "docs": 1})
+        assert "docs: failed; sqlite: 1 passed, 0 failed, 1 skipped" in said
+
+    def test_one_environment_has_its_own_output(self, toxfile, tmp_path, capsys):
+        made = {"lint": self.environment(tmp_path, "lint", "py313", made=True)}
+        assert self.ran(toxfile, tmp_path, capsys, made, {"lint": 0}) == []
 
 
 EXCERPTS = re.findall(r"^```py\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)

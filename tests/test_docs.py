@@ -162,14 +162,6 @@ def test_the_readme_links_to_the_address_of_the_project():
     assert relative == ["docs/a.md"]
 
 
-def test_the_address_is_written_in_one_place():
-    """In `[project.urls]`, which the package reads from its metadata."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    for address in project.get("urls", {}).values():
-        for path in SOURCES:
-            assert address not in path.read_text(encoding="utf-8"), path
-
-
 PAGES = [
     path
     for path in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *DOCS.rglob("*.md")]
