@@ -1,6 +1,6 @@
 """Each module of the package has its tests where a reader looks for them.
 
-The tests of `views/list.py`, and of `views/_list.py`, are in `tests/views/test_list.py`.
+`tests/views/test_plain.py` has those of `views/_plain.py`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ ELSEWHERE = {
     "_testing/blocking.py": ("test_forbid_blocking.py", "users know this part alone"),
     "_testing/blocks.py": ("test_forbid_blocking.py", "a table of what blocks"),
     "_testing/calls.py": ("test_forbid_blocking.py", "a call is found, or not"),
-    "_testing/dropped.py": ("test_unawaited.py", "each hook is tried"),
+    "_testing/dropped.py": ("test_testing.py", "users import it from `testing`"),
     "_testing/hops.py": ("test_testing.py", "users import it from `testing`"),
     "_testing/loops.py": ("test_forbid_blocking.py", "whose loop a call blocks"),
     "_testing/stacks.py": ("test_forbid_blocking.py", "a message names the line"),
@@ -50,11 +50,11 @@ ELSEWHERE = {
     "convert/names.py": ("convert/test_decide.py", "a decision rests on names"),
     "convert/report.py": ("convert/test_cli.py", "what the command prints"),
     "core/callers.py": ("core/test_problems.py", "a problem depends on who calls"),
-    "core/colours.py": ("core/test_flow.py", "a flow runs on the side that it tells"),
+    "core/colours.py": ("views/test_function.py", "a view answers on both sides"),
     "core/connections.py": ("serve/test_pool.py", "a pool keeps or closes them"),
-    "core/crossing.py": ("test_sync.py", "what run_sync() does"),
+    "core/crossing.py": ("serve/test_pool.py", "a job for a thread of a pool"),
     "core/executors.py": ("serve/test_pool.py", "a pool has an executor"),
-    "core/foreign.py": ("serve/test_pool.py", "a pool keeps a thread for it"),
+    "core/foreign.py": ("core/test_reading.py", "what a queryset may run"),
     "core/guards.py": ("auth/test_mixins.py", "it guards who may see a view"),
     "core/handlers.py": ("views/test_base.py", "each view has handlers"),
     "core/hooks.py": ("core/test_twins.py", "each hook is compared with Django's"),
@@ -71,7 +71,7 @@ ELSEWHERE = {
     "serve/signals.py": ("serve/test_handler.py", "the handler sends signals"),
     "views/_django.py": ("views/test_function.py", "Django's classes, typed"),
     "views/_limits.py": ("views/test_streaming.py", "one stream, one file"),
-    "views/_newer.py": ("core/test_newer_django.py", "what a newer Django calls"),
+    "views/_newer.py": ("test_forms.py", "what ais_valid() does, in Django's post()"),
     "views/_pump.py": ("views/test_streaming.py", "one stream, one file"),
     "views/_shutdown.py": ("views/test_streaming.py", "one stream, one file"),
     "views/_stream_response.py": ("views/test_streaming.py", "one stream, one file"),
