@@ -104,6 +104,8 @@ class Handler(_Choice, asgi.ASGIHandler):
     # BaseHandler.load_middleware() sets these attributes.
     _middleware_chain: Any
     _exception_middleware: Any
+    # Missing in the stubs.
+    _get_response_async: Any
     _template_response_middleware: Any
 
     def __init__(
