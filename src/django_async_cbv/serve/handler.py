@@ -104,9 +104,9 @@ class Handler(_Choice, asgi.ASGIHandler):
     # BaseHandler.load_middleware() sets these attributes.
     _middleware_chain: Any
     _exception_middleware: Any
-    # Missing in the stubs.
-    _get_response_async: Any
     _template_response_middleware: Any
+    # A method that django-stubs lacks.
+    _get_response_async: Any
 
     def __init__(
         self,
