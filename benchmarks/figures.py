@@ -1,0 +1,152 @@
+"""Draw the figures of the documentation, as SVG that takes the colors of its page.
+
+    python -m benchmarks.figures
+
+draws them anew from benchmarks/results/. tests/test_figures.py compares them.
+"""
+
+import json
+import statistics
+from collections.abc import Iterable, Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from benchmarks.common import RESULTS
+
+__all__ = ["FOLDER", "delay", "lanes"]
+
+FOLDER = Path(__file__).parents[1] / "docs" / "figures"
+COLORS = ("#2a7ae2", "#1a9c6b", "#d9822b", "#b0413e")
+WIDTH = 680
+
+
+def _svg(height: int, title: str, parts: Iterable[str]) -> str:
+    """Put parts into an image that is as wide as the text around it."""
+    return "\n".join(
+        [
+            f'<svg viewBox="0 0 {WIDTH} {height}" role="img" '
+            'xmlns="http://www.w3.org/2000/svg" font-family="sans-serif" '
+            'font-size="13" fill="currentColor" '
+            f'style="width: 100%; max-width: {WIDTH}px; height: auto">',
+            f"<title>{escape(title)}</title>",
+            *parts,
+            "</svg>\n",
+        ]
+    )
+
+
+def _text(x: float, y: float, text: str, anchor: str = "start", **more: str) -> str:
+    style = "".join(f' {name}="{value}"' for name, value in more.items())
+    return (
+        f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"{style}>'
+        f"{escape(text)}</text>"
+    )
+
+
+def _line(x: float, y: float, to_x: float, to_y: float, style: str) -> str:
+    return f'<path d="M{x:.1f} {y:.1f}L{to_x:.1f} {to_y:.1f}" fill="none" {style}/>'
+
+
+def delay(results: dict[str, Any]) -> str:
+    """Draw the requests a second of each contender against the time of a service."""
+    samples = results["samples"]
+    delays = [int(key) for key in samples]
+    rates = {
+        key: [
+            statistics.median(one["requests_per_second"] for one in found[key])
+            for found in samples.values()
+        ]
+        for key in results["titles"]
+    }
+    highest = max(map(max, rates.values()))
+    step = next(one for one in (20, 25, 50, 100, 250, 500) if highest / one <= 6)
+    top = -(-int(highest + 1) // step) * step
+    left, right, upper, lower = 48, WIDTH - 16, 108, 320
+
+    def x(milliseconds: float) -> float:
+        return left + (right - left) * milliseconds / delays[-1]
+
+    def y(rate: float) -> float:
+        return lower - (lower - upper) * rate / top
+
+    faint = 'stroke="currentColor" stroke-opacity="0.2"'
+    parts = [_text(0, upper - 14, "requests per second")]
+    for rate in range(0, top + 1, step):
+        parts += [
+            _line(left, y(rate), right, y(rate), faint),
+            _text(left - 8, y(rate) + 4, f"{rate}", "end"),
+        ]
+    parts += [_text(x(one), lower + 20, f"{one}", "middle") for one in delays]
+    parts.append(
+        _text(
+            (left + right) / 2,
+            lower + 42,
+            "milliseconds that the service takes",
+            "middle",
+        )
+    )
+    for place, (key, found) in enumerate(rates.items()):
+        color = COLORS[place]
+        points = [(x(one), y(rate)) for one, rate in zip(delays, found, strict=True)]
+        way = "L".join(f"{one:.1f} {two:.1f}" for one, two in points)
+        parts.append(
+            f'<path d="M{way}" fill="none" stroke="{color}" stroke-width="2.5"/>'
+        )
+        parts += [
+            f'<circle cx="{one:.1f}" cy="{two:.1f}" r="4" fill="{color}"/>'
+            for one, two in points
+        ]
+        across, down = place % 2 * WIDTH / 2, 16 + place // 2 * 24
+        parts += [
+            f'<rect x="{across:.1f}" y="{down - 10}" width="12" height="12" '
+            f'fill="{color}"/>',
+            _text(across + 20, down + 1, results["titles"][key]),
+        ]
+    return _svg(lower + 56, "Requests per second by the time of a service", parts)
+
+
+def lanes(title: str, names: Sequence[str], steps: Sequence[tuple[str, str]]) -> str:
+    """Draw steps one below the other, each in its lane, and the way between them."""
+    wide = WIDTH / len(names)
+    middles = {name: (place + 0.5) * wide for place, name in enumerate(names)}
+    height = 60 + 44 * len(steps)
+    faint = 'stroke="currentColor" stroke-opacity="0.2"'
+    parts = []
+    for name, middle in middles.items():
+        parts += [
+            _text(middle, 18, name, "middle", **{"font-weight": "bold"}),
+            _line(middle, 28, middle, height - 8, faint),
+        ]
+    before = None
+    for number, (lane, label) in enumerate(steps):
+        middle, y = middles[lane], 40 + 44 * number
+        color = COLORS[list(names).index(lane)]
+        if before is not None and before != lane:
+            parts.append(
+                _line(
+                    middles[before],
+                    y - 14,
+                    middle,
+                    y,
+                    'stroke="currentColor" stroke-dasharray="4 3"',
+                )
+            )
+        parts += [
+            f'<rect x="{middle - wide * 0.42:.1f}" y="{y}" '
+            f'width="{wide * 0.84:.1f}" height="30" rx="4" fill="{color}" '
+            f'fill-opacity="0.18" stroke="{color}"/>',
+            _text(middle, y + 20, label, "middle"),
+        ]
+        before = lane
+    return _svg(height, title, parts)
+
+
+def main() -> None:
+    """Draw what is drawn from results alone."""
+    results = json.loads((RESULTS / "delay.json").read_text())
+    (FOLDER / "delay.svg").write_text(delay(results))
+
+
+if __name__ == "__main__":
+    main()
