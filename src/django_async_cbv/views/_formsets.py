@@ -116,7 +116,7 @@ class BaseFormSetFactory:
 
     @hook(pure=True)
     def get_formset_class(self) -> type[BaseFormSet[Any]] | None:
-        """Return the class to derive the formset's from."""
+        """Return the base class of the formset."""
         return self.formset_class
 
     @hook(pure=True)
@@ -126,12 +126,12 @@ class BaseFormSetFactory:
 
     @hook(pure=lambda view: type(view.form_kwargs) is dict)
     def get_form_kwargs(self) -> dict[str, Any]:
-        """Return the arguments to make each form with."""
+        """Return the arguments of each form."""
         return self.form_kwargs.copy()
 
     @hook(calls=("get_form_class", "get_factory_kwargs"), pure=True)
     def get_formset(self) -> Calls[type[BaseFormSet[Any]]]:
-        """Return the formset's class."""
+        """Return the class of the formset."""
         form_class = yield self.get_form_class
         require(self, form_class, "a form class", "form_class", "get_form_class")
         kwargs = yield self.get_factory_kwargs
@@ -146,7 +146,7 @@ class BaseFormSetFactory:
         ),
     )
     def get_formset_kwargs(self) -> Calls[dict[str, Any]]:
-        """Return the arguments to make the formset with."""
+        """Return the arguments of the formset."""
         kwargs = {
             **self.formset_kwargs,
             "initial": (yield self.get_initial),
@@ -166,7 +166,7 @@ class BaseFormSetFactory:
         pure=lambda view: type(view.factory_kwargs) is dict,
     )
     def get_factory_kwargs(self) -> Calls[dict[str, Any]]:
-        """Return the arguments to make the formset's class with."""
+        """Return the arguments that make the class of the formset."""
         kwargs = self.factory_kwargs.copy()
         formset_class = yield self.get_formset_class
         if formset_class:
@@ -181,7 +181,7 @@ class FormSetMixin(BaseFormSetFactory, ContextMixin):
 
     @hook(pure=lambda view: view.success_url is None or has_plain_success_url(view))
     def get_success_url(self) -> str:
-        """Return where to go after a valid formset: by default, to the same page."""
+        """Return the URL of the redirect after a valid formset, by default this page."""
         return str(self.success_url or self.request.get_full_path())
 
     # Always, as the URL may be an object of the project's, which is made text of.
@@ -207,21 +207,21 @@ class ModelFormSetMixin(FormSetMixin, MultipleObjectMixin[_M]):
 
     @hook(calls=("get_queryset", SUPER))
     def get_formset_kwargs(self) -> Calls[dict[str, Any]]:
-        """Return the arguments to make the formset with, the objects among them."""
+        """Return the arguments of the formset, with the objects."""
         kwargs: dict[str, Any] = yield super().get_formset_kwargs
         kwargs["queryset"] = yield self.get_queryset
         return kwargs
 
     @hook(calls=("get_form_class", SUPER), pure=True)
     def get_factory_kwargs(self) -> Calls[dict[str, Any]]:
-        """Return the arguments to make the formset's class with."""
+        """Return the arguments that make the class of the formset."""
         kwargs: dict[str, Any] = yield super().get_factory_kwargs
         return add_fields(self, kwargs, (yield self.get_form_class))
 
     # Its form fields may query.
     @hook(calls=("get_queryset", "get_factory_kwargs"))
     def get_formset(self) -> Calls[type[models.BaseModelFormSet[Any, Any]]]:
-        """Return the formset's class, by modelformset_factory()."""
+        """Return the class of the formset, made by modelformset_factory()."""
         model: Any = self.model
         if model is None:
             model = getattr((yield self.get_queryset), "model", None)
@@ -253,21 +253,21 @@ class BaseInlineFormSetFactory(BaseFormSetFactory):
 
     @hook(calls=(SUPER,), pure=True)
     def get_formset_kwargs(self) -> Calls[dict[str, Any]]:
-        """Return the arguments to make the formset with, the parent among them."""
+        """Return the arguments of the formset, with the parent."""
         kwargs: dict[str, Any] = yield super().get_formset_kwargs
         kwargs["instance"] = self.object
         return kwargs
 
     @hook(calls=("get_form_class", SUPER), pure=True)
     def get_factory_kwargs(self) -> Calls[dict[str, Any]]:
-        """Return the arguments to make the formset's class with."""
+        """Return the arguments that make the class of the formset."""
         kwargs: dict[str, Any] = yield super().get_factory_kwargs
         return add_fields(self, kwargs, (yield self.get_form_class))
 
     # Its form fields may query.
     @hook(calls=("get_inline_model", "get_factory_kwargs"))
     def get_formset(self) -> Calls[type[models.BaseInlineFormSet[Any, Any, Any]]]:
-        """Return the formset's class, by inlineformset_factory()."""
+        """Return the class of the formset, made by inlineformset_factory()."""
         parent = type(self.object) if self.model is None else self.model
         model = yield self.get_inline_model
         # What stands beside a form has it as its own model.
@@ -306,7 +306,7 @@ class ProcessFormSetView(View):
     # Always, as forms may have async validation.
     @hook(calls=("_start_formsets", "construct_formset", *_ANSWERS), always=True)
     def post(self: Any, request: HttpRequest, *args: Any, **kwargs: Any) -> Answer:
-        """Make the formset of what is posted, validate it and act on it."""
+        """Validate the posted formset, and process it."""
         if hasattr(self, "_start_formsets"):
             yield self._start_formsets
         formset = yield self.construct_formset
@@ -316,7 +316,7 @@ class ProcessFormSetView(View):
 
     @hook(calls=("post",), pure=True)
     def put(self: Any, *args: Any, **kwargs: Any) -> Answer:
-        """Do as post() does."""
+        """Answer as post() does."""
         return (yield respond(self.post, *args, **kwargs))
 
 
@@ -436,7 +436,7 @@ class ProcessFormWithInlinesView(View):
     )
     def post(self: Any, request: HttpRequest, *args: Any, **kwargs: Any) -> Answer:
         """
-        Make form and formsets of what is posted, validate and act on them.
+        Validate the posted form and formsets, and process them.
 
         Async validation of each comes right after Django's own of it.
         """
@@ -460,7 +460,7 @@ class ProcessFormWithInlinesView(View):
 
     @hook(calls=("post",), pure=True)
     def put(self: Any, *args: Any, **kwargs: Any) -> Answer:
-        """Do as post() does."""
+        """Answer as post() does."""
         return (yield respond(self.post, *args, **kwargs))
 
 

@@ -116,7 +116,7 @@ class AsyncView(_django.View[_R], TwinMixin):
     @handler.dispatch(base.View.dispatch, calls=None)
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> BaseAnswer:
         """
-        Call the handler of the request's method, whichever colour it has.
+        Call the handler of the request's method, sync or async.
 
         A coroutine on the event loop. In sync code (a mixin's `super()`) the
         response, for which that code waits where the handler is async.
@@ -132,12 +132,12 @@ class AsyncView(_django.View[_R], TwinMixin):
     def http_method_not_allowed(
         self, request: HttpRequest, *args: Any, **kwargs: Any
     ) -> Answer:
-        """Answer 405, and log that, in one hop."""
+        """Answer 405 and log the request, in one hop."""
         return (yield call(_answer, _METHOD_NOT_ALLOWED, self, request))
 
     @handler.options(base.View.options, calls=None)
     def options(self, request: HttpRequest, *args: Any, **kwargs: Any) -> BaseAnswer:
-        """Answer OPTIONS with the methods that there are handlers for; no hop."""
+        """Answer OPTIONS with the methods that have a handler, without a hop."""
         return (yield Call(_answer, (_OPTIONS, self, request), inline=True))
 
 
@@ -193,7 +193,7 @@ class AsyncTemplateResponseMixin(_django.TemplateResponseMixin[_TemplateR], Twin
     @twin(base.TemplateResponseMixin.get_template_names, pure=True)
     async def aget_template_names(self) -> list[str]:
         """
-        Return the names of the templates to try.
+        Return the names of the templates, in the order to try.
 
         Async variant of `get_template_names()`.
         """
@@ -213,7 +213,7 @@ class AsyncTemplateView(
         pure=True,
     )
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Calls[_TemplateR]:
-        """Answer with the template; no hop before the rendering's."""
+        """Answer with the template, without a hop before the rendering."""
         context = yield call(self.aget_context_data, **kwargs)
         return (yield call(self.arender_to_response, context))
 
@@ -231,7 +231,7 @@ class AsyncRedirectView(_django.RedirectView, AsyncView):
     )
     def aget_redirect_url(self, *args: Any, **kwargs: Any) -> Calls[str | None]:
         """
-        Return where to go, None for 410 Gone.
+        Return the URL of the redirect, or None for 410 Gone.
 
         Async variant of `get_redirect_url()`.
 
@@ -253,7 +253,7 @@ class AsyncRedirectView(_django.RedirectView, AsyncView):
         always=True,
     )
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> BaseAnswer:
-        """Answer with the redirect, or 410 Gone; no hop."""
+        """Answer with the redirect, or 410 Gone, without a hop."""
         url = yield call(self.aget_redirect_url, *args, **kwargs)
         if not url:
             gone = HttpResponseGone()
@@ -272,30 +272,30 @@ class AsyncRedirectView(_django.RedirectView, AsyncView):
 
     @handler.head(base.RedirectView.head, calls=("get",), pure=True)
     def head(self, request: HttpRequest, *args: Any, **kwargs: Any) -> BaseAnswer:
-        """Answer as get() does; no hop."""
+        """Answer as get() does, without a hop."""
         return (yield respond(self.get, request, *args, **kwargs))
 
     @handler.post(base.RedirectView.post, calls=("get",), pure=True)
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> BaseAnswer:
-        """Answer as get() does; no hop."""
+        """Answer as get() does, without a hop."""
         return (yield respond(self.get, request, *args, **kwargs))
 
     @handler.options(base.RedirectView.options, calls=("get",), pure=True)
     def options(self, request: HttpRequest, *args: Any, **kwargs: Any) -> BaseAnswer:
-        """Answer as get() does; no hop."""
+        """Answer as get() does, without a hop."""
         return (yield respond(self.get, request, *args, **kwargs))
 
     @handler.delete(base.RedirectView.delete, calls=("get",), pure=True)
     def delete(self, request: HttpRequest, *args: Any, **kwargs: Any) -> BaseAnswer:
-        """Answer as get() does; no hop."""
+        """Answer as get() does, without a hop."""
         return (yield respond(self.get, request, *args, **kwargs))
 
     @handler.put(base.RedirectView.put, calls=("get",), pure=True)
     def put(self, request: HttpRequest, *args: Any, **kwargs: Any) -> BaseAnswer:
-        """Answer as get() does; no hop."""
+        """Answer as get() does, without a hop."""
         return (yield respond(self.get, request, *args, **kwargs))
 
     @handler.patch(base.RedirectView.patch, calls=("get",), pure=True)
     def patch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> BaseAnswer:
-        """Answer as get() does; no hop."""
+        """Answer as get() does, without a hop."""
         return (yield respond(self.get, request, *args, **kwargs))

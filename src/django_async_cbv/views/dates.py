@@ -90,7 +90,7 @@ class AsyncYearMixin(dates.YearMixin, TwinMixin):
     @twin(dates.YearMixin.get_year_format, pure=True)
     async def aget_year_format(self) -> str:
         """
-        Return how the year is written in the URL.
+        Return the format of the year in the URL.
 
         Async variant of `get_year_format()`.
         """
@@ -98,7 +98,7 @@ class AsyncYearMixin(dates.YearMixin, TwinMixin):
     @twin(dates.YearMixin.get_year, pure=_is_given("year"))
     async def aget_year(self) -> str:
         """
-        Return the year to show, as the URL has it.
+        Return the year to show, as text from the URL.
 
         Async variant of `get_year()`.
         """
@@ -106,7 +106,7 @@ class AsyncYearMixin(dates.YearMixin, TwinMixin):
     @twin(dates.YearMixin.get_next_year, calls=_NEIGHBOURS)
     def aget_next_year(self, date: datetime.date) -> Calls[datetime.date | None]:
         """
-        Return the year after, None if there is none.
+        Return the next year, or None.
 
         Async variant of `get_next_year()`.
 
@@ -117,7 +117,7 @@ class AsyncYearMixin(dates.YearMixin, TwinMixin):
     @twin(dates.YearMixin.get_previous_year, calls=_NEIGHBOURS)
     def aget_previous_year(self, date: datetime.date) -> Calls[datetime.date | None]:
         """
-        Return the year before, None if there is none.
+        Return the previous year, or None.
 
         Async variant of `get_previous_year()`.
 
@@ -132,7 +132,7 @@ class AsyncMonthMixin(dates.MonthMixin, TwinMixin):
     @twin(dates.MonthMixin.get_month_format, pure=True)
     async def aget_month_format(self) -> str:
         """
-        Return how the month is written in the URL.
+        Return the format of the month in the URL.
 
         Async variant of `get_month_format()`.
         """
@@ -140,7 +140,7 @@ class AsyncMonthMixin(dates.MonthMixin, TwinMixin):
     @twin(dates.MonthMixin.get_month, pure=_is_given("month"))
     async def aget_month(self) -> str:
         """
-        Return the month to show, as the URL has it.
+        Return the month to show, as text from the URL.
 
         Async variant of `get_month()`.
         """
@@ -148,7 +148,7 @@ class AsyncMonthMixin(dates.MonthMixin, TwinMixin):
     @twin(dates.MonthMixin.get_next_month, calls=_NEIGHBOURS)
     def aget_next_month(self, date: datetime.date) -> Calls[datetime.date | None]:
         """
-        Return the month after, None if there is none.
+        Return the next month, or None.
 
         Async variant of `get_next_month()`.
 
@@ -159,7 +159,7 @@ class AsyncMonthMixin(dates.MonthMixin, TwinMixin):
     @twin(dates.MonthMixin.get_previous_month, calls=_NEIGHBOURS)
     def aget_previous_month(self, date: datetime.date) -> Calls[datetime.date | None]:
         """
-        Return the month before, None if there is none.
+        Return the previous month, or None.
 
         Async variant of `get_previous_month()`.
 
@@ -174,7 +174,7 @@ class AsyncDayMixin(dates.DayMixin, TwinMixin):
     @twin(dates.DayMixin.get_day_format, pure=True)
     async def aget_day_format(self) -> str:
         """
-        Return how the day is written in the URL.
+        Return the format of the day in the URL.
 
         Async variant of `get_day_format()`.
         """
@@ -182,7 +182,7 @@ class AsyncDayMixin(dates.DayMixin, TwinMixin):
     @twin(dates.DayMixin.get_day, pure=_is_given("day"))
     async def aget_day(self) -> str:
         """
-        Return the day to show, as the URL has it.
+        Return the day to show, as text from the URL.
 
         Async variant of `get_day()`.
         """
@@ -190,7 +190,7 @@ class AsyncDayMixin(dates.DayMixin, TwinMixin):
     @twin(dates.DayMixin.get_next_day, calls=_NEIGHBOURS)
     def aget_next_day(self, date: datetime.date) -> Calls[datetime.date | None]:
         """
-        Return the day after, None if there is none.
+        Return the next day, or None.
 
         Async variant of `get_next_day()`.
 
@@ -201,7 +201,7 @@ class AsyncDayMixin(dates.DayMixin, TwinMixin):
     @twin(dates.DayMixin.get_previous_day, calls=_NEIGHBOURS)
     def aget_previous_day(self, date: datetime.date) -> Calls[datetime.date | None]:
         """
-        Return the day before, None if there is none.
+        Return the previous day, or None.
 
         Async variant of `get_previous_day()`.
 
@@ -216,7 +216,7 @@ class AsyncWeekMixin(dates.WeekMixin, TwinMixin):
     @twin(dates.WeekMixin.get_week_format, pure=True)
     async def aget_week_format(self) -> str:
         """
-        Return how the week is written in the URL.
+        Return the format of the week in the URL.
 
         Async variant of `get_week_format()`.
         """
@@ -224,7 +224,7 @@ class AsyncWeekMixin(dates.WeekMixin, TwinMixin):
     @twin(dates.WeekMixin.get_week, pure=_is_given("week"))
     async def aget_week(self) -> str:
         """
-        Return the week to show, as the URL has it.
+        Return the week to show, as text from the URL.
 
         Async variant of `get_week()`.
         """
@@ -232,7 +232,7 @@ class AsyncWeekMixin(dates.WeekMixin, TwinMixin):
     @twin(dates.WeekMixin.get_next_week, calls=_WEEK_NEIGHBOURS)
     def aget_next_week(self, date: datetime.date) -> Calls[datetime.date | None]:
         """
-        Return the week after, None if there is none.
+        Return the next week, or None.
 
         Async variant of `get_next_week()`.
 
@@ -243,7 +243,7 @@ class AsyncWeekMixin(dates.WeekMixin, TwinMixin):
     @twin(dates.WeekMixin.get_previous_week, calls=_WEEK_NEIGHBOURS)
     def aget_previous_week(self, date: datetime.date) -> Calls[datetime.date | None]:
         """
-        Return the week before, None if there is none.
+        Return the previous week, or None.
 
         Async variant of `get_previous_week()`.
 
@@ -289,7 +289,7 @@ class AsyncDateMixin(dates.DateMixin, TwinMixin):
     @twin(dates.DateMixin.get_allow_future, pure=True)
     async def aget_allow_future(self) -> bool:
         """
-        Return whether objects of the future are shown.
+        Return whether the view shows objects of the future.
 
         Async variant of `get_allow_future()`.
         """
@@ -401,7 +401,7 @@ class AsyncBaseDateListView(
         calls=("get_dated_items", "get_context_data", "render_to_response"),
     )
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Answer:
-        """Answer with the dates and objects; one hop before the rendering's."""
+        """Answer with the dates and objects, in one hop before the rendering."""
         self.date_list, self.object_list, extra_context = yield call(
             self.aget_dated_items
         )
@@ -416,7 +416,7 @@ class AsyncBaseDateListView(
     @twin(dates.BaseDateListView.get_dated_items)
     async def aget_dated_items(self) -> _DatedItems[_M]:
         """
-        Return the dates, the objects, and more context.
+        Return the dates, the objects, and further context.
 
         Async variant of `get_dated_items()`.
 
@@ -426,7 +426,7 @@ class AsyncBaseDateListView(
     @twin(dates.BaseDateListView.get_ordering, calls=("get_date_field",), pure=True)
     def aget_ordering(self) -> Calls[str | Sequence[_OrderByFieldName]]:
         """
-        Return what to order by, the date by default.
+        Return the field or fields that order the objects, by default the date.
 
         Async variant of `get_ordering()`.
         """
@@ -475,7 +475,7 @@ class AsyncBaseDateListView(
     @twin(dates.BaseDateListView.get_date_list_period, pure=True)
     async def aget_date_list_period(self) -> str:
         """
-        Return 'year', 'month' or 'day': what to list the dates by.
+        Return the period of the listed dates: 'year', 'month' or 'day'.
 
         Async variant of `get_date_list_period()`.
         """
@@ -496,7 +496,7 @@ class AsyncBaseDateListView(
         ordering: str = "ASC",
     ) -> Calls[QuerySet[_M]]:
         """
-        Return the dates that there are objects of.
+        Return the dates that have objects.
 
         Async variant of `get_date_list()`.
 
@@ -532,7 +532,7 @@ class AsyncBaseArchiveIndexView(
     @twin(dates.BaseArchiveIndexView.get_dated_items, calls=_DATED)
     def aget_dated_items(self) -> Calls[_DatedItems[_M]]:
         """
-        Return the years, the latest objects, no more.
+        Return the years, the latest objects, and no further context.
 
         Async variant of `get_dated_items()`.
         """
@@ -571,7 +571,7 @@ class AsyncBaseYearArchiveView(
     )
     def aget_dated_items(self) -> Calls[_DatedItems[_M]]:
         """
-        Return the months, the objects, the years beside.
+        Return the months, the objects, and the years before and after.
 
         Async variant of `get_dated_items()`.
         """
@@ -590,7 +590,7 @@ class AsyncBaseYearArchiveView(
     @twin(dates.BaseYearArchiveView.get_make_object_list, pure=True)
     async def aget_make_object_list(self) -> bool:
         """
-        Return whether the objects are listed, not the months alone.
+        Return whether the page lists the objects, not only the months.
 
         Async variant of `get_make_object_list()`.
         """
@@ -647,7 +647,7 @@ class AsyncBaseMonthArchiveView(
     )
     def aget_dated_items(self) -> Calls[_DatedItems[_M]]:
         """
-        Return the days, the objects, the months beside.
+        Return the days, the objects, and the months before and after.
 
         Async variant of `get_dated_items()`.
         """
@@ -698,7 +698,7 @@ class AsyncBaseWeekArchiveView(
     )
     def aget_dated_items(self) -> Calls[_DatedItems[_M]]:
         """
-        Return None, the objects, the weeks beside.
+        Return None, the objects, and the weeks before and after.
 
         Async variant of `get_dated_items()`.
         """
@@ -780,7 +780,7 @@ class AsyncBaseDayArchiveView(
     @twin(dates.BaseDayArchiveView.get_dated_items, calls=(*_DAY, "_get_dated_items"))
     def aget_dated_items(self) -> Calls[_DatedItems[_M]]:
         """
-        Return None, the objects, the days and months beside.
+        Return None, the objects, and the days and months before and after.
 
         Async variant of `get_dated_items()`.
         """
@@ -827,7 +827,7 @@ class AsyncBaseTodayArchiveView(
     @twin(dates.BaseTodayArchiveView.get_dated_items, calls=("_get_dated_items",))
     def aget_dated_items(self) -> Calls[_DatedItems[_M]]:
         """
-        Return what the day archive does, for today.
+        Return the items of the day archive for today.
 
         Async variant of `get_dated_items()`.
         """
@@ -864,7 +864,7 @@ class AsyncBaseDateDetailView(
     )
     def aget_object(self, queryset: QuerySet[_M] | None = None) -> Calls[_M]:
         """
-        Return the day's object that the URL names.
+        Return the object of this day that the URL names.
 
         Async variant of `get_object()`.
 

@@ -38,7 +38,7 @@ class AsyncSingleObjectMixin(_django.SingleObjectMixin[_M], AsyncContextMixin):
     @twin(detail.SingleObjectMixin.get_object, calls=("get_queryset", "get_slug_field"))
     def aget_object(self, queryset: QuerySet[_M] | None = None) -> Calls[_M]:
         """
-        Return the object that the view is about.
+        Return the object of the view.
 
         Async variant of `get_object()`.
 
@@ -64,7 +64,7 @@ class AsyncSingleObjectMixin(_django.SingleObjectMixin[_M], AsyncContextMixin):
     @twin(detail.SingleObjectMixin.get_queryset, pure=has_plain_queryset)
     async def aget_queryset(self) -> QuerySet[_M]:
         """
-        Return where to look for the object.
+        Return the queryset in which the view looks for the object.
 
         Async variant of `get_queryset()`.
 
@@ -75,7 +75,7 @@ class AsyncSingleObjectMixin(_django.SingleObjectMixin[_M], AsyncContextMixin):
     @twin(detail.SingleObjectMixin.get_slug_field, pure=True)
     async def aget_slug_field(self) -> str:
         """
-        Return the field that a slug is looked up in.
+        Return the field that contains the slug.
 
         Async variant of `get_slug_field()`.
         """
@@ -138,7 +138,7 @@ class AsyncBaseDetailView(
         calls=("get_object", "get_context_data", "render_to_response"),
     )
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Answer:
-        """Answer with the object; one hop before the rendering's."""
+        """Answer with the object, in one hop before the rendering."""
         self.object = yield call(self.aget_object)
         context = yield call(self.aget_context_data, object=self.object)
         return (yield call(twin_or_hook(self, "render_to_response"), context))
@@ -167,7 +167,7 @@ class AsyncSingleObjectTemplateResponseMixin(
     )
     def aget_template_names(self) -> Calls[list[str]]:
         """
-        Return the names of the templates to try.
+        Return the names of the templates, in the order to try.
 
         Async variant of `get_template_names()`.
         """

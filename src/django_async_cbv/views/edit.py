@@ -103,7 +103,7 @@ class AsyncFormMixin(_django.FormMixin[_F], AsyncContextMixin):
     )
     def aget_form_kwargs(self) -> Calls[dict[str, Any]]:
         """
-        Return the arguments to make the form with.
+        Return the arguments of the form.
 
         Async variant of `get_form_kwargs()`.
 
@@ -121,7 +121,7 @@ class AsyncFormMixin(_django.FormMixin[_F], AsyncContextMixin):
     @twin(edit.FormMixin.get_success_url, pure=has_plain_success_url)
     async def aget_success_url(self) -> str:
         """
-        Return where to go after a valid form.
+        Return the URL of the redirect after a valid form.
 
         Async variant of `get_success_url()`.
         """
@@ -213,7 +213,7 @@ class AsyncModelFormMixin(
     @twin(edit.ModelFormMixin.get_form_kwargs, calls=(SUPER,), pure=True)
     def aget_form_kwargs(self) -> Calls[dict[str, Any]]:
         """
-        Return the form's arguments with the instance.
+        Return the arguments of the form, with the instance.
 
         Async variant of `get_form_kwargs()`.
         """
@@ -229,7 +229,7 @@ class AsyncModelFormMixin(
     )
     async def aget_success_url(self) -> str:
         """
-        Return where to go after the save.
+        Return the URL of the redirect after the save.
 
         Async variant of `get_success_url()`.
 
@@ -259,7 +259,7 @@ class AsyncProcessFormView(_django.ProcessFormView, AsyncView):
         edit.ProcessFormView.get, calls=("get_context_data", "render_to_response")
     )
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Answer:
-        """Answer with the page of a blank form; one hop before the rendering's."""
+        """Answer with a blank form, in one hop before the rendering."""
         context = yield call(twin_or_hook(self, "get_context_data"))
         return (yield call(twin_or_hook(self, "render_to_response"), context))
 
@@ -271,7 +271,7 @@ class AsyncProcessFormView(_django.ProcessFormView, AsyncView):
     )
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Answer:
         """
-        Parse, validate and act on the form: one hop for all of it.
+        Parse, validate and process the form, in one hop.
 
         Then, before it is acted on, the form's own aclean() if there is one.
         """
@@ -283,7 +283,7 @@ class AsyncProcessFormView(_django.ProcessFormView, AsyncView):
 
     @handler.put(edit.ProcessFormView.put, calls=("post",), pure=True)
     def put(self, *args: Any, **kwargs: Any) -> Answer:
-        """Do as post() does."""
+        """Answer as post() does."""
         return (yield respond(self.post, *args, **kwargs))
 
 
@@ -306,14 +306,14 @@ class AsyncBaseCreateView(
 
     @handler.get(edit.BaseCreateView.get, calls=(SUPER,), pure=True)
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Answer:
-        """Answer with the page of a blank form; one hop before the rendering's."""
+        """Answer with a blank form, in one hop before the rendering."""
         self.object = None
         below = django_super(_django.BaseCreateView, self)
         return (yield respond(below.get, request, *args, **kwargs))
 
     @handler.post(edit.BaseCreateView.post, calls=(SUPER,), pure=True)
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Answer:
-        """Parse, validate, save, redirect: one hop."""
+        """Parse, validate, save and redirect, in one hop."""
         self.object = None
         below = django_super(_django.BaseCreateView, self)
         return (yield respond(below.post, request, *args, **kwargs))
@@ -336,14 +336,14 @@ class AsyncBaseUpdateView(
 
     @handler.get(edit.BaseUpdateView.get, calls=("get_object", SUPER))
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Answer:
-        """Answer with the page of the object's form; one hop before the rendering's."""
+        """Answer with the form of the object, in one hop before the rendering."""
         self.object = yield call(self.aget_object)
         below = django_super(_django.BaseUpdateView, self)
         return (yield respond(below.get, request, *args, **kwargs))
 
     @handler.post(edit.BaseUpdateView.post, calls=("get_object", SUPER))
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Answer:
-        """Fetch, parse, validate, save, redirect: one hop."""
+        """Fetch, parse, validate, save and redirect, in one hop."""
         self.object = yield call(self.aget_object)
         below = django_super(_django.BaseUpdateView, self)
         return (yield respond(below.post, request, *args, **kwargs))
@@ -368,7 +368,7 @@ class AsyncDeletionMixin(_django.DeletionMixin[_M], TwinMixin):
         unlifted=post_and_wait,
     )
     def delete(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Answer:
-        """Delete the object, once, and redirect; one hop."""
+        """Delete the object and redirect, in one hop."""
         self.object = yield call(twin_or_hook(self, "get_object"))
         success_url = yield call(self.aget_success_url)
         yield from call_and_await(self.object.delete)
@@ -376,13 +376,13 @@ class AsyncDeletionMixin(_django.DeletionMixin[_M], TwinMixin):
 
     @handler.post(edit.DeletionMixin.post, calls=("delete",), pure=True)
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Answer:
-        """Do as delete() does, for browsers."""
+        """Delete the object as delete() does, for browsers."""
         return (yield respond(self.delete, request, *args, **kwargs))
 
     @twin(edit.DeletionMixin.get_success_url, pure=has_plain_success_url)
     async def aget_success_url(self) -> str:
         """
-        Return where to go after the deletion.
+        Return the URL of the redirect after the deletion.
 
         Async variant of `get_success_url()`.
         """
@@ -405,7 +405,7 @@ class AsyncBaseDeleteView(
         unlifted=post_and_wait,
     )
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Answer:
-        """Validate the form and delete the object, once; one hop."""
+        """Validate the form and delete the object, in one hop."""
         self.object = yield call(self.aget_object)
         prepare_instance(self.object)
         form = yield call(self.aget_form)

@@ -49,7 +49,7 @@ class AsyncMultipleObjectMixin(_django.MultipleObjectMixin[_M], AsyncContextMixi
     )
     def aget_queryset(self) -> Calls[QuerySet[_M]]:
         """
-        Return the objects, lazily.
+        Return the objects, as a lazy queryset.
 
         Async variant of `get_queryset()`.
 
@@ -80,7 +80,7 @@ class AsyncMultipleObjectMixin(_django.MultipleObjectMixin[_M], AsyncContextMixi
     @twin(django_list.MultipleObjectMixin.get_ordering, pure=True)
     async def aget_ordering(self) -> str | Sequence[_OrderByFieldName] | None:
         """
-        Return the field or fields to order by.
+        Return the field or fields that order the objects.
 
         Async variant of `get_ordering()`.
         """
@@ -93,7 +93,7 @@ class AsyncMultipleObjectMixin(_django.MultipleObjectMixin[_M], AsyncContextMixi
         self, queryset: _SupportsPagination[_M], page_size: int
     ) -> Calls[tuple[Paginator[Any], Page[Any], _SupportsPagination[_M], bool]]:
         """
-        Return paginator, page, its objects, whether there are others.
+        Return paginator, page, objects, and whether there are other pages.
 
         Async variant of `paginate_queryset()`.
 
@@ -118,7 +118,7 @@ class AsyncMultipleObjectMixin(_django.MultipleObjectMixin[_M], AsyncContextMixi
     @twin(django_list.MultipleObjectMixin.get_paginate_by, pure=True)
     async def aget_paginate_by(self, queryset: QuerySet[_M]) -> int | None:
         """
-        Return the objects a page, None for no pages.
+        Return the number of objects on a page, or None for no pages.
 
         Async variant of `get_paginate_by()`.
         """
@@ -141,7 +141,7 @@ class AsyncMultipleObjectMixin(_django.MultipleObjectMixin[_M], AsyncContextMixi
     @twin(django_list.MultipleObjectMixin.get_paginate_orphans, pure=True)
     async def aget_paginate_orphans(self) -> int:
         """
-        Return how few objects join the page before.
+        Return how many overflow objects the last page may contain.
 
         Async variant of `get_paginate_orphans()`.
         """
@@ -149,7 +149,7 @@ class AsyncMultipleObjectMixin(_django.MultipleObjectMixin[_M], AsyncContextMixi
     @twin(django_list.MultipleObjectMixin.get_allow_empty, pure=True)
     async def aget_allow_empty(self) -> bool:
         """
-        Return whether an empty list is a page, not a 404.
+        Return whether an empty list has a page instead of status 404.
 
         Async variant of `get_allow_empty()`.
         """
@@ -242,7 +242,7 @@ class AsyncBaseListView(_django.BaseListView, AsyncMultipleObjectMixin[_M], Asyn
         ),
     )
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Answer:
-        """Answer with the list; one hop before the rendering's."""
+        """Answer with the list, in one hop before the rendering."""
         self.object_list = yield call(self.aget_queryset)
         if not (yield call(self.aget_allow_empty)):
             # With pages a cheap query is better than to load the whole list.
@@ -272,7 +272,7 @@ class AsyncMultipleObjectTemplateResponseMixin(
     )
     def aget_template_names(self) -> Calls[list[str]]:
         """
-        Return the names of the templates to try.
+        Return the names of the templates, in the order to try.
 
         Async variant of `get_template_names()`.
         """
