@@ -181,7 +181,7 @@ class FormSetMixin(BaseFormSetFactory, ContextMixin):
 
     @hook(pure=lambda view: view.success_url is None or has_plain_success_url(view))
     def get_success_url(self) -> str:
-        """Return the URL of the redirect after a valid formset, by default this page."""
+        """Return the URL after a valid formset, by default that of this page."""
         return str(self.success_url or self.request.get_full_path())
 
     # Always, as the URL may be an object of the project's, which is made text of.
