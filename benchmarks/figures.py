@@ -1,8 +1,9 @@
-"""Draw the figures of the documentation, as SVG that takes the colors of its page.
+"""Make the figures and the measured tables of the documentation.
 
     python -m benchmarks.figures
 
-draws them anew from benchmarks/results/. tests/test_figures.py compares them.
+makes them anew from benchmarks/results/. tests/test_figures.py compares them. A figure
+is SVG that takes the colors of its page.
 """
 
 import json
@@ -12,9 +13,11 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from benchmarks import contenders, report
 from benchmarks.common import RESULTS
+from benchmarks.serve import report as serve_report
 
-__all__ = ["FOLDER", "delay", "lanes"]
+__all__ = ["FOLDER", "MEASURED", "delay", "lanes", "results_of"]
 
 FOLDER = Path(__file__).parents[1] / "docs" / "figures"
 COLORS = ("#2a7ae2", "#1a9c6b", "#d9822b", "#b0413e")
@@ -142,10 +145,70 @@ def lanes(title: str, names: Sequence[str], steps: Sequence[tuple[str, str]]) ->
     return _svg(height, title, parts)
 
 
+def entry_points(results: dict[str, Any]) -> str:
+    """Compare the processor time of a request with that of our entry point."""
+    rows = []
+    for key, title in (
+        ("stock", "Django's ASGI entry point, Uvicorn"),
+        ("gthread", "Gunicorn with threads (WSGI)"),
+        ("granian_wsgi", "Granian (WSGI)"),
+    ):
+        ratios = [
+            serve_report.ratios(found[key], found["ours"], "processor_ms")
+            for found in (results["samples"][page] for page in _ENTRY_POINT_PAGES)
+        ]
+        rows.append((title, *(f"{statistics.median(one):.2f}" for one in ratios)))
+    return _table(("", *_ENTRY_POINT_PAGES.values()), rows)
+
+
+_ENTRY_POINT_PAGES = {
+    "list": "list of 20 rows",
+    "detail": "one object",
+    "post": "form is sent",
+    "plain": "plain async view",
+}
+
+
+def comparison(results: dict[str, Any]) -> str:
+    """Compare the requests a second with those of a view by hand."""
+    found = {
+        page: {row.key: row for row in report.rows(samples)}
+        for page, samples in results["samples"].items()
+    }
+    rows = []
+    for key, title in (
+        (contenders.BASELINE, "async view by hand, Uvicorn"),
+        (contenders.OURS, "this package, Uvicorn"),
+        ("sync_asgi", "Django's sync view, Uvicorn"),
+        ("sync_wsgi", "Django's sync view, Gunicorn with threads"),
+    ):
+        ratios = [f"{found[page][key].ratio:.3f}" for page in ("list", "detail")]
+        rows.append((title, *("1" if one == "1.000" else one for one in ratios)))
+    return _table(("", "list of 20 rows", "one row"), rows)
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    return "\n".join([*serve_report.rows(head, rows), ""])
+
+
+# What is made from results alone: its file, the results, the function.
+MEASURED = {
+    "delay.svg": ("delay", delay),
+    "entry-points.md": ("serve-sqlite3-age60", entry_points),
+    "comparison.md": ("sqlite3", comparison),
+}
+
+
+def results_of(name: str) -> dict[str, Any]:
+    """Read what one command has measured."""
+    found: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text())
+    return found
+
+
 def main() -> None:
-    """Draw what is drawn from results alone."""
-    results = json.loads((RESULTS / "delay.json").read_text())
-    (FOLDER / "delay.svg").write_text(delay(results))
+    """Make what is made from results alone."""
+    for name, (source, make) in MEASURED.items():
+        (FOLDER / name).write_text(make(results_of(source)), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -46,6 +46,7 @@ exclude_patterns = [
     "_build",
     "inventories",
     # Other pages include these files.
+    "figures",
     "how-to/middleware-table.md",
     "reference/hop-table.md",
     "reference/stream-hop-table.md",
