@@ -21,7 +21,8 @@ __all__ = ["FOLDER", "MEASURED", "delay", "lanes", "results_of"]
 
 FOLDER = Path(__file__).parents[1] / "docs" / "figures"
 COLORS = ("#2a7ae2", "#1a9c6b", "#d9822b", "#b0413e")
-WIDTH = 680
+# A phone shows it nearly as large as this.
+WIDTH = 420
 
 
 def _svg(height: int, title: str, parts: Iterable[str]) -> str:
@@ -31,7 +32,7 @@ def _svg(height: int, title: str, parts: Iterable[str]) -> str:
             f'<svg viewBox="0 0 {WIDTH} {height}" role="img" '
             'xmlns="http://www.w3.org/2000/svg" font-family="sans-serif" '
             'font-size="13" fill="currentColor" '
-            f'style="width: 100%; max-width: {WIDTH}px; height: auto">',
+            f'style="width: 100%; max-width: 540px; height: auto">',
             f"<title>{escape(title)}</title>",
             *parts,
             "</svg>\n",
@@ -65,7 +66,7 @@ def delay(results: dict[str, Any]) -> str:
     highest = max(map(max, rates.values()))
     step = next(one for one in (20, 25, 50, 100, 250, 500) if highest / one <= 6)
     top = -(-int(highest + 1) // step) * step
-    left, right, upper, lower = 48, WIDTH - 16, 108, 320
+    left, right, upper, lower = 40, WIDTH - 14, 136, 340
 
     def x(milliseconds: float) -> float:
         return left + (right - left) * milliseconds / delays[-1]
@@ -100,11 +101,10 @@ def delay(results: dict[str, Any]) -> str:
             f'<circle cx="{one:.1f}" cy="{two:.1f}" r="4" fill="{color}"/>'
             for one, two in points
         ]
-        across, down = place % 2 * WIDTH / 2, 16 + place // 2 * 24
+        down = 14 + place * 24
         parts += [
-            f'<rect x="{across:.1f}" y="{down - 10}" width="12" height="12" '
-            f'fill="{color}"/>',
-            _text(across + 20, down + 1, results["titles"][key]),
+            f'<rect x="0" y="{down - 10}" width="12" height="12" fill="{color}"/>',
+            _text(20, down + 1, results["titles"][key]),
         ]
     return _svg(lower + 56, "Requests per second by the time of a service", parts)
 

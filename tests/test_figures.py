@@ -113,6 +113,7 @@ class TestOneRequest(TestCase):
                 return super().get_template_names()
 
         response = await Shelf.as_view()(RequestFactory().get("/"))
+        step("the view returns")
         response.add_post_render_callback(lambda response: step("render()"))
         await sync_to_async(response.render)()
         return steps
