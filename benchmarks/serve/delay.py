@@ -1,4 +1,4 @@
-"""Measure a page with two queries that then waits for a service, by the time it waits.
+"""Measure a page that waits for a service, by the time that the service takes.
 
     python -m benchmarks delay [--rounds 3] [--clients 100]
 
@@ -19,11 +19,10 @@ __all__ = ["CONTENDERS", "DELAYS"]
 # Milliseconds.
 DELAYS = (0, 50, 100, 200, 400)
 # Seconds; a hundred first requests at once take their time.
-WARM_UP = 4
+WARM_UP = 2
 # For each contender: its title, its server, the threads, the views.
 CONTENDERS = {
     "async": ("this package, 4 worker threads", "uvicorn-ours", 4, "ours"),
-    "stock": ("this package, Django's ASGI handler", "uvicorn", 4, "ours"),
     "threads40": ("sync view, 40 threads", "gunicorn", 40, "django_sync"),
     "threads4": ("sync view, 4 threads", "gunicorn", 4, "django_sync"),
 }
@@ -44,7 +43,7 @@ def main(arguments: list[str]) -> int:
             with (
                 started(
                     where,
-                    ["uvicorn-ours", "uvicorn", "gunicorn"],
+                    ["uvicorn-ours", "gunicorn"],
                     settings,
                     age=60,
                     threads=4,
@@ -70,7 +69,7 @@ def main(arguments: list[str]) -> int:
                     server = (many if threads == 40 else few)[name]
                     before = server.processor_seconds()
                     sample = where.measure(
-                        f"{server.url}/{views}/rates/?page=7",
+                        f"{server.url}/{views}/waiting/",
                         connections=options.clients,
                         seconds=seconds,
                     )
@@ -106,7 +105,7 @@ def _table(results: dict[str, Any]) -> list[str]:
     options = results["options"]
     return [
         *report.heading(
-            "Two queries, then waiting for a service",
+            "A page that waits for a service",
             f"Requests a second, {options['clients']} clients, the median of "
             f"{options['rounds']} alternating rounds of {options['seconds']} s. Each "
             "server has one process, and all servers share one processor.",
