@@ -17,10 +17,10 @@ from benchmarks import contenders, report
 from benchmarks.common import RESULTS
 from benchmarks.serve import report as serve_report
 
-__all__ = ["FOLDER", "MEASURED", "delay", "lanes", "results_of"]
+__all__ = ["FOLDER", "MEASURED", "lanes", "results_of", "waiting"]
 
 FOLDER = Path(__file__).parents[1] / "docs" / "figures"
-COLORS = ("#2a7ae2", "#1a9c6b", "#d9822b", "#b0413e")
+COLORS = ("#2a7ae2", "#1a9c6b", "#d9822b")
 # A phone shows it nearly as large as this.
 WIDTH = 420
 
@@ -52,61 +52,29 @@ def _line(x: float, y: float, to_x: float, to_y: float, style: str) -> str:
     return f'<path d="M{x:.1f} {y:.1f}L{to_x:.1f} {to_y:.1f}" fill="none" {style}/>'
 
 
-def delay(results: dict[str, Any]) -> str:
-    """Draw the requests a second of each contender against the time of a service."""
-    samples = results["samples"]
-    delays = [int(key) for key in samples]
-    rates = {
-        key: [
-            statistics.median(one["requests_per_second"] for one in found[key])
-            for found in samples.values()
-        ]
-        for key in results["titles"]
-    }
-    highest = max(map(max, rates.values()))
-    step = next(one for one in (20, 25, 50, 100, 250, 500) if highest / one <= 6)
-    top = -(-int(highest + 1) // step) * step
-    left, right, upper, lower = 40, WIDTH - 14, 136, 340
-
-    def x(milliseconds: float) -> float:
-        return left + (right - left) * milliseconds / delays[-1]
-
-    def y(rate: float) -> float:
-        return lower - (lower - upper) * rate / top
-
-    faint = 'stroke="currentColor" stroke-opacity="0.2"'
-    parts = [_text(0, upper - 14, "requests per second")]
-    for rate in range(0, top + 1, step):
-        parts += [
-            _line(left, y(rate), right, y(rate), faint),
-            _text(left - 8, y(rate) + 4, f"{rate}", "end"),
-        ]
-    parts += [_text(x(one), lower + 20, f"{one}", "middle") for one in delays]
-    parts.append(
-        _text(
-            (left + right) / 2,
-            lower + 42,
-            "milliseconds that the service takes",
-            "middle",
-        )
+def waiting(results: dict[str, Any]) -> str:
+    """Draw how many requests are answered, by whether a thread waits with them."""
+    bars = (
+        ("the thread serves others, 4 threads", "view", "uvicorn-ours 4 between"),
+        ("the thread waits, 4 threads", "hook", "uvicorn-ours 4 between"),
+        ("the thread waits, 40 threads", "hook", "uvicorn-ours 40 between"),
     )
-    for place, (key, found) in enumerate(rates.items()):
-        color = COLORS[place]
-        points = [(x(one), y(rate)) for one, rate in zip(delays, found, strict=True)]
-        way = "L".join(f"{one:.1f} {two:.1f}" for one, two in points)
-        parts.append(
-            f'<path d="M{way}" fill="none" stroke="{color}" stroke-width="2.5"/>'
+    rates = [
+        serve_report.median(
+            results["cells"][cell]["samples"][key], "requests_per_second"
         )
+        for _, cell, key in bars
+    ]
+    parts = []
+    for place, ((title, *_), rate) in enumerate(zip(bars, rates, strict=True)):
+        y, wide = 14 + 58 * place, (WIDTH - 50) * rate / max(rates)
         parts += [
-            f'<circle cx="{one:.1f}" cy="{two:.1f}" r="4" fill="{color}"/>'
-            for one, two in points
+            _text(0, y, title),
+            f'<rect x="0" y="{y + 8}" width="{wide:.1f}" height="24" rx="3" '
+            f'fill="{COLORS[place]}"/>',
+            _text(wide + 8, y + 25, f"{rate:.0f}"),
         ]
-        down = 14 + place * 24
-        parts += [
-            f'<rect x="0" y="{down - 10}" width="12" height="12" fill="{color}"/>',
-            _text(20, down + 1, results["titles"][key]),
-        ]
-    return _svg(lower + 56, "Requests per second by the time of a service", parts)
+    return _svg(14 + 58 * len(bars), "Requests per second", parts)
 
 
 def lanes(title: str, names: Sequence[str], steps: Sequence[tuple[str, str]]) -> str:
@@ -193,7 +161,7 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 # What is made from results alone: its file, the results, the function.
 MEASURED = {
-    "delay.svg": ("delay", delay),
+    "waiting.svg": ("release", waiting),
     "entry-points.md": ("serve-sqlite3-age60", entry_points),
     "comparison.md": ("sqlite3", comparison),
 }

@@ -22,7 +22,6 @@ MORE = {
     "plain/": "plain",
     "reviews/add/": "review_create",
     "calls/": "calls",
-    "waiting/": "waiting",
     "books/<int:pk>/price/": "book_price",
     "books/<int:pk>/offer/": "book_offer",
     "books/<int:pk>/offer-related/": "book_offer_related",

@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
-from django.views.generic import CreateView, DetailView, ListView, View
+from django.views.generic import CreateView, DetailView, ListView
 
 from benchmarks.forms import ReviewForm
 from benchmarks.models import Book, Review
@@ -27,11 +27,6 @@ class BookRates(BookList):
         context = super().get_context_data(**kwargs)
         context["rate"] = get_rate()
         return context
-
-
-class Waiting(View):
-    def get(self, request: HttpRequest) -> HttpResponse:
-        return HttpResponse(get_rate())
 
 
 class ReviewCreate(CreateView):
@@ -67,6 +62,5 @@ class BookOffer(DetailView):
 book_list = BookList.as_view()
 book_detail = BookDetail.as_view()
 book_rates = BookRates.as_view()
-waiting = Waiting.as_view()
 review_create = ReviewCreate.as_view()
 book_offer = BookOffer.as_view()

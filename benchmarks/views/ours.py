@@ -8,12 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from benchmarks.forms import ReviewForm
 from benchmarks.models import Book, Review
 from benchmarks.upstream import acall, aget_rate
-from django_async_cbv.views import (
-    AsyncCreateView,
-    AsyncDetailView,
-    AsyncListView,
-    AsyncView,
-)
+from django_async_cbv.views import AsyncCreateView, AsyncDetailView, AsyncListView
 
 BOOKS = Book.objects.select_related("author")
 
@@ -33,11 +28,6 @@ class BookRates(BookList):
         context = await super().aget_context_data(**kwargs)
         context["rate"] = await aget_rate()
         return context
-
-
-class Waiting(AsyncView):
-    async def get(self, request: HttpRequest) -> HttpResponse:
-        return HttpResponse(await aget_rate())
 
 
 class ReviewCreate(AsyncCreateView[Review, ReviewForm]):
@@ -86,7 +76,6 @@ class BookOfferByHook(BookOffer):
 book_list = BookList.as_view()
 book_detail = BookDetail.as_view()
 book_rates = BookRates.as_view()
-waiting = Waiting.as_view()
 review_create = ReviewCreate.as_view()
 book_offer = BookOffer.as_view()
 book_offer_related = BookOfferRelated.as_view()
