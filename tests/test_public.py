@@ -30,6 +30,7 @@ ORDER = [
     "encoding.ndjson",
     "encoding.sse",
     "core",
+    "core.address",
     "core.naming",
     "core.waiting",
     "core.foreign",
