@@ -10,6 +10,7 @@ from zipfile import ZipFile
 import django
 from django.conf import settings
 from django.utils.module_loading import import_string
+from django_async_cbv.channels.fanout import Subscribable
 from django_async_cbv.core.address import documentation
 from django_async_cbv.core.hooks import Hook
 from django_async_cbv.core.marks import mark_of
@@ -46,6 +47,7 @@ exclude_patterns = [
     "_build",
     "inventories",
     # Other pages include these files.
+    "figures",
     "how-to/middleware-table.md",
     "reference/hop-table.md",
     "reference/stream-hop-table.md",
@@ -152,9 +154,11 @@ def show_bases(
 ) -> None:
     """Show classes that a reader knows, without type arguments."""
     classes = [get_origin(base) or base for base in bases]
-    # In the place of a private class, the one that it is derived from.
+    # Instead of a private class, its own base class.
     classes = [
-        base.__bases__[0] if base.__name__.startswith("_") else base
+        base.__bases__[0]
+        if base.__name__.startswith("_") or base is Subscribable
+        else base
         for base in classes
     ]
     bases[:] = [

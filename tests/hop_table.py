@@ -157,8 +157,8 @@ REASONS = {
 def as_markdown(table: Iterable[Row]) -> str:
     """The table as the docs print it."""
     lines = [
-        "| view | method | untouched | a sync override | a sync `dispatch()` mixin "
-        "| an async override |",
+        "| view | method | without overrides | a sync override "
+        "| a sync `dispatch()` mixin | an async override |",
         "|---|---|---|---|---|---|",
     ]
     reasons: list[str] = []

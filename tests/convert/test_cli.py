@@ -38,7 +38,7 @@ class TestModes:
         assert "-class V(View): ...\n+class V(AsyncView): ...\n" in out
         assert err.splitlines() == [
             "app/views.py:4: W keeps Django's classes: a base is an expression. "
-            "Name the base, and convert again.",
+            "Assign the base to a name, and convert again.",
             "1 place in 1 file would be converted. Sort the imports with your own "
             "tool: `ruff check --select I --fix`, or isort.",
         ]

@@ -12,12 +12,12 @@ from tests.ecosystem.trying import Case, Outcome
 
 __all__ = ["as_markdown"]
 
-HELD = "A worker is held while the async hook is awaited."
+HELD = "A worker thread waits while the async hook awaits."
 
 
-def verdict(case: Case, ours: Outcome, awaiting: Outcome) -> str:
+def result(case: Case, ours: Outcome, awaiting: Outcome) -> str:
     if case.refused:
-        when = "each request fails" if ours.is_routed else "refused"
+        when = "each request fails" if ours.is_routed else "the site does not start"
         return f"{when}: “{case.refused}”"
     is_noted = case.note or awaiting.held
     return "works, with a note" if is_noted else "works as it is"
@@ -50,7 +50,7 @@ def as_markdown(rows: Iterable[tuple[Case, tuple[Outcome, Outcome]]]) -> str:
             "",
             heading(package),
             "",
-            "| | verdict | hops | with an async hook | |",
+            "| | result | hops | with an async hook | note |",
             "|---|---|---|---|---|",
         ]
         for case, (ours, awaiting) in of_package:
@@ -60,7 +60,7 @@ def as_markdown(rows: Iterable[tuple[Case, tuple[Outcome, Outcome]]]) -> str:
             lines.append(
                 "| {} | {} | {} | {} | {} |".format(
                     case.what.replace("|", r"\|"),
-                    verdict(case, ours, awaiting),
+                    result(case, ours, awaiting),
                     hops,
                     more,
                     notes(case, ours, awaiting),

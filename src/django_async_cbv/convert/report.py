@@ -17,58 +17,63 @@ SCHEMA_VERSION = 1
 REASONS = {
     "E001": (
         (
-            "{name} keeps Django's classes: with ours, as_view() would refuse "
-            "it, as {detail}() is async under the name of a sync method"
+            "{name} keeps Django's classes, because {detail}() is async under a "
+            "sync name, and as_view() of this package would raise "
+            "ImproperlyConfigured"
         ),
         (
-            "rename it a{detail}() if that is a hook, change its callers, and "
-            "convert again [async_cbv.E001]"
+            "rename it a{detail}() if that is a hook, change its callers, and convert "
+            "again [async_cbv.E001]"
         ),
     ),
     "E002": (
         (
-            "{name} keeps Django's classes: with ours, as_view() would refuse "
-            "it, as {detail}() is sync under the name of an async hook"
+            "{name} keeps Django's classes, because {detail}() is sync under an "
+            "async name, and as_view() of this package would raise "
+            "ImproperlyConfigured"
         ),
         "give it another name, and convert again [async_cbv.E002]",
     ),
     "admin": (
-        "{name} stays: {detail}() calls it from sync code, in the admin",
-        "leave it: the admin awaits nothing",
+        "{name} stays, because {detail}() of the admin calls it from sync code",
+        "leave the class as it is, because the admin awaits nothing",
     ),
     "ambiguous": (
-        "{name} stays: {detail} may be something else than Django's class",
-        ("import the class under a name that nothing else has, and convert again"),
+        "{name} stays, because {detail} may be another class than Django's",
+        "import the class under a name that nothing else has, and convert again",
     ),
     "awaited-elsewhere": (
         "{name}() is awaited on another object than self",
         "if that is a view, await a{name}() of it",
     ),
     "base-stays": (
-        "{name} keeps Django's classes: its base {detail} does",
+        "{name} keeps Django's classes, because its base {detail} keeps them",
         "convert {detail} first",
     ),
     "called": (
         "{name}: sync code calls the view that {detail}.as_view() returns",
         (
-            "if a handler is `async def`, await it; `run_sync()` and "
-            "`async_to_sync()` help"
+            "if a handler is `async def`, await it; `run_sync()` and `async_to_sync()`"
+            " help"
         ),
     ),
     "expression": (
         "{name} keeps Django's classes: a base is an expression",
-        "name the base, and convert again",
+        "assign the base to a name, and convert again",
     ),
     "extension-hook": (
         ("{name} keeps django-async-extensions: {detail}() has no async variant here"),
         "read uses_datetime_field as Django's property, and convert again",
     ),
     "extension-import": (
-        ("{name} of django-async-extensions has nothing that is the same here"),
-        ("use Django's class, and `run_sync()` or `iterate()` where it queries"),
+        "This package has no replacement for {name} of django-async-extensions",
+        "use Django's class, and `run_sync()` or `iterate()` where it queries",
     ),
     "extension-loose": (
-        ("{name} keeps django-async-extensions: {detail}() is named and not awaited"),
+        (
+            "{name} keeps django-async-extensions, because no `await` is in front of "
+            "{detail}()"
+        ),
         ("await self.{detail}(), or rename it a{detail}() and the base class by hand"),
     ),
     "extension-name": (
@@ -76,76 +81,82 @@ REASONS = {
         "convert the classes that are derived from it first",
     ),
     "extension-paginator": (
-        "{name} keeps django-async-extensions: it paginates with {detail}",
-        "use Django's Paginator: its page is made in the worker thread",
+        "{name} keeps django-async-extensions, because it paginates with {detail}",
+        "use Django's Paginator, which runs in the worker thread",
     ),
     "extension-sync": (
         (
-            "{name} keeps django-async-extensions: {detail}() is sync there and "
-            "returns what callers await"
+            "{name} keeps django-async-extensions, because {detail}() is sync there "
+            "and returns an awaitable"
         ),
         "make it `async def`, and convert again",
     ),
     "extension-test-func": (
         (
-            "{name} keeps django-async-extensions: get_test_func() returns an "
-            "async function"
+            "{name} keeps django-async-extensions: get_test_func() returns an async "
+            "function"
         ),
-        "override `async def atest_func()` in its place",
+        "override `async def atest_func()` instead",
     ),
     "family": (
-        ("{name} keeps django-async-extensions: {detail} does, and they share hooks"),
+        (
+            "{name} keeps django-async-extensions, because {detail} keeps it and they "
+            "share hooks"
+        ),
         "convert {detail} first",
     ),
     "form-method": (
-        "{name}() is the form's, of django-async-extensions",
+        "{name}() is a method of a form of django-async-extensions",
         (
-            "write `await run_sync(form.save)` for asave(), `await "
-            "ais_valid(form)` for ais_valid() and aerrors"
+            "write `await run_sync(form.save)` for asave(), `await ais_valid(form)` "
+            "for ais_valid() and aerrors"
         ),
     ),
     "generated": (
-        "{name} stays: the first lines say that the file is generated",
-        "change what generates it",
+        (
+            "{name} stays, because the first lines of the file say that a program "
+            "wrote it"
+        ),
+        "change the program that writes the file",
     ),
     "link": (
-        "The file stays: it is a link",
-        "name the file that it leads to",
+        "The file stays, because it is a link",
+        "give the command the file that the link points to",
     ),
     "no-variant": (
         "{name} keeps Django's classes: {detail} has no async variant",
-        "leave it, or derive it from one that has",
+        "leave it, or use a base class that has an async variant",
     ),
     "shared-mixin": (
-        "{name} stays: {detail}, which is not converted, shares it",
-        "convert {detail}, or give each a mixin of its own",
+        "{name} stays, because {detail}, which stays too, shares it",
+        "convert {detail}, or give each class a mixin of its own",
     ),
     "star-import": (
-        "{name} stays: {detail} may come by `import *`",
+        "{name} stays, because {detail} may come from `import *`",
         "import the class by its name, and convert again",
     ),
     "sync-decorator": (
         (
-            "{name}: {detail}() wraps the view in a sync function, so a worker "
-            "thread waits"
+            "{name}: {detail}() wraps the view in a sync function, so a worker thread "
+            "waits"
         ),
         "let the decorator return an `async def` for async views",
     ),
     "sync-to-async": (
-        ("{name} keeps Django's classes: its async {detail}() calls sync_to_async()"),
+        "{name} keeps Django's classes: its async {detail}() calls sync_to_async()",
         (
-            "derive it from our class, and write `return await "
-            "super().{detail}(...)`, or override a hook: Django's code runs in "
-            "one hop by itself"
+            "derive it from the async class, and write `return await "
+            "super().{detail}(...)`, or override a hook. Django's code then runs in "
+            "one hop"
         ),
     ),
     "taken": (
-        "{name} stays: its {detail}() would become the override of a hook",
-        ("give it another name, or convert the class by hand if it is meant to"),
+        "{name} stays, because its {detail}() would become the override of a hook",
+        "give it another name, or convert the class by hand if it is meant to",
     ),
     "third-party-base": (
-        "{name} stays: its base {detail} is a view of another package",
-        "derive it from our view and a mixin, or leave it",
+        "{name} stays, because its base {detail} is a view of another package",
+        "derive it from a view of this package and a mixin, or leave it",
     ),
     "type-call": (
         "type() makes a class of {name}, which stays Django's",
@@ -156,12 +167,15 @@ REASONS = {
         "change it by hand",
     ),
     "unknown-base": (
-        ("{name} keeps Django's classes: its base {detail} is made at run time"),
+        (
+            "{name} keeps Django's classes, because Python makes its base {detail} at "
+            "run time"
+        ),
         "if it is a mixin, convert the class by hand",
     ),
     "unparsable": (
         "The file stays: Python cannot parse it ({detail})",
-        "mend it, or run the codemod with the Python that it is written for",
+        "fix it, or run the codemod with the Python version of the project",
     ),
     "unreadable": (
         "The file stays: {detail}",
@@ -169,7 +183,7 @@ REASONS = {
     ),
     "unseen-base": (
         (
-            "{name} keeps Django's classes: its base {detail} is in a package "
+            "{name} keeps Django's classes, because its base {detail} is in a package "
             "that is not installed here, and may be a view"
         ),
         "run the codemod in the environment of the project",

@@ -138,7 +138,7 @@ class VerifiedEmail(Decorated):
 class VerifiedEmailAround(VerifiedEmail):
     what = "`verified_email_required` around the view"
     in_urlconf = True
-    note = "Sync: a view with an `async def` handler needs it on `dispatch`."
+    note = "Put it on `dispatch` if the view has an `async def` handler."
 
 
 @tried

@@ -119,7 +119,7 @@ class UserPassesTest(Access):
 class AsyncUserPassesTest(UserPassesTest):
     what = "`UserPassesTestMixin` with an `async def test_func()`"
     refused = "test_func() would let everyone in"
-    note = "On Django's view it lets everybody in: a coroutine is true."
+    note = "On Django's view, everyone gets in: Python takes a coroutine for true."
 
     async def test_func(self: Any, user: Any) -> bool:
         return False
@@ -159,8 +159,8 @@ class SSLRequired(Braces):
 class RecentLoginRequired(Braces):
     mixin = braces.RecentLoginRequiredMixin
     note = (
-        "After an old login it answers 405, also on Django's view: it calls "
-        "`logout_then_login()`, which Django has for POST alone since version 5."
+        "After an old login, the answer is 405, also on Django's view. The mixin calls "
+        "`logout_then_login()`, which Django allows only for POST since version 5."
     )
 
     def visits(self, site: Site) -> None:

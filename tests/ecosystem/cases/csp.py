@@ -63,4 +63,4 @@ class CspExempt(Policy):
 class CspAround(Csp):
     what = "`csp` around the view"
     in_urlconf = True
-    note = "Sync: a view with an `async def` handler needs it on `dispatch`."
+    note = "Put it on `dispatch` if the view has an `async def` handler."

@@ -47,9 +47,7 @@ from django.views.decorators.vary import vary_on_cookie, vary_on_headers
 from tests.ecosystem.models import Author, Book
 from tests.ecosystem.trying import Decorated, Site, tried
 
-AUSER = (
-    "Django's async way to the user takes three hops more; on `dispatch` all is one."
-)
+AUSER = "Django loads the user in three more hops. On `dispatch`, one hop is enough."
 
 
 def both(what: str, **around: Any) -> Callable[[type[Decorated]], type[Decorated]]:
@@ -139,7 +137,8 @@ class CacheControl(Decorated):
 @both(
     "`cache_page`",
     note=(
-        "The cache is asked on the event loop: for a cache in memory alone, see "
+        "The decorator calls the cache on the event loop. Use it there only with a "
+        "cache in memory. See "
         "[](../how-to/caching.md#do-not-put-cache_page-in-the-urlconf)."
     ),
 )
@@ -181,7 +180,7 @@ class CsrfExempt(Posted):
 
 @both(
     "`csrf_protect`",
-    note="Django reads the page of a refusal from a file, on the event loop.",
+    note="Django reads the page of a failed CSRF check from a file, on the event loop.",
 )
 class CsrfProtect(Posted):
     decorator = csrf_protect
@@ -435,7 +434,7 @@ class Transaction(Decorated):
 
 @both(
     "`transaction.atomic`",
-    note="Sync: a view with an `async def` handler needs it on `dispatch`.",
+    note="Put it on `dispatch` if the view has an `async def` handler.",
 )
 class Atomic(Transaction):
     pass
@@ -445,7 +444,7 @@ class Atomic(Transaction):
 class AtomicAsyncHandler(Transaction):
     what = "`transaction.atomic` on an `async def post()`"
     refused = "You cannot call this from an async context"
-    note = "Await `async with aatomic()` in the handler, or put it on `dispatch`."
+    note = "Use `async with aatomic():` in the handler, or decorate `dispatch`."
 
     def view(self, views: Any) -> Any:
         if not views.is_ours:

@@ -62,7 +62,7 @@ class RatelimitAsyncHandler(Case):
     what = "`ratelimit` on an `async def get()`"
     refused = "You cannot call this from an async context"
     note = (
-        "It asks on the event loop who the user is, and in the cache. Put it on "
+        "The decorator queries the user and the cache on the event loop. Put it on "
         "`dispatch`, or on a sync handler."
     )
 
@@ -84,4 +84,4 @@ class RatelimitAsyncHandler(Case):
 class RatelimitAround(Ratelimit):
     what = "`ratelimit` around the view"
     in_urlconf = True
-    note = "Sync: a view with an `async def` handler needs it on `dispatch`."
+    note = "Put it on `dispatch` if the view has an `async def` handler."

@@ -78,4 +78,4 @@ class PermissionDecorator(Decorated):
 class PermissionDecoratorAround(PermissionDecorator):
     what = "`permission_required` around the view"
     in_urlconf = True
-    note = "Sync: a view with an `async def` handler needs it on `dispatch`."
+    note = "Put it on `dispatch` if the view has an `async def` handler."

@@ -16,7 +16,7 @@ class Toolbar(Case):
     package = "django-debug-toolbar"
     what = "`DebugToolbarMiddleware`"
     blocking = "debug_toolbar.middleware:DebugToolbarMiddleware._postprocess"
-    note = "For development alone: it reads files and renders on the event loop."
+    note = "Only for development: it reads files and renders on the event loop."
     middleware = MIDDLEWARE
     settings = {
         "DEBUG": True,
