@@ -15,6 +15,7 @@ import httpx
 from asgiref.sync import sync_to_async
 from django.core.handlers.asgi import ASGIHandler
 from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.test import TransactionTestCase, override_settings
 
 __all__ = ["ServedTestCase", "browser", "on_own_loop"]
@@ -51,7 +52,8 @@ def forget_connections():
     for connection in connections.all(initialized_only=True):
         if connection.in_atomic_block:
             raise AssertionError("A transaction was left open.")
-        connection.close()
+        # SQLite's own close() leaves a database in memory open.
+        BaseDatabaseWrapper.close(connection)
         del connections[connection.alias]
 
 

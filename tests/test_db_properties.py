@@ -289,6 +289,9 @@ class PropertyTests(TransactionTestCase):
     def setUpClass(cls):
         super().setUpClass()
         folder = cls.enterClassContext(tempfile.TemporaryDirectory())
+        # asgiref's thread outlives tests. Another may have left it a connection, which
+        # would go on with the database in memory.
+        asyncio.run(sync_to_async(forget_connections)())
         for alias in ALIASES:
             cls.enterClassContext(database_in_a_file(alias, folder))
         # Django tells of each robust callback that fails.

@@ -15,6 +15,7 @@ from unittest import mock
 import pytest
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
 from django.conf import settings
+from django.db import connections
 from django.http import HttpResponse
 from django.test import (
     AsyncClient,
@@ -249,6 +250,10 @@ class PanelTestCase(TestCase):
                 stop()
             cls.panels._listen.cache_clear()
         cls.toolbar._panel_classes = cls.toolbar._urlpatterns = None
+        # In async code the toolbar's panel of queries begins in this thread, and ends in
+        # another. Each query of all later tests would look for its stack.
+        for one in connections.all(initialized_only=True):
+            vars(one)["_djdt_logger"] = None
 
     def panel(self, response):
         """The panel as the history has it: from the store."""

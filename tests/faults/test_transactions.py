@@ -387,8 +387,8 @@ class TransferTests(TransactionTestCase):
             async with ThreadSensitiveContext():
                 for _ in range(5):
                     await transfer(*bank.order(in_request=True)[0])
-                    self.watcher.kill_one(bank.random)
-                    self.assertEqual(self.watcher.left(), [])
+                    await asyncio.to_thread(self.watcher.kill_one, bank.random)
+                    self.assertEqual(await asyncio.to_thread(self.watcher.left), [])
                     with self.assertRaises(OperationalError):
                         await transfer(*bank.order(in_request=True)[0])
                     await sync_to_async(close_old_connections)()

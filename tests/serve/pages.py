@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from asgiref.sync import markcoroutinefunction
 from django.contrib.auth.decorators import login_required
+from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import path
@@ -54,6 +56,10 @@ async def awaited_missing(request):
     raise Http404
 
 
+async def awaited_forbidden(request):
+    raise PermissionDenied
+
+
 class ContextAwaited(AuthorList):
     async def aget_context_data(self, **kwargs):
         return await super().aget_context_data(**kwargs)
@@ -89,6 +95,8 @@ urlpatterns = [
     path("missing/", missing),
     path("awaited/", awaited),
     path("awaited-missing/", awaited_missing),
+    path("awaited-missing", awaited_missing),
+    path("awaited-forbidden/", awaited_forbidden),
     path("context-awaited/", ContextAwaited.as_view()),
     path("queryset-awaited/", QuerySetAwaited.as_view()),
     path("object-awaited/<slug:slug>/", ObjectAwaited.as_view()),
@@ -116,3 +124,27 @@ class TemplateResponseMiddleware(SyncOnly):
     def process_template_response(self, request, response):
         response.context_data = {**(response.context_data or {}), "object": "changed"}
         return response
+
+
+class Gone:
+    """Async middleware that answers otherwise where a page is missing."""
+
+    sync_capable, async_capable = False, True
+
+    def __init__(self, get_response):
+        self.get_response = get_response
+        markcoroutinefunction(self)
+
+    async def __call__(self, request):
+        response = await self.get_response(request)
+        return HttpResponse(status=410) if response.status_code == 404 else response
+
+
+class Hears(Gone):
+    """Async middleware that hears what views raise."""
+
+    def process_exception(self, request, exception):
+        return None
+
+    async def __call__(self, request):
+        return await self.get_response(request)

@@ -57,10 +57,18 @@ class TestCopies(SimpleTestCase):
         self.assertEqual([*map(ast.dump, ours)], [*map(ast.dump, djangos)])
 
     def test_get_response_async(self):
-        self.assert_same(
-            without_insensitive_threads(module.Handler._answer_and_log),
-            without_insensitive_threads(base.BaseHandler.get_response_async),
-        )
+        ours = without_insensitive_threads(module.Handler._answer_and_log)
+        djangos = without_insensitive_threads(base.BaseHandler.get_response_async)
+        ours_if = next(line for line in ours if isinstance(line, ast.If))
+        # Before a hop that would find the response logged already.
+        ours_if.test = ours_if.test.values[0]
+        # What is logged stands in a function of its own.
+        (logged,) = without_insensitive_threads(module._log)
+        (awaited,) = ours_if.body
+        awaited.value.value.func.args[0].id = "log_response"
+        awaited.value.value.args = logged.value.args
+        awaited.value.value.keywords = logged.value.keywords
+        self.assert_same(ours, djangos)
 
     def test_convert_exception_to_response(self):
         ours = without_insensitive_threads(middleware.answering_exceptions)

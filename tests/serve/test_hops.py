@@ -7,6 +7,7 @@ from types import ModuleType
 from unittest import mock
 from urllib.parse import urlencode
 
+import pytest
 from asgiref.testing import ApplicationCommunicator
 from django.conf import settings
 from django.contrib.auth.models import User
@@ -20,7 +21,7 @@ from tests.catalogue import CATALOGUE, make_rows
 from tests.concurrency import ServedTestCase
 from tests.hops import count_hops
 from tests.models import Author
-from tests.serve.pages import SyncOnly, TemplateResponseMiddleware
+from tests.serve.pages import Gone, Hears, SyncOnly, TemplateResponseMiddleware
 
 TOKEN = "c" * 32
 STARTPROJECT = settings.MIDDLEWARE
@@ -29,6 +30,9 @@ TEMPLATE_RESPONSE = [
     *STARTPROJECT,
     f"{SyncOnly.__module__}.{TemplateResponseMiddleware.__name__}",
 ]
+GONE, HEARS = (
+    [f"{cls.__module__}.{cls.__name__}", *STARTPROJECT] for cls in (Gone, Hears)
+)
 GOOD, BAD = {"name": "Jane", "slug": "jane"}, {"name": "Jane", "slug": "not a slug"}
 
 
@@ -82,6 +86,10 @@ class Visit:
 
 @override_settings(ROOT_URLCONF="tests.serve.pages")
 class TestHops(ServedTestCase):
+    @pytest.fixture(autouse=True)
+    def take(self, caplog):
+        self.log = caplog
+
     def setUp(self):
         make_rows()
         cache.clear()
@@ -187,8 +195,25 @@ class TestHops(ServedTestCase):
         await self.assert_hops(3, Visit("/valid-awaited/", "POST", GOOD), status=302)
 
     async def test_an_async_view_that_raises(self):
-        """Exception middleware, the page, and the log: each a hop of Django's."""
-        await self.assert_hops(3, Visit("/awaited-missing/"), status=404)
+        """The page is made and logged in one hop, where no middleware may change it."""
+        await self.assert_hops(1, Visit("/awaited-missing/"), status=404)
+        await self.assert_hops(1, Visit("/awaited-forbidden/"), status=403)
+        # The query, which finds nothing, and the page.
+        await self.assert_hops(2, Visit("/object-awaited/nobody/"), status=404)
+
+    async def test_middleware_hears_of_what_an_async_view_raises(self):
+        """In a hop of Django's; then come the page, and the log of what is sent."""
+        await self.assert_hops(
+            3, Visit("/awaited-missing/"), status=404, middleware=HEARS
+        )
+
+    async def test_the_log_waits_for_middleware_that_may_answer_otherwise(self):
+        await self.assert_hops(
+            2, Visit("/awaited-missing/"), status=410, middleware=GONE, warm=False
+        )
+        self.assertEqual([line.status_code for line in self.log.records], [410])
+        # CommonMiddleware resolves the path with a slash, in the hop before the log.
+        await self.assert_hops(3, Visit("/awaited-missing"), status=404)
 
     async def test_decorators_that_make_an_async_function(self):
         """Django's decorators do so with views of this package: the async chain."""

@@ -17,13 +17,17 @@ from typing import Any, Self
 from asgiref.sync import (
     AsyncToSync,
     ThreadSensitiveContext,
+    iscoroutinefunction,
     sync_to_async,
 )
 from django.conf import settings
 from django.core import signals
 from django.core.exceptions import RequestAborted
 from django.core.handlers import asgi, base
-from django.core.handlers.exception import convert_exception_to_response
+from django.core.handlers.exception import (
+    convert_exception_to_response,
+    response_for_exception,
+)
 from django.http import FileResponse, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import (
@@ -50,7 +54,7 @@ from ..core.executors import request_executor
 from ..core.naming import shows
 from ..core.waiting import begin_with_wait
 from ..trace import original_of, watch
-from .middleware import answering_exceptions, swapped
+from .middleware import answering_exceptions, is_final, swapped
 from .pool import Lease, Overloaded, Pool, Release, Statistics
 from .signals import Receivers
 
@@ -99,6 +103,7 @@ class Handler(_Choice, asgi.ASGIHandler):
 
     # As BaseHandler.load_middleware() makes them.
     _middleware_chain: Any
+    _exception_middleware: Any
     _template_response_middleware: Any
 
     def __init__(
@@ -306,14 +311,17 @@ class Handler(_Choice, asgi.ASGIHandler):
         set_urlconf(settings.ROOT_URLCONF)
         response = await self._middleware_chain(request)
         response._resource_closers.append(request.close)
-        if response.status_code >= 400:
-            await sync_to_async(log_response)(
-                "%s: %s",
-                response.reason_phrase,
-                request.path,
-                response=response,
-                request=request,
-            )
+        if response.status_code >= 400 and not hasattr(response, "_has_been_logged"):
+            await sync_to_async(_log)(request, response)
+        return response
+
+    def _make_page(self, request: HttpRequest, error: Exception) -> Any:
+        """Make the error page of a view, and log it if nothing will change it."""
+        response = response_for_exception(request, error)
+        if is_final(
+            self._middleware_chain, self._get_response_async, request, response
+        ):
+            _log(request, response)
         return response
 
     def make_view_atomic(self, view: Any) -> Any:
@@ -325,8 +333,17 @@ class Handler(_Choice, asgi.ASGIHandler):
         # An agent's proxy, or a decorator, is to see the response before.
         # Middleware for template responses comes before the rendering.
         is_bare = made is view and both_colours(view) is view
-        if is_bare and not self._template_response_middleware:
-            return functools.partial(_driven, view)
+        if self._template_response_middleware:
+            return made
+        if is_bare:
+            made = functools.partial(_driven, view)
+        if (
+            not self._exception_middleware
+            and iscoroutinefunction(made)
+            and _is_djangos(base.BaseHandler.process_exception_by_middleware)
+        ):
+            # Django would ask no middleware, in a hop of its own.
+            return functools.partial(_paged, made, self._make_page)
         return made
 
 
@@ -390,6 +407,27 @@ async def _driven(view: Any, request: HttpRequest, *args: Any, **kwargs: Any) ->
         return response
 
     return await view.answer(request, args, kwargs, render)
+
+
+async def _paged(
+    view: Any, make_page: Any, request: HttpRequest, *args: Any, **kwargs: Any
+) -> Any:
+    """Await a view, and answer what it raises by a page."""
+    try:
+        return await view(request, *args, **kwargs)
+    except Exception as error:  # noqa: BLE001 - as Django does
+        return await sync_to_async(make_page)(request, error)
+
+
+def _log(request: HttpRequest, response: Any) -> None:
+    """Log an error page, unless Django has logged why it is one."""
+    log_response(
+        "%s: %s",
+        response.reason_phrase,
+        request.path,
+        response=response,
+        request=request,
+    )
 
 
 def _is_djangos(function: Any) -> bool:

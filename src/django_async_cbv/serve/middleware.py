@@ -109,6 +109,19 @@ class _Row:
         return await _through(self._row, self._get_response, request, _page)
 
 
+def is_final(chain: Any, innermost: Any, request: Any, response: Any) -> bool:
+    """Whether a chain around `innermost` leaves the status of an error page alone."""
+    row, get_response = [], chain
+    if isinstance(chain, _Row):
+        row, get_response = chain._row, chain._get_response
+    # What makes another response of a 404 asks its URLconf, and so is not inline.
+    return getattr(get_response, "__wrapped__", None) == innermost and all(
+        one._is_inline(request, response)
+        for one in row
+        if hasattr(one, "process_response")
+    )
+
+
 async def _through(row: Any, get_response: Any, request: Any, failed: Any) -> Any:
     """Do what Django's chain does, in as few hops as the rules of the row allow."""
     response: Any = None
