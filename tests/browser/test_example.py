@@ -190,6 +190,19 @@ def visitor(context, site, judged):
     return Visitor(context, site.url, judged)
 
 
+def test_what_is_wrong_with_a_page_is_found(visitor):
+    visitor.page.set_content(
+        "<!doctype html><html lang=en><title>A page</title>"
+        "<main style='width: 2000px'><h1>Pale</h1><p style='color: #eee'>Pale</p></main>"
+        "<script>console.error('lost')</script>"
+    )
+    visitor.measure()
+    said = "\n".join(visitor.wrong)
+    assert "console: lost" in said
+    assert "2000 px wide on a screen of 390" in said
+    assert "serious: Elements must meet minimum color contrast" in said
+
+
 def order(visitor, copies):
     visitor.visit("/shop/order/")
     for row, count in enumerate(copies):
