@@ -17,8 +17,9 @@ class Suite:
     settings: str
     # What is run: labels of Django's test runner, or paths for pytest.
     labels: tuple[str, ...]
-    # How many tests pass on Django's own views.
+    # How many tests pass on Django's own views, and digest() of the report of that.
     passing: int
+    digest: str
     extras: tuple[str, ...] = ()
     # What the tests need besides.
     requirements: tuple[str, ...] = ()
@@ -64,6 +65,7 @@ SUITES = (
             "wagtail.users.tests.test_admin_views",
         ),
         passing=1457,
+        digest="",
         spared=REST_FRAMEWORK,
         processes=2,
         # Of its extra `testing` what these tests import; the rest of it are linters and
@@ -85,6 +87,7 @@ SUITES = (
         settings="tests.projects.regular.settings",
         labels=("tests",),
         passing=2304,
+        digest="",
         extras=(
             "headless",
             "headless-spec",
@@ -111,6 +114,7 @@ SUITES = (
         settings="tests.settings",
         labels=("tests",),
         passing=503,
+        digest="",
         requirements=(
             "django-crispy-forms==2.7",
             "djangorestframework==3.18.3",
@@ -124,6 +128,7 @@ SUITES = (
         settings="tests.app.settings",
         labels=("tests",),
         passing=388,
+        digest="",
         requirements=("lxml==6.1.3", "pytz==2025.2", "tablib[xls,yaml]==3.10.0"),
     ),
     Suite(
@@ -136,6 +141,7 @@ SUITES = (
             "guardian.testapp.tests.test_mixins",
         ),
         passing=65,
+        digest="",
         requirements=("django-environ==0.14.0",),
     ),
     Suite(
@@ -144,6 +150,7 @@ SUITES = (
         settings="tests.settings",
         labels=("tests",),
         passing=213,
+        digest="",
     ),
     Suite(
         "django-formtools",
@@ -151,5 +158,6 @@ SUITES = (
         settings="tests.settings",
         labels=("tests",),
         passing=99,
+        digest="",
     ),
 )
