@@ -97,9 +97,20 @@ class Home(AsyncTemplateView):
 
 
 class About(AsyncTemplateView):
-    """Which page shows which view. This view has no overrides and makes no hop."""
+    """Which page shows which view, and what serves them. This view makes no hop."""
 
     template_name = "about.html"
+
+    async def aget_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        """Add what the worker threads did, unless Django's handler serves the site."""
+        # Not at the top: to import the application sets Django up.
+        from redletter.asgi import application
+
+        context = await super().aget_context_data(**kwargs)
+        # Django's handler has none.
+        if statistics := getattr(application, "statistics", None):
+            context["threads"] = statistics()
+        return context
 
 
 class HolidayList(AsyncListView[Holiday]):

@@ -5,6 +5,8 @@ DATABASE_URL
 DEBUG
     `1` for Django's own error pages rather than the site's, and for
     django-debug-toolbar, which shows the hops of each page.
+EXECUTION_LAYER
+    `0` for Django's own ASGI handler in place of that of django-async-cbv.
 SECRET_KEY
     Signs sessions and tokens; if unset, one is made at the first start and kept.
 ALLOWED_HOSTS

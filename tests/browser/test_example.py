@@ -7,12 +7,24 @@ from collections import deque
 from urllib.parse import urlsplit
 
 import pytest
+from axe_playwright_python.base import AXE_SCRIPT
 
+from tests.example.html import png
 from tests.example.running import demo, quick_environment
 
 pytestmark = pytest.mark.server
 
-WIDTHS = {390: 844, 1280: 800}
+PHONE = 390
+WIDTHS = {PHONE: 844, 1280: 800}
+# What axe-core finds that keeps people from using a page: in the words of its rules.
+AXE = """
+async () => {
+    const options = {resultTypes: ["violations"], preload: false};
+    const grave = (found) => ["serious", "critical"].includes(found.impact);
+    return (await axe.run(document, options)).violations.filter(grave).map((found) =>
+        `${found.impact}: ${found.help}: ${found.nodes.map((node) => node.html)}`);
+}
+"""
 # One link of the page about the site leads nowhere on purpose.
 MISSING_ON_PURPOSE = "/days/1066/"
 KINDS = {
@@ -68,10 +80,12 @@ def site(tmp_path_factory, browser):
 class Visitor:
     """A browser that remembers what was wrong with the pages it was shown."""
 
-    def __init__(self, context, url):
+    def __init__(self, context, url, judged):
         self.url = url.rstrip("/")
         self.page = context.new_page()
         self.wrong = []
+        self.kinds = set()
+        self.judged = judged
         self.sizes = [*WIDTHS.items()]
         # A change of the width in the middle of a transition between pages aborts it.
         self.page.emulate_media(reduced_motion="reduce")
@@ -106,6 +120,21 @@ class Visitor:
             found = self.page.evaluate("document.documentElement.scrollWidth")
             if found > width:
                 self.complain(f"{found} px wide on a screen of {width}")
+            if width == PHONE:
+                self.judge()
+
+    def judge(self):
+        """Complain of what axe-core finds on a page, once for each kind of page."""
+        found = kind(urlsplit(self.page.url).path)
+        self.kinds.add(found)
+        # A form with errors, or with a message above it, is a page of another kind.
+        parts = ".refused, .errorlist, .messages, .error"
+        state = (found, self.page.locator(parts).count() > 0)
+        if state not in self.judged:
+            self.judged.add(state)
+            self.page.evaluate(AXE_SCRIPT)
+            for said in self.page.evaluate(AXE):
+                self.complain(said)
 
     def visit(self, path):
         self.page.goto(self.url + path)
@@ -116,43 +145,74 @@ class Visitor:
         return [
             link.removeprefix(self.url).partition("#")[0]
             for link in found
-            if link.startswith(f"{self.url}/") and not link.endswith(".csv")
+            if link.startswith(f"{self.url}/")
+            and not re.search(r"/media/|\.csv$", link)
         ]
+
+    def press(self, button):
+        """Press a button of the page's own, and look at the page that comes of it."""
+        with self.page.expect_navigation():
+            self.page.locator("main").get_by_role(
+                "button", name=button, exact=True
+            ).click()
+        self.measure()
 
     def log_in(self, name, password):
         self.visit("/account/login/")
         self.page.fill("[name=username]", name)
         self.page.fill("[name=password]", password)
-        self.page.click("main button")
+        self.press("Log in")
 
     def crawl(self):
-        """Visit one page of each kind that a link leads to; return the kinds."""
-        kinds = set()
+        """Visit one page of each kind that a link leads to, unless it was visited."""
         waiting, seen = deque(["/"]), {"/"}
         while waiting:
             link = waiting.popleft()
             path = urlsplit(link).path
-            if kind(path) not in kinds or path == MISSING_ON_PURPOSE:
-                kinds.add(kind(path))
+            if kind(path) not in self.kinds or path == MISSING_ON_PURPOSE:
+                # Some lead to others.
+                self.kinds.add(kind(path))
                 self.visit(link)
                 new = [link for link in self.links() if link not in seen]
                 seen.update(new)
                 waiting += new
         assert MISSING_ON_PURPOSE in seen
-        return kinds
+
+
+@pytest.fixture(scope="module")
+def judged():
+    """The kinds of pages that a test has judged."""
+    return set()
 
 
 @pytest.fixture
-def visitor(context, site):
-    return Visitor(context, site.url)
+def visitor(context, site, judged):
+    return Visitor(context, site.url, judged)
+
+
+def test_what_is_wrong_with_a_page_is_found(visitor):
+    visitor.page.set_content(
+        "<!doctype html><html lang=en><title>A page</title>"
+        "<main style='width: 2000px'><h1>Pale</h1><p style='color: #eee'>So pale.</p>"
+        "<script>console.error('lost')</script>"
+    )
+    visitor.measure()
+    said = "\n".join(visitor.wrong)
+    assert "console: lost" in said
+    assert "px wide on a screen of 390" in said
+    assert "serious: Elements must meet minimum color contrast" in said
 
 
 def order(visitor, copies):
     visitor.visit("/shop/order/")
     for row, count in enumerate(copies):
         visitor.page.locator(".order-lines input").nth(row).fill(count)
-    visitor.page.get_by_role("button", name="Order", exact=True).click()
-    visitor.measure()
+    visitor.press("Order")
+
+
+def attach(visitor, content):
+    cover = {"name": "cover.png", "mimeType": "image/png", "buffer": content}
+    visitor.page.set_input_files("[name=cover]", cover)
 
 
 def test_every_page(visitor):
@@ -164,34 +224,76 @@ def test_every_page(visitor):
     visitor.page.fill("[name=starts]", "2027-01-01")
     visitor.page.fill("[name=ends]", "2027-01-01")
     visitor.page.locator("[name=countries]").first.check()
-    visitor.page.get_by_role("button", name="Save").click()
-    visitor.measure()
+    attach(visitor, png(8))
+    visitor.press("Save")
+    # It is loaded when it comes into view.
+    cover = visitor.page.locator("img.cover")
+    cover.scroll_into_view_if_needed()
+    visitor.page.wait_for_function("document.querySelector('img.cover').complete")
+    assert cover.evaluate("it => it.naturalWidth") == 8
     (edit,) = [link for link in visitor.links() if link.endswith("/edit/")]
     visitor.visit(edit)
     visitor.visit(edit.replace("/edit/", "/delete/"))
-    # "Log in" and "New here?" are there for those who are not logged in.
-    found = {kind(edit), kind(edit.replace("/edit/", "/delete/"))}
-    found |= {"/account/login/", "/account/new/"} | visitor.crawl()
+    visitor.crawl()
     assert visitor.wrong == []
-    assert found >= KINDS
+    assert visitor.kinds >= KINDS
 
 
 def test_forms_with_errors(visitor):
     visitor.visit("/account/new/")
-    visitor.page.get_by_role("button", name="Create it").click()
-    visitor.measure()
+    visitor.press("Create it")
     assert visitor.page.locator(".errorlist").count() >= 3
     visitor.log_in("clerk", "wrong")
-    visitor.measure()
     assert visitor.page.locator(".refused").count() == 1
     visitor.log_in("clerk", "almanac-clerk")
-    order(visitor, ["-1", "20"])
+    order(visitor, ["-1", "21"])
+    assert visitor.page.locator(".order-lines .errorlist").count() == 2
+    visitor.visit("/shop/desk/prices/")
+    visitor.page.locator(".order-lines input:visible").first.fill("-1")
+    visitor.press("Save")
     assert visitor.page.locator(".order-lines .errorlist").count() == 1
-    for path, button in {"/export/": "Download", "/trips/new/": "Save"}.items():
-        visitor.visit(path)
-        visitor.page.get_by_role("button", name=button).click()
-        visitor.measure()
-        assert visitor.page.locator(".errorlist").count() >= 1
+    visitor.visit("/export/")
+    visitor.press("Download")
+    assert visitor.page.locator(".errorlist").count() == 1
+    visitor.visit("/trips/new/")
+    attach(visitor, b"no picture")
+    visitor.press("Save")
+    said = visitor.page.locator(".errorlist").all_inner_texts()
+    assert said == [*["This field is required."] * 4, "This is not a PNG picture."]
+    assert visitor.wrong == []
+
+
+def test_pages_that_change_by_themselves(visitor, context):
+    visitor.log_in("clerk", "almanac-clerk")
+    shelf, desk = context.new_page(), context.new_page()
+    with shelf.expect_response("**/shop/stock/"):
+        shelf.goto(f"{visitor.url}/shop/")
+    desk.goto(f"{visitor.url}/shop/desk/")
+    card = shelf.locator("[data-calendar]").nth(4)
+    before = int(card.get_attribute("data-stock"))
+    visitor.visit(f"/shop/order/?calendar={card.get_attribute('data-calendar')}")
+    visitor.press("Order")
+    placed = visitor.page.locator("h1").inner_text()
+    card.get_by_text(f"{before - 1} left").wait_for()
+    desk.locator("#orders th").get_by_text(placed, exact=True).wait_for()
+    assert visitor.wrong == []
+
+
+def test_a_stream_that_is_canceled(visitor):
+    with visitor.page.expect_response("**/briefing/told/endings/"):
+        visitor.visit("/briefing/told/")
+    # At the first word, however busy the machine is.
+    visitor.page.evaluate("""
+        new MutationObserver((_, observer) => {
+            observer.disconnect();
+            document.querySelector(".cancel").click();
+        }).observe(document.querySelector("#text"), {childList: true});
+    """)
+    visitor.page.get_by_role("button", name="Tell it").click()
+    visitor.page.locator("#text").get_by_text("… (canceled)").wait_for()
+    ending = visitor.page.locator("#endings li").first
+    assert "because its reader had gone" in ending.inner_text()
+    visitor.measure()
     assert visitor.wrong == []
 
 

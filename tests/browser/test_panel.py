@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -164,6 +165,30 @@ def test_history_after_many_at_once(address, page, is_stock):
     # The last one was sync, and the panel is loaded of that.
     panel = shown(page)
     assert panel.locator("h4").first.inner_text().startswith(said)
+
+
+def test_server_timing_in_the_developer_tools(address, page, is_asgi):
+    """The browser reads from the header what the server wrote, beside the panels'."""
+    response = page.goto(f"{address}/several/3/")
+    ours = ["hops", "wait", "run", "held", "loop"]
+    sent = re.findall(
+        r'(\w+)(?:;desc="(\d+)")?;dur=([\d.]+)', response.headers["server-timing"]
+    )
+    sent = {name: [desc, float(dur)] for name, desc, dur in sent if name in ours}
+    assert [*sent] == ours
+    seen = page.evaluate(
+        """
+        performance.getEntries()
+            .find((entry) => entry.entryType === "navigation").serverTiming
+            .map((timing) => [timing.name, timing.description, timing.duration])
+        """
+    )
+    assert sent == {name: rest for name, *rest in seen if name in ours}
+    # The header counts the two hops of the toolbar's own as well.
+    of_toolbar = int(sent["hops"][0]) - int(response.headers["x-hops"])
+    assert of_toolbar == (2 if is_asgi else 0)
+    # Three hops that sleep for 2 ms each.
+    assert sent["run"][1] >= 6
 
 
 def test_what_blocks_the_event_loop(address, page, is_asgi):

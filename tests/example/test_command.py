@@ -171,8 +171,12 @@ def test_upstream_that_is_away_is_told(copy: Path, tmp_path: Path) -> None:
         def uvicorn(port: int) -> list[str]:
             return ["-m", "uvicorn", "redletter.asgi:application", f"--port={port}"]
 
-        variables = environment(copy, UPSTREAM_URL=away)
+        # All other servers have the handler of this package.
+        variables = environment(copy, UPSTREAM_URL=away, EXECUTION_LAYER="0")
         with served(uvicorn, tmp_path, variables) as site, site.client() as client:
             response = client.get("/briefing/2026/12/25/")
             assert response.status_code == 200
             assert response.text.count("The service could not be reached.") == 6
+            about = client.get("/about/").text
+            assert "Django's ASGI handler serves this site." in about
+            assert "Worker threads" not in about

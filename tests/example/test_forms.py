@@ -4,40 +4,20 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
-import os
 import re
-import struct
 import threading
-import zlib
 from pathlib import Path
 
 import httpx
 import pytest
 
 from tests.example.conftest import PASSWORD, new_name, sign_up
-from tests.example.html import Page, submit
+from tests.example.html import Page, png, submit
 from tests.example.running import Site, free_port, served
 
 pytestmark = pytest.mark.server
 
 YEAR = dt.datetime.now(tz=dt.UTC).year
-
-
-def png(side: int) -> bytes:
-    """Return a picture of noise, about three bytes a pixel: it cannot be compressed."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        checksum = struct.pack(">I", zlib.crc32(kind + data))
-        return struct.pack(">I", len(data)) + kind + data + checksum
-
-    rows = b"".join(b"\0" + os.urandom(3 * side) for _ in range(side))
-    header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
-    return (
-        b"\x89PNG\r\n\x1a\n"
-        + chunk(b"IHDR", header)
-        + chunk(b"IDAT", zlib.compress(rows, 0))
-        + chunk(b"IEND", b"")
-    )
 
 
 @functools.cache

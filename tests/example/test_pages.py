@@ -66,6 +66,19 @@ def test_about_names_its_view(client: httpx.Client) -> None:
     assert "<code>About</code>, an <code>AsyncTemplateView</code>" in text
 
 
+def test_about_shows_what_the_worker_threads_did(client: httpx.Client) -> None:
+    def hops() -> int:
+        text = client.get("/about/").raise_for_status().text
+        shown = dict(re.findall(r"<dt>([^<]+)</dt><dd>([\d,]+)</dd>", text))
+        assert 1 <= int(shown["Free now"]) <= int(shown["Worker threads"])
+        return int(shown["Hops since the start"].replace(",", ""))
+
+    before = hops()
+    # A list that awaits nothing is one hop. What another test does is not counted away.
+    client.get("/countries/").raise_for_status()
+    assert hops() > before
+
+
 @pytest.mark.parametrize(
     ("query", "found", "absent"),
     [

@@ -1,9 +1,9 @@
 """
 Each package's own tests pass on our views as they pass on Django's.
 
-None of them is edited. Each suite runs in a process of its own, with our views put in the
-place of Django's before the package is imported. What is compared are the names of the
-tests that pass. Those on Django's views are in packages.py, as a digest. If ours are
+None of them is edited. Each suite runs in a process of its own, with our views put in
+the place of Django's before the package is imported. What is compared are the names of
+the tests that pass. packages.py has those on Django's views, as a digest. If ours are
 others, the same tests run as they are too, and the two runs are compared.
 """
 
