@@ -640,6 +640,6 @@ def test_without_the_extra():
         if here is not None:
             sys.modules[name] = here
     assert str(caught.value) == (
-        "HopsPanel needs django-debug-toolbar: "
-        "pip install 'django-async-cbv[debug-toolbar]'."
+        "HopsPanel needs django-debug-toolbar. Run "
+        "`pip install 'django-async-cbv[debug-toolbar]'`."
     )
