@@ -63,7 +63,8 @@ class Problem:
 
     def __str__(self) -> str:
         places = ", ".join(self.places)
-        return f"{self.message}. {self.hint} ({places}) [{self.id}]{link_to(self.id)}"
+        places_and_id = f"({places}) [{self.id}]{link_to(self.id)}"
+        return f"{self.message}. {self.hint} {places_and_id}"
 
 
 def refuse(cls: type, initkwargs: dict[str, Any] | None = None) -> None:
