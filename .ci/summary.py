@@ -29,7 +29,17 @@ LEAST_PYTHONS = 3
 WITH_POSTGRES = "py313-"
 CHECKS = ("lint", "typing", "docs", "ecosystem")
 # Those of the label `long`, which the README's command leaves out.
-LONG = ("suites", "agents", "streams", "browser")
+LONG = (
+    "suites",
+    "generated-django52",
+    "generated-django61",
+    "conformance-django52",
+    "conformance-django60",
+    "conformance-django61",
+    "agents",
+    "streams",
+    "browser",
+)
 # tox's results: of the README's command, and of what it leaves out.
 RESULTS = ("tox.json", "tox-long.json")
 # The properties in which tests tell what they have run.
