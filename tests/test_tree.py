@@ -16,7 +16,7 @@ SOURCES = Path(django_async_cbv.__file__).parent
 
 # A module whose tests are in a file of another name, and why.
 ELSEWHERE = {
-    "_blocking/options.py": ("test_blocking.py", "settings are read at start-up"),
+    "_blocking/options.py": ("checks/test_settings.py", "a check reads them first"),
     "_testing/blocking.py": ("test_forbid_blocking.py", "users know this part alone"),
     "_testing/blocks.py": ("test_forbid_blocking.py", "a table of what blocks"),
     "_testing/calls.py": ("test_forbid_blocking.py", "a call is found, or not"),
@@ -39,8 +39,6 @@ ELSEWHERE = {
     "channels/postgres/apps.py": ("channels/test_postgres.py", "one app, one file"),
     "channels/postgres/channel.py": ("channels/test_postgres.py", "one app, one file"),
     "channels/postgres/models.py": ("channels/test_postgres.py", "one app, one file"),
-    "checks/settings.py": ("test_blocking.py", "the settings of the detector"),
-    "checks/urlconf.py": ("checks/test_views.py", "it runs the checks of each view"),
     "convert/__main__.py": ("convert/test_cli.py", "a line that calls main()"),
     "convert/edits.py": ("convert/test_decide.py", "a decision shows as an edit"),
     "convert/engine.py": ("convert/test_source.py", "it converts a whole source"),
