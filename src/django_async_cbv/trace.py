@@ -648,6 +648,8 @@ def _folder(file: str | None) -> str:
 _DJANGO = _folder(django.__file__)
 _HERE = _folder(__file__)
 _LIBRARY = sysconfig.get_path("stdlib") + os.sep
+# In the library's folder, or in one of an environment.
+_INSTALLED = "-packages" + os.sep
 # Above them nobody has asked for what is done for a request.
 _REQUESTS = (
     str(Path(_DJANGO, "core", "handlers")) + os.sep,
@@ -669,8 +671,14 @@ def side_of(file: str) -> str | None:
     """Whose a file is: "framework", "request" at its edge, None for all others'."""
     if file.startswith(_REQUESTS):
         return "request"
-    in_library = file.startswith(_LIBRARY) and "-packages" not in file
+    in_library = file.startswith(_LIBRARY) and _INSTALLED not in file
     return "framework" if in_library or file.startswith(_OTHERS) else None
+
+
+@functools.cache
+def whose(file: str) -> str:
+    """The same, where all others' are a "package" or the "project"."""
+    return side_of(file) or ("package" if _INSTALLED in file else "project")
 
 
 # -- What is awaited between two hops --------------------------------------------------
