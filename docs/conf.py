@@ -136,6 +136,10 @@ html_js_files = [("old-addresses.js", {"defer": "defer"})]
 html_title = f"django-async-cbv {release}"
 
 
+# What channels have in common. Their pages list the methods.
+PARTS = {"Shared", "Subscribable"}
+
+
 def show_bases(
     app: Sphinx, name: str, obj: type, options: Any, bases: list[Any]
 ) -> None:
@@ -151,7 +155,8 @@ def show_bases(
         for base in classes
         if base not in {TwinMixin, Generic}
         and "._" not in base.__module__
-    ]
+        and base.__name__ not in PARTS
+    ] or [object]
 
 
 # A name in an annotation: the one that a reader knows.
@@ -274,9 +279,11 @@ RUNS_ON = {
 # An exception of a section "Raises", by the name that has a page.
 ERRORS = {
     "CancelledError": "asyncio.CancelledError",
+    "Http404": "~django.http.Http404",
     "ImproperlyConfigured": (
         "~django.core.exceptions.ImproperlyConfigured"
     ),
+    "PermissionDenied": "~django.core.exceptions.PermissionDenied",
     "TransactionManagementError": (
         "~django.db.transaction.TransactionManagementError"
     ),

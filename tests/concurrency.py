@@ -13,7 +13,9 @@ from unittest import mock
 
 import httpx
 from asgiref.sync import sync_to_async
+from django.apps import apps
 from django.core.handlers.asgi import ASGIHandler
+from django.core.management.color import no_style
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.test import TransactionTestCase, override_settings
@@ -125,3 +127,23 @@ class ServedTestCase(TransactionTestCase):
         cls.enterClassContext(database_in_a_file())
         cls.media = Path(cls.enterClassContext(tempfile.TemporaryDirectory()))
         cls.enterClassContext(override_settings(MEDIA_ROOT=cls.media))
+        cls.kept = {
+            (alias, model): {*model.objects.using(alias).values_list("pk", flat=True)}
+            for alias in cls._databases_names(include_mirrors=False)
+            for model in map(
+                apps.get_model, ("auth.Permission", "contenttypes.ContentType")
+            )
+        }
+
+    def _fixture_teardown(self):
+        """Empty all tables but those that Django would fill again, which takes long."""
+        tables = {model._meta.db_table for _, model in self.kept}
+        for alias in {alias for alias, _ in self.kept}:
+            connection = connections[alias]
+            others = {*connection.introspection.django_table_names(only_existing=True)}
+            connection.ops.execute_sql_flush(
+                connection.ops.sql_flush(no_style(), sorted(others - tables))
+            )
+        for (alias, model), known in self.kept.items():
+            model.objects.using(alias).exclude(pk__in=known).delete()
+        apps.get_model("contenttypes.ContentType").objects.clear_cache()

@@ -222,7 +222,7 @@ class TestAtomic(BackendTestCase):
             async with aatomic():
                 await write("a")
                 with self.assertRaisesMessage(
-                    TransactionManagementError, "Use the model's async_objects"
+                    TransactionManagementError, "Use `async_objects` and"
                 ):
                     await Tag.objects.acount()
                 with self.assertRaisesMessage(TransactionManagementError, "can't see"):

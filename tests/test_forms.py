@@ -113,7 +113,7 @@ class TestForm(SimpleTestCase):
                 return "ada"
 
         with self.assertRaisesMessage(
-            ImproperlyConfigured, "Sync.aclean_name() is not async"
+            ImproperlyConfigured, "Sync.aclean_name() is sync"
         ):
             await ais_valid(Sync({"name": "a"}))
 
@@ -136,7 +136,9 @@ class TestForm(SimpleTestCase):
             formset = forms.formset_factory(cls)(
                 {"form-TOTAL_FORMS": "1", "form-INITIAL_FORMS": "0", "form-0-name": "a"}
             )
-            with self.assertRaisesMessage(ImproperlyConfigured, f"rename it a{name}()"):
+            with self.assertRaisesMessage(
+                ImproperlyConfigured, f"Rename it: `async def a{name}()`"
+            ):
                 await ais_valid(formset)
 
     async def test_asked_again_it_has_its_answer(self):
@@ -661,7 +663,7 @@ class TestFormLike(TestCase):
             def aclean(self):
                 pass
 
-        with self.assertRaisesMessage(ImproperlyConfigured, "Sync.aclean() is not"):
+        with self.assertRaisesMessage(ImproperlyConfigured, "Sync.aclean() is sync"):
             await ais_valid(Sync(self.GOOD))
 
     async def test_async_validation_under_a_sync_name_is_refused(self):

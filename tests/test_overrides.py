@@ -164,7 +164,7 @@ class Overrides(TestCase):
                         self.assertEqual(measured.calls[name], 0)
                     self.assertRegex(message, rf"Made\.{HOOKS.get(name, name)}\(\) ")
                     self.assertIn(f"{__file__}:", message)
-                    self.assertRegex(message, r"; (put|derive) Made ")
+                    self.assertRegex(message, r"\. (Put|Derive) Made ")
         self.assertGreaterEqual(tried, 2)
 
     def test_hooks(self):
@@ -183,7 +183,7 @@ class Overrides(TestCase):
     def test_async_setup_is_refused(self):
         made = make((self.entry.ours,), override("setup", "async", Ran()))
         message = refusal(made)
-        self.assertIn("Made.setup() is async; keep setup() sync", message)
+        self.assertIn("Keep setup() sync, and await in", message)
         self.assertIn(f"{__file__}:", message)
 
     def test_a_sync_override_meets_an_async_one_by_the_bridge(self):

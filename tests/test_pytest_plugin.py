@@ -415,7 +415,10 @@ def test_without_blockbuster(run):
     with mock.patch.object(pytest_plugin, "find_spec", return_value=None):
         whole = run(BLOCKING, "-o", SETTING)
         one = run(BLOCKING, "-k", "test_allows")
-    fix = "forbid_blocking needs blockbuster: pip install 'django-async-cbv[[]test]'."
+    fix = (
+        "forbid_blocking needs blockbuster. "
+        "Run `pip install 'django-async-cbv[[]test]'`."
+    )
     assert whole.ret == pytest.ExitCode.USAGE_ERROR
     whole.stderr.fnmatch_lines([f"ERROR: {fix}"])
     one.stdout.fnmatch_lines(["*ERROR at setup of test_allows*", fix])
@@ -469,4 +472,6 @@ def test_a_marker_without_a_number(run, arguments):
 def test_a_number_that_is_none(run):
     result = run("", "--async-cbv-hops=-1")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["*'-1' is not a number of tests: use 10*"])
+    result.stderr.fnmatch_lines(
+        ["*'-1' is not a number of tests. Write for example 10*"]
+    )

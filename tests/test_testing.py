@@ -90,7 +90,7 @@ class Counted(HopAssertionsMixin):
             raise LookupError
 
     def test_a_limit_below_none(self):
-        with self.assertRaisesMessage(ValueError, "must be 0 or more, not -1"):
+        with self.assertRaisesMessage(ValueError, "-1 is not a number of hops"):
             self.assertMaxHops(-1)
 
 

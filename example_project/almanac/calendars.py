@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from almanac.models import Holiday
 
 HEAT = (1, 3, 10, 30, 80)
-"""Countries at rest from which on a day is one shade redder."""
+"""Numbers of countries with a holiday at which a day gets a darker shade."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Day:
     names: tuple[tuple[str, int], ...] = ()
     """Its holidays, the most widespread first, each with its number of countries."""
     outside: bool = False
-    """Of the month before or after, drawn to fill the week."""
+    """Whether the day is of the month before or after, and only fills the week."""
 
     @property
     def heat(self) -> int:

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 ENGLISH = Locale("en")
 
-# "workday" marks Saturdays that are worked in exchange for a bridging day: no holiday.
+# "workday" marks Saturdays on which people work in exchange for a day between holidays,
+# and is not a holiday.
 NOT_A_HOLIDAY = frozenset({"workday"})
 
 
@@ -32,14 +33,14 @@ class Row:
 
 
 def _english(entity: holidays.HolidayBase) -> str | None:
-    """The English that `entity` can be had in; None where it has one language only."""
+    """Return the English language of `entity`. None if it has only one language."""
     return next(
         (x for x in ("en_US", "en_GB") if x in entity.supported_languages), None
     )
 
 
 def _locale(language: str | None) -> Locale:
-    """CLDR's locale for a language of the package, English where CLDR knows none."""
+    """Return CLDR's locale for a language of the package. English if CLDR has none."""
     if language is None:
         return ENGLISH
     for tag in (language, language.split("_")[0]):
@@ -74,7 +75,7 @@ def rows(code: str, years: Iterable[int]) -> list[Row]:
     entity = holidays.country_holidays(code)
     english, own = _english(entity), entity.default_language
     for category in sorted(set(entity.supported_categories) - NOT_A_HOLIDAY):
-        # Each language by its name: without one, gettext asks the environment.
+        # Each language by its name, because gettext reads the environment otherwise.
         named, local = (
             holidays.country_holidays(
                 code, years=years, categories=category, language=language
@@ -83,8 +84,8 @@ def rows(code: str, years: Iterable[int]) -> list[Row]:
         )
         for date in named:
             names, local_names = named.get_list(date), local.get_list(date)
-            # Two on one day are in the alphabetical order of their language:
-            # no telling which is which.
+            # The package sorts two holidays of one day by the alphabet of each
+            # language, so nothing tells which is which.
             pair = len(names) == len(local_names) == 1
             for name in names:
                 row = found.setdefault((date, name), Row(date, name, ""))
@@ -95,7 +96,7 @@ def rows(code: str, years: Iterable[int]) -> list[Row]:
 
 
 def seed(years: Iterable[int]) -> tuple[int, int]:
-    """Write all countries and their holidays in `years`; give back how many there are.
+    """Write all countries and their holidays in `years`, and return how many there are.
 
     What is there already is brought up to date, so it can be run again after an
     upgrade of the package. A few dozen queries in all. Call it in a transaction.

@@ -69,11 +69,11 @@ class FilterForm(forms.Form):
         )
 
     def is_filtered(self) -> bool:
-        """Whether the query string filters or sorts: a page number alone does not."""
+        """Whether the query string filters or sorts. A page number alone does not."""
         return any(self.data.get(name) for name in self.fields)
 
     def apply(self, holidays: QuerySet[Holiday]) -> QuerySet[Holiday]:
-        """`holidays` as the filters say; an invalid one filters nothing."""
+        """Return the holidays that the filters leave. Ignore an invalid filter."""
         self.is_valid()
         chosen = self.cleaned_data
         if name := chosen.get("q"):
@@ -108,7 +108,7 @@ class ExportForm(forms.Form):
         ]
 
     def clean_countries(self) -> QuerySet[Country]:
-        """At most twenty: a calendar with more is one that nobody reads."""
+        """Accept at most twenty countries. Nobody reads a calendar with more."""
         countries: QuerySet[Country] = self.cleaned_data["countries"]
         if len(countries) > 20:
             raise forms.ValidationError("Choose twenty at most.", code="too_many")

@@ -38,7 +38,7 @@ class Country(models.Model):
     )
 
     class Meta:
-        """By name, the accents left out: every database sorts ASCII in the same way."""
+        """Sort by the name in ASCII, which all databases sort in the same way."""
 
         ordering: ClassVar = ["slug"]
         verbose_name_plural = "countries"
@@ -60,12 +60,12 @@ class Country(models.Model):
 
     @property
     def initial(self) -> str:
-        """The letter under which it stands in an index: A for Åland, too."""
+        """The letter in an index, which is A for Åland too."""
         return self.slug[0].upper()
 
     @property
     def weekend_days(self) -> list[str]:
-        """The days of the weekend: not everywhere Saturday and Sunday."""
+        """The days of the weekend, which differ between countries."""
         return [WEEKDAYS[int(day)] for day in self.weekend.split(",") if day]
 
     @property
@@ -120,5 +120,5 @@ class Holiday(models.Model):
 
     @property
     def own_name(self) -> str:
-        """The local name, where it says more than the English one."""
+        """The local name, if it differs from the English name."""
         return self.local_name if self.local_name != self.name else ""

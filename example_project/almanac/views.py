@@ -97,7 +97,7 @@ class Home(AsyncTemplateView):
 
 
 class About(AsyncTemplateView):
-    """Which page shows which view. Nothing is overridden: it stays on the loop."""
+    """Which page shows which view. This view has no overrides and makes no hop."""
 
     template_name = "about.html"
 
@@ -109,7 +109,7 @@ class HolidayList(AsyncListView[Holiday]):
     paginate_by = 40
 
     def get_queryset(self) -> QuerySet[Holiday]:
-        """Filter as the query string says: a sync hook, so it may query as ever."""
+        """Filter by the query string. A sync hook, so it may query."""
         self.filters = FilterForm(self.request.GET)
         holidays = (
             super()
@@ -225,11 +225,11 @@ class YearCSV(CSVView[Holiday]):
     model = Holiday
     ordering = "date"
     fields = ("date", "name", ("country__name", "country"))
-    # Excel takes UTF-8 for something else without it.
+    # Without a byte order mark, Excel does not read the file as UTF-8.
     bom = True
 
     def get_queryset(self) -> QuerySet[Holiday]:
-        """Those of the year in the address."""
+        """Return the holidays of the year in the URL."""
         return super().get_queryset().filter(date__year=self.kwargs["year"])
 
     async def prepare(self) -> HttpResponseBase | None:
@@ -332,7 +332,7 @@ class Surprise(AsyncRedirectView):
     """Some holiday of the time to come."""
 
     async def aget_redirect_url(self, *args: Any, **kwargs: Any) -> str | None:
-        """The address of one picked at random; the archive's where there is none."""
+        """Return the URL of a random holiday, or of the archive if there is none."""
         coming = Holiday.objects.filter(date__gte=timezone.localdate())
         count = await coming.acount()
         if not count:

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import AsyncIterator
 
-# Reading the certificates takes longer than all else of making a client: once will do.
+# Reading the certificates takes longest when a client is made, so all clients share
+# them.
 TLS = ssl.create_default_context()
 
 logger = logging.getLogger(__name__)
@@ -53,7 +54,7 @@ class Report:
 
     @property
     def sum(self) -> int:
-        """Milliseconds of all answers added up: what it costs to wait in turn."""
+        """The milliseconds of all answers in sum, which is the time to wait in turn."""
         return sum(answer.took for answer in self.answers)
 
     @property
@@ -65,7 +66,7 @@ class Report:
 async def ask(
     client: httpx.AsyncClient, service: str, day: dt.date, start: float, *, fail: bool
 ) -> Answer:
-    """What `service` says about `day`.
+    """Return what `service` says about `day`.
 
     A service that fails or is late costs its own answer only.
 
@@ -107,7 +108,7 @@ def upstream(headers: dict[str, str] | None = None) -> httpx.AsyncClient:
 
 
 async def _most_at_once(client: httpx.AsyncClient, batch: str) -> int:
-    """How many requests of `batch` were upstream at the same time; 0 if unknown."""
+    """How many requests of `batch` the services had at the same time. 0 if unknown."""
     try:
         response = await client.get(f"/batches/{batch}")
         return int(response.raise_for_status().json()["most_at_once"])
@@ -148,7 +149,7 @@ async def tell(day: dt.date) -> AsyncIterator[str]:
 
 
 async def times_leaked(password: str) -> int:
-    """How often `password` was seen among leaked ones; 0 if the service doesn't answer.
+    """How often `password` was leaked. 0 if the service does not answer.
 
     It is told the first five digits of a hash, and answers with all that begin so: of
     the password it learns nothing.

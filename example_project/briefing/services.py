@@ -1,4 +1,4 @@
-"""What the upstream services know of a day: every figure is worked out, none made up.
+"""What the upstream services know of a day. All figures are computed, none is made up.
 
 Each function takes a day and gives back JSON-ready data; all are pure and run in the
 upstream app.
@@ -183,4 +183,4 @@ SERVICES: dict[str, tuple[str, float, Callable[[dt.date], Any]]] = {
     "reckoning": ("Other reckonings", 0.30, reckoning),
     "moon": ("Moon", 0.25, moon),
 }
-"""Services by the name in their address: title, latency in seconds, what answers."""
+"""By the name in an address: title, latency in seconds, and function."""

@@ -40,14 +40,14 @@ WORD_LATENCY = 0.05
 LEAKED = {
     hashlib.sha1(password.encode(), usedforsecurity=False).hexdigest(): times
     for password, times in [
-        # All right in the eyes of Django's validators.
+        # Passwords that Django's validators accept.
         ("correct horse battery staple", 3_427),
         ("correcthorsebatterystaple", 5_198),
         ("christmas-2026", 1_225),
         ("ilovemyholidays", 412),
     ]
 }
-"""How often which password was seen, by its SHA-1."""
+"""How often each password was leaked, by its SHA-1."""
 
 
 @dataclass
@@ -72,7 +72,7 @@ class Upstream:
         receive: Callable[[], Awaitable[dict[str, Any]]],
         send: Callable[[dict[str, Any]], Awaitable[None]],
     ) -> None:
-        """Answer one HTTP request, or the server's wish to start and stop."""
+        """Answer one HTTP request, or the lifespan messages of the server."""
         if scope["type"] == "lifespan":
             while (message := await receive())["type"] != "lifespan.shutdown":
                 await send({"type": f"{message['type']}.complete"})
@@ -124,14 +124,14 @@ class Upstream:
         receive: Callable[[], Awaitable[dict[str, Any]]],
         send: Callable[[dict[str, Any]], Awaitable[None]],
     ) -> None:
-        """Send one word after the other, as long as somebody listens."""
+        """Send one word after the other until the client goes."""
         text = await asyncio.to_thread(telling, day)
         headers = [(b"content-type", b"text/plain; charset=utf-8")]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         for word in text.split():
             body = f"{word} ".encode()
             await send({"type": "http.response.body", "body": body, "more_body": True})
-            # The pause is over early when there is word that the caller has gone.
+            # A message that the caller has gone ends the pause early.
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(WORD_LATENCY):
                     if (await receive())["type"] == "http.disconnect":
@@ -153,7 +153,7 @@ class Upstream:
             await asyncio.sleep(latency)
             if fail:
                 return 503, {"error": "out of order"}
-            # The first question about a year takes a tenth of a second of computing.
+            # The first request for a year computes for a tenth of a second.
             return 200, await asyncio.to_thread(work, day)
         finally:
             seen.at_once -= 1

@@ -36,7 +36,7 @@ class Briefing(AsyncTemplateView):
     template_name = "briefing/briefing.html"
 
     def get_day(self) -> dt.date:
-        """The day of the address; raises Http404 where the calendar has none such."""
+        """Return the day of the URL. Raise Http404 if there is no such day."""
         if "year" not in self.kwargs:
             return timezone.localdate()
         try:
@@ -64,7 +64,7 @@ class Briefing(AsyncTemplateView):
 
 
 class Told(AsyncFormView[DayForm]):
-    """The day in words. This view waits for all of them: it needs no script."""
+    """The day in words. The view waits for all words, and the page needs no script."""
 
     template_name = "briefing/told.html"
     form_class = DayForm
@@ -85,12 +85,12 @@ class Told(AsyncFormView[DayForm]):
 
 
 class Telling(ServerSentEventsView):
-    """The same for a script: words as they come. Who leaves ends the call upstream."""
+    """Stream the words. If the client goes, the call to the service ends."""
 
     http_method_names = ["post"]
 
     async def prepare(self) -> HttpResponseBase | None:
-        """Read the form while there is still a status to answer with."""
+        """Validate the form while a status can still tell an error."""
         form = DayForm(self.request.POST)
         if not form.is_valid():
             return HttpResponseBadRequest("This is no day.")
@@ -98,7 +98,7 @@ class Telling(ServerSentEventsView):
         return None
 
     async def events(self) -> AsyncIterator[Any]:
-        """Send the words; at the end, whoever brought it about, say so to the page."""
+        """Send the words. At the end, tell the page who ended the stream."""
         count, whole = 0, False
         try:
             async for words in tell(self.day):

@@ -37,7 +37,8 @@ def _secret_key() -> str:
         with tempfile.NamedTemporaryFile("w", dir=DATA_DIR) as file:
             file.write(secrets.token_urlsafe(50))
             file.flush()
-            # Whole or not at all: of processes that start at once, the first one wins.
+            # The file appears whole or not at all. If processes start at once, the
+            # first one writes it.
             with contextlib.suppress(FileExistsError):
                 os.link(file.name, path)
     return path.read_text()
@@ -97,7 +98,8 @@ DATABASES = {
 }
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     DATABASES["default"]["OPTIONS"] = {
-        # Readers don't wait for the writer, and a writer waits for its turn.
+        # With these options, readers do not wait for a writer, and a writer waits for
+        # its turn.
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
         "transaction_mode": "IMMEDIATE",
         "timeout": 20,
@@ -146,6 +148,6 @@ LOGGING = {
     "formatters": {"plain": {"format": "{levelname} {name}: {message}", "style": "{"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
     "root": {"handlers": ["console"], "level": "WARNING"},
-    # Each 403, 404 and 405 is in the server's access log already.
+    # The server's access log has each 403, 404 and 405 already.
     "loggers": {"django.request": {"level": "ERROR"}},
 }

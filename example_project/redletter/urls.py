@@ -46,7 +46,7 @@ urlpatterns = [
     path("media/<path:path>", files.media),
 ]
 
-# The account links of these pages need the session and the user.
+# The account links on these pages need the session and the user.
 handler403 = "redletter.errors.permission_denied"
 handler404 = "redletter.errors.page_not_found"
 

@@ -56,7 +56,7 @@ def seed_shop() -> int:
     )
     buyer = get_user_model().objects.get(username=DEMO_USER)
     if len(printed) == len(PRINTED) and not Order.objects.filter(buyer=buyer).exists():
-        # What the page calls, async as it is: it takes part in this transaction.
+        # The async function of the page takes part in this transaction.
         wanted = {it: DEMO_ORDER.get(it.country.code, 0) for it in printed}
         async_to_sync(place)(buyer, {it: n for it, n in wanted.items() if n})
     seed_clerk()

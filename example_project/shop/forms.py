@@ -19,7 +19,7 @@ MOST_COPIES = 20
 
 
 class OrderForm(forms.Form):
-    """How many copies of which calendar; a line left empty is none.
+    """How many copies of each calendar. An empty line orders none.
 
     A valid form does not compare with the stock: by the time of the order the answer
     would be old. The order finds out, and `refuse()` adds the errors.
@@ -44,7 +44,7 @@ class OrderForm(forms.Form):
 
     @property
     def copies(self) -> dict[WallCalendar, int]:
-        """The calendars that are wanted, of a form that is valid."""
+        """The calendars that a valid form orders."""
         return {
             calendar: self.cleaned_data[name]
             for name, calendar in self.calendars.items()

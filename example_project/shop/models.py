@@ -1,4 +1,4 @@
-"""A wall calendar, of which so many are printed, and the orders that take them."""
+"""Wall calendars with their number of copies, and orders of them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class WallCalendar(models.Model):
     stock = models.IntegerField(help_text="copies that nobody has ordered")
 
     class Meta:
-        """By country. The database itself holds that no copy is sold twice."""
+        """Sort by country. A constraint keeps a copy from being sold twice."""
 
         ordering: ClassVar = ["country__slug", "year"]
         constraints: ClassVar = [
@@ -41,7 +41,7 @@ class WallCalendar(models.Model):
 
     @classmethod
     def on_sale(cls) -> models.QuerySet[WallCalendar]:
-        """Those of this year and later, sold out or not, with their countries."""
+        """Return the calendars of this year and later, with their countries."""
         this_year = timezone.localdate().year
         return cls.objects.filter(year__gte=this_year).select_related("country")
 
@@ -88,7 +88,7 @@ class OrderLine(models.Model):
     )
 
     class Meta:
-        """As they were written."""
+        """Sort in the order of the lines."""
 
         ordering: ClassVar = ["pk"]
         constraints: ClassVar = [

@@ -32,12 +32,12 @@ async def place(buyer: User, copies: Mapping[WallCalendar, int]) -> Order:
     order = await Order.objects.acreate(buyer=buyer)
     lines = []
     left = {}
-    # By key: of two orders that lock the same rows, one then waits for the other, and
-    # never each for the other.
+    # Sorted by key. If two orders lock the same rows, one waits for the other, and no
+    # deadlock occurs.
     for calendar in sorted(copies, key=attrgetter("pk")):
         row = WallCalendar.objects.filter(pk=calendar.pk)
         wanted = copies[calendar]
-        # Look and take are one statement: nobody can come between them.
+        # One statement reads and updates, so that no other order comes between.
         if await row.filter(stock__gte=wanted).aupdate(stock=F("stock") - wanted):
             line = OrderLine(
                 order=order, calendar=calendar, copies=wanted, price=calendar.price

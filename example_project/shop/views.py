@@ -66,7 +66,7 @@ class OrderCreate(LoginRequiredMixin, AsyncFormView[OrderForm]):
         try:
             async with aatomic():
                 self.order = await place(buyer, form.copies)
-                # Not said before it is true: the commit can fail as well.
+                # After the commit, because a commit can fail too.
                 await run_sync(transaction.on_commit, self.confirm)
         except SoldOut as error:
             form.refuse(error.left)

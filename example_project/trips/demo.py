@@ -1,4 +1,4 @@
-"""The demo account and its trips, so that the first look is not at an empty page."""
+"""Make the demo account and its trips, so that the first page is not empty."""
 
 from __future__ import annotations
 

@@ -17,14 +17,14 @@ from briefing.client import times_leaked
 from trips.models import Trip
 
 COVER_LIMIT = 5 * 1024 * 1024
-"""Bytes that a cover may have."""
+"""The most bytes of a cover."""
 
 COVER_BEGINS = {
     "jpg": b"\xff\xd8\xff",
     "jpeg": b"\xff\xd8\xff",
     "png": b"\x89PNG\r\n\x1a\n",
 }
-"""With which bytes a picture of each kind begins."""
+"""The first bytes of each kind of picture."""
 
 TITLE_TAKEN = "There is a trip of this name already. Find another one."
 
@@ -35,7 +35,7 @@ class TripForm(forms.ModelForm):  # type: ignore[type-arg]
     countries = CountriesField(Country.objects.all())
 
     class Meta:
-        """All but what the site fills in by itself."""
+        """Show all fields that the site does not fill in."""
 
         model = Trip
         fields: ClassVar = ["title", "starts", "ends", "countries", "notes", "cover"]
@@ -50,7 +50,7 @@ class TripForm(forms.ModelForm):  # type: ignore[type-arg]
         }
 
     def clean_cover(self) -> File[bytes] | Literal[False] | None:
-        """The picture, unless it is too big or not what its name says.
+        """Return the picture, unless it is too big or of a wrong type.
 
         Only what was sent now is looked into: the picture that the trip has already
         is not opened again.
@@ -77,7 +77,7 @@ class SignUpForm(UserCreationForm):  # type: ignore[type-arg]
     field_order = ["username", "password1", "password2"]
 
     async def aclean_password1(self) -> str:
-        """The password; raises ValidationError if the service knows it.
+        """Return the password. Raise ValidationError if the service knows it.
 
         Asked after all else that Django finds wrong with a password. Where the service
         is out of order, a password need not wait for it.

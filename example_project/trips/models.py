@@ -1,4 +1,4 @@
-"""A trip: where somebody goes and when, and so which holidays are in the way."""
+"""Trips, and the holidays during them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from django.utils.text import slugify
 from almanac.models import Country, Holiday
 
 COVER_TYPES = ("jpg", "jpeg", "png")
-"""What may be uploaded. No SVG: it can carry scripts."""
+"""File types that users may upload. No SVG, because it may contain scripts."""
 
 
 class Trip(models.Model):
@@ -37,7 +37,7 @@ class Trip(models.Model):
     )
 
     class Meta:
-        """The next one first."""
+        """Sort the next trip first."""
 
         ordering: ClassVar = ["starts", "title"]
         constraints: ClassVar = [
@@ -52,17 +52,17 @@ class Trip(models.Model):
         return self.title
 
     def save(self, *args: object, **kwargs: object) -> None:
-        """Save, a new trip under an address made of its title, which then stays."""
+        """Save the trip. A new trip gets its lasting address from the title."""
         if not self.slug:
             self.slug = self.free_slug()
         super().save(*args, **kwargs)  # type: ignore[arg-type]
 
     def get_absolute_url(self) -> str:
-        """The page of this trip."""
+        """Return the URL of this trip."""
         return reverse("trips:detail", args=[self.slug])
 
     def free_slug(self) -> str:
-        """An address that no other trip has, from the title. One query."""
+        """Return an address from the title that no other trip has. One query."""
         slug = slugify(self.title) or "trip"
         taken = set(
             Trip.objects.filter(slug__startswith=slug)
@@ -76,11 +76,11 @@ class Trip(models.Model):
 
     @property
     def days(self) -> int:
-        """How many days it lasts, both ends counted."""
+        """How many days the trip lasts, with both ends."""
         return (self.ends - self.starts).days + 1
 
     def holidays(self) -> models.QuerySet[Holiday]:
-        """What is closed on the way: the holidays of its countries while it lasts."""
+        """The holidays of its countries during the trip."""
         return Holiday.objects.filter(
             country__trips=self, date__range=(self.starts, self.ends)
         ).select_related("country")

@@ -1,4 +1,4 @@
-"""The pages of the trips: everybody reads them, their own traveller edits them.
+"""The pages of the trips. Everybody may read them, and only the owner may edit them.
 
 In front of the new trip stand `LoginRequiredMixin` and `SuccessMessageMixin` as Django
 has them, sync as ever: nothing has to be rewritten to be used with async views. In
@@ -44,7 +44,7 @@ class TripList(AsyncListView[Trip]):
     paginate_by = 12
 
     async def aget_queryset(self) -> QuerySet[Trip]:
-        """Who asks is read from the session: an async hook can await it."""
+        """Read the user from the session, which an async hook awaits."""
         trips = await super().aget_queryset()
         user = await self.request.auser()
         self.mine = user.is_authenticated and "mine" in self.request.GET
@@ -69,7 +69,7 @@ class TripDetail(AsyncDetailView[Trip]):
 
 
 class OwnTrip(AsyncUserPassesTestMixin):
-    """Lets a traveller at their own trip, and nobody else.
+    """Let only the owner of a trip in.
 
     Who is not logged in is sent to the login, all others get a 403.
     """
@@ -77,7 +77,7 @@ class OwnTrip(AsyncUserPassesTestMixin):
     kwargs: dict[str, Any]
 
     async def atest_func(self) -> bool:
-        """Whether whoever asks travels on it. Raises Http404 where there is no trip."""
+        """Return whether the user owns the trip. Raise Http404 if there is no trip."""
         user = await self.request.auser()
         if not user.is_authenticated:
             return False
@@ -87,14 +87,14 @@ class OwnTrip(AsyncUserPassesTestMixin):
 
 
 class FirstComeFirstServed:
-    """Tells whoever is second to save a title, be it by a millisecond.
+    """Show an error to the second user who saves the same title at the same time.
 
     The form has looked whether the title is free, but between that look and the insert
     another request may take it: a double click is enough. The database knows.
     """
 
     async def aform_valid(self, form: TripForm) -> HttpResponse:
-        """Save; where the constraint says no, show the form with its error."""
+        """Save the trip. If the constraint refuses it, show the form with the error."""
         response: HttpResponse
         try:
             response = await super().aform_valid(form)  # type: ignore[misc]
@@ -110,14 +110,14 @@ class TripCreate(
     SuccessMessageMixin,  # type: ignore[type-arg]
     AsyncCreateView[Trip, TripForm],
 ):
-    """A new trip."""
+    """The page that makes a trip."""
 
     model = Trip
     form_class = TripForm
     success_message = "“%(title)s” is in the book. Have a good journey."
 
     async def aform_valid(self, form: TripForm) -> HttpResponse:
-        """It belongs to whoever is logged in."""
+        """Make the user the owner."""
         form.instance.traveller = await self.request.auser()
         return await super().aform_valid(form)
 
@@ -128,14 +128,14 @@ class TripUpdate(
     AsyncSuccessMessageMixin,
     AsyncUpdateView[Trip, TripForm],
 ):
-    """Another plan."""
+    """The page that changes a trip."""
 
     model = Trip
     form_class = TripForm
     success_message = "“%(title)s” is changed."
 
     async def aform_valid(self, form: TripForm) -> HttpResponse:
-        """Save, then remove the picture that was replaced: nothing points at it now."""
+        """Save the trip, then remove the old picture, which nothing uses now."""
         old = form.initial["cover"]
         response = await super().aform_valid(form)
         if old and "cover" in form.changed_data:
@@ -144,13 +144,13 @@ class TripUpdate(
 
 
 class TripDelete(OwnTrip, AsyncDeleteView[Trip, Any]):
-    """A plan given up."""
+    """The page that deletes a trip."""
 
     model = Trip
     success_url = reverse_lazy("trips:list")
 
     async def aform_valid(self, form: Any) -> HttpResponse:
-        """Delete the trip, then its picture, and say so."""
+        """Delete the trip, then its picture, and queue a message."""
         cover, title = self.object.cover, self.object.title
         response = await super().aform_valid(form)
         if cover:
@@ -160,7 +160,7 @@ class TripDelete(OwnTrip, AsyncDeleteView[Trip, Any]):
 
 
 class SignUp(AsyncSuccessMessageMixin, AsyncCreateView[User, SignUpForm]):
-    """A new account, logged in at once.
+    """The page that makes an account and logs the user in.
 
     The form asks after its password on the event loop; it is hashed in the worker.
     """

@@ -45,6 +45,10 @@ def get_asgi_application(
     Returns:
         The application, whose `statistics()` tells what the worker threads do.
 
+    Raises:
+        ImproperlyConfigured: If an option is not of its type, if there is no worker
+            thread, or if a setting of the detector is wrong.
+
     Runs on:
         The caller's thread, when the server imports your ASGI module. No hop.
     """

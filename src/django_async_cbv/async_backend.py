@@ -30,7 +30,7 @@ class AsyncTransaction:
     """That package's own async_atomic(), begun and ended whole even when cancelled."""
 
     def __init__(self, using: str, savepoint: bool, durable: bool) -> None:
-        # Here, since only a project that has configured it has it.
+        # Imported here, because only some projects have this package.
         from django_async_backend.db import async_connections  # noqa: PLC0415
         from django_async_backend.db.transaction import async_atomic  # noqa: PLC0415
 
@@ -57,8 +57,8 @@ class AsyncTransaction:
         owner = self._connection._task
 
         async def run() -> None:
-            # As the package's own test cases do: it has no public way to lend a
-            # connection to the task that shields it.
+            # As in the package's test cases. It has no public way to lend a connection
+            # to another task.
             self._connection._task = asyncio.current_task()
             try:
                 await step()

@@ -33,7 +33,7 @@ def on_block(callback: Callable[[Block], object]) -> Callable[[], None]:
     """
     Call a function with each block that a detector of this process finds.
 
-    The first exception of the callback is logged; all are swallowed. The callback also
+    The first exception of the callback is logged. All are swallowed. The callback also
     gets blocks that are not logged, because the same line was logged a minute ago.
 
     Args:
@@ -46,7 +46,7 @@ def on_block(callback: Callable[[Block], object]) -> Callable[[], None]:
         The thread of the detector. No hop.
     """
     global _callbacks  # noqa: PLW0603
-    # The same callback may be given twice.
+    # A partial keeps two calls with the same callback apart.
     call = functools.partial(callback)
     with _lock:
         _callbacks = (*_callbacks, call)
@@ -122,7 +122,8 @@ class BlockingMiddleware:
         if self._is_async:
             return self._answer(request)
         if isinstance(request, ASGIRequest):
-            # After a sync middleware. Its thread waits while the event loop goes on.
+            # This middleware comes after a sync one, in a thread that waits while the
+            # event loop runs.
             loop = getattr(SyncToAsync.threadlocal, "main_event_loop", None)
             if loop is not None and loop.is_running():
                 self.detector.watch(loop)
@@ -169,7 +170,7 @@ def timings_of_settings() -> Timings | None:
 
 # -- What serves requests --------------------------------------------------------------
 
-# One for each loop, whoever asks for it.
+# One detector for each event loop, for all callers.
 _watchdogs: dict[asyncio.AbstractEventLoop, Watchdog] = {}
 
 
@@ -187,7 +188,7 @@ class Detector:
             if loop in _watchdogs:
                 return
             for other in [one for one in _watchdogs if one.is_closed()]:
-                # Its thread has ended.
+                # The thread of this detector has ended.
                 del _watchdogs[other]
             watchdog = Watchdog(
                 loop, self._options.threshold, _Reporter(self._options.repeat_after)
@@ -208,7 +209,7 @@ class _Reporter:
 
     def __init__(self, repeat_after: float) -> None:
         self._repeat_after = repeat_after
-        # When a line was logged, and how often it was not since.
+        # For each line, when it was logged last, and how often it was withheld since.
         self._logged: dict[Any, tuple[float, int]] = {}
 
     def __call__(self, block: Block) -> None:
@@ -305,7 +306,7 @@ def _match(request: Any) -> Any:
         return None
     match = request.resolver_match
     if match is None:
-        # The entry point resolves it before the middleware, to choose the chain.
+        # The entry point resolves the path before the middleware, to choose the chain.
         match = vars(request).get("_known_match", (None, None))[1]
     return match
 
@@ -321,5 +322,5 @@ def _view(match: Any) -> str | None:
 def _asked(request: Any) -> tuple[str | None, str | None]:
     if request is None:
         return None, None
-    # As Django's log_response() does: a path may have line breaks.
+    # Escaped as in Django's log_response(), because a path may have line breaks.
     return request.method, request.path.encode("unicode_escape").decode("ascii")

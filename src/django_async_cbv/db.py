@@ -68,9 +68,9 @@ class Atomic:
         """Decorate a coroutine function: each call runs in a block of its own."""
         if not iscoroutinefunction(function):
             raise TypeError(
-                f"aatomic() is for coroutine functions, and {function!r} is none: use "
-                "transaction.atomic() for a sync function, and `async with aatomic()` "
-                "inside of an async generator."
+                f"aatomic() got {function!r}, which is not a coroutine function. Use "
+                "`@transaction.atomic` for a sync function, and `async with "
+                "aatomic():` inside of an async generator."
             )
 
         @functools.wraps(function)
@@ -83,7 +83,7 @@ class Atomic:
     async def __aenter__(self) -> None:
         """Begin the transaction, or set the savepoint; one hop."""
         before = blocks.get()
-        # A database that there is none of is told by Django, in the worker.
+        # Unknown alias: Django raises `ConnectionDoesNotExist` in the worker thread.
         options = connections.settings.get(self.using)
         block: Block
         if options is not None and has_async_connection(options["ENGINE"]):
@@ -110,13 +110,14 @@ class Atomic:
         """Commit, or roll back if there is an error; one hop."""
         block = self._block_of(asyncio.current_task())
         self._entered.remove(block)
-        # The loop closes an abandoned async generator in a task of its own, which
-        # is not in the block, and knows nothing of its worker.
+        # If nobody closes an async generator, the event loop closes it in another task.
+        # That task is not in the block, and does not know the worker thread of the
+        # block.
         context = None if block in blocks.get() else block.context
         try:
             await block.end(kind, error, traceback, context=context)
         finally:
-            # It holds the block in its turn.
+            # The context holds the block, and the block must not hold the context.
             block.context = None
             forget(block)
 
@@ -133,7 +134,8 @@ class Atomic:
             if found:
                 return found[-1]
         raise RuntimeError(
-            f"aatomic(using={self.using!r}) was left by a task that had not entered it."
+            f"aatomic(using={self.using!r}) was left by a task that had not entered "
+            "it. Enter and leave it in one task: `async with aatomic():`."
         )
 
 
@@ -167,11 +169,11 @@ def _refuse_beside(
     for block in blocks.get():
         if block.is_open and block.using == using and isinstance(block, _OnTheLoop):
             raise TransactionManagementError(
-                f"A query of Django's own ORM was made inside of aatomic(using="
-                f"{using!r}), which for this ENGINE is a transaction of the async "
-                "connection: it would not be part of it. Use the model's "
-                "async_objects and async_save() in the block, or for Django's own "
-                "ORM transaction.atomic() in sync code (run_sync)."
+                "A query of Django's ORM was refused inside of "
+                f"aatomic(using={using!r}). For this ENGINE, the block is a "
+                "transaction of the async connection, and the query would not be part "
+                "of it. Use `async_objects` and `async_save()` of the model, or "
+                "`transaction.atomic()` in a function for `run_sync()`."
             )
     return execute(sql, params, many, context)
 
@@ -179,7 +181,7 @@ def _refuse_beside(
 @receiver(connection_created)
 def _watch(connection: Any, **_: Any) -> None:
     """Watch the queries of a database that has an async connection beside Django's."""
-    # The signal is sent for async connections as well.
+    # django-async-backend sends this signal for async connections too.
     if not isinstance(connection, BaseDatabaseWrapper):
         return
     wrappers = connection.execute_wrappers
@@ -230,12 +232,12 @@ def aatomic(using: Any = None, savepoint: bool = True, durable: bool = False) ->
     return Atomic(using, savepoint, durable)
 
 
-# One pool for each limit that is asked for. Its threads stay, as those of any pool.
-# Prepared connections are in threads of their own: they have state of a request.
+# One pool for each limit, which keeps its threads. Queries with `prepare` use another
+# pool, because `prepare` leaves state of a request on the connections.
 _pools: dict[tuple[int, bool], ThreadPoolExecutor] = {}
 
 if hasattr(os, "register_at_fork"):
-    # A child process has the pools, and none of their threads.
+    # A forked process inherits the pools, but none of their threads.
     os.register_at_fork(after_in_child=_pools.clear)
 
 
@@ -288,10 +290,14 @@ async def agather(
         the worker thread of the request for all queries.
     """
     if limit < 1:
-        raise ValueError(f"limit must be 1 or more, not {limit!r}.")
+        raise ValueError(
+            f"agather() got limit={limit!r}, so no query could run. Pass 1 or more, "
+            "for example `limit=8`."
+        )
     if in_transaction not in ("error", "serial"):
         raise ValueError(
-            f'in_transaction must be "error" or "serial", not {in_transaction!r}.'
+            f"agather() got in_transaction={in_transaction!r}. "
+            'Pass "error" or "serial".'
         )
     if iscoroutinefunction(prepare):
         raise _async_prepare_error(prepare)
@@ -302,9 +308,9 @@ async def agather(
     if states is None:
         if in_transaction == "error":
             raise TransactionManagementError(
-                "agather() runs its queries on connections of their own, which can't "
-                "see the transaction that is open here. Call it outside of the "
-                'block, or with in_transaction="serial".'
+                "agather() ran no query: its own connections can't see the "
+                "transaction that is open here. Call it outside of the block, or write "
+                '`agather(..., in_transaction="serial")`.'
             )
         return await run_sync(_one_by_one, jobs, return_exceptions)
     refused: list[ImproperlyConfigured] = []
@@ -326,13 +332,13 @@ async def agather(
     try:
         results = await asyncio.gather(*tasks, return_exceptions=return_exceptions)
         if refused:
-            # Among the results, or caught by the query, it could be overlooked.
+            # The query may have caught this error, and `return_exceptions` may hide it.
             raise refused[0]
         return results
     finally:
         for task in tasks:
             task.cancel()
-        # Those that had an error have been heard of, or follow the first one.
+        # gather() has raised the first error already. Later errors are dropped.
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
@@ -366,7 +372,7 @@ def _then_close(work: Callable[[], Any]) -> Any:
     finally:
         for connection in connections.all(initialized_only=True):
             connection.close()
-            # With the execute_wrappers that it has been given.
+            # Django makes a new connection, without the execute_wrappers of `prepare`.
             del connections[connection.alias]
 
 
@@ -374,7 +380,10 @@ def _job(query: Any) -> Callable[[], Any]:
     if isinstance(query, QuerySet):
         return functools.partial(_rows, query)
     if isinstance(query, BaseManager):
-        raise TypeError(f"agather() takes QuerySets, not {query!r}: use its all().")
+        raise TypeError(
+            f"agather() got the manager {query!r}, which is not a query. Pass a "
+            "QuerySet: `agather(manager.all())`."
+        )
     if iscoroutinefunction(query) or not callable(query):
         raise (
             _many_queries_error(query)
@@ -398,22 +407,22 @@ def _holds_queries(query: Any) -> bool:
 
 def _many_queries_error(queries: Any) -> TypeError:
     return TypeError(
-        "agather() takes each query as an argument of its own, and got a "
-        f"{type(queries).__name__}. Unpack it: `agather(*queries)`."
+        f"agather() got a {type(queries).__name__}, but takes each query as an "
+        "argument of its own. Unpack it: `agather(*queries)`."
     )
 
 
 def _async_query_error(query: Any) -> TypeError:
     return TypeError(
-        f"agather() takes QuerySets and sync callables, not {query!r}: await what is "
-        "async with asyncio.gather()."
+        f"agather() got {query!r}, but takes QuerySets and sync functions. Await async "
+        "code with `asyncio.gather()`."
     )
 
 
 def _async_prepare_error(prepare: Any) -> TypeError:
     return TypeError(
-        f"agather() calls prepare= in the thread of the query, and {prepare!r} is "
-        "async. Pass a sync function."
+        f"agather() got prepare={prepare!r}, which is async, but calls it in the "
+        "thread of the query. Pass a sync function: `def prepare(connection)`."
     )
 
 
@@ -422,7 +431,7 @@ class _State:
     """What a connection has that a new one to the same database may lack."""
 
     has_wrappers: bool = False
-    # What PostgreSQL says, if it was asked.
+    # The answer of PostgreSQL to _SESSION. None if nobody asked.
     session: tuple[str, ...] | None = None
 
 
@@ -461,12 +470,12 @@ def _state_of(connection: BaseDatabaseWrapper) -> _State:
 
 
 def _session_of(connection: BaseDatabaseWrapper) -> tuple[str, ...] | None:
-    # One that is not open has no state, and nor has one that the server has closed.
+    # A connection that nobody has opened, or that the server has closed, has no state.
     raw: Any = connection.connection
     if connection.vendor != "postgresql" or raw is None:
         return None
     try:
-        # The driver's cursor: no query of the user's, who may count them.
+        # The driver's cursor, because tests count the queries of Django's cursors.
         with raw.cursor() as cursor:
             cursor.execute(_SESSION)
             return tuple(cursor.fetchone())
@@ -517,10 +526,10 @@ class _OwnConnection:
 
     def error(self, reason: str) -> ImproperlyConfigured:
         error = ImproperlyConfigured(
-            "agather() could read rows of another tenant, so it did not run the query: "
-            f"its own connection to {self.connection.alias!r} lacks {reason}. Set that "
-            "up on each connection: agather(..., prepare=function), which calls "
-            "function(connection) before each query."
+            "agather() could read rows of another tenant, so it did not run the "
+            f"query. Its own connection to {self.connection.alias!r} lacks {reason}. "
+            "Set that up with a function that gets each connection: `agather(..., "
+            "prepare=function)`."
         )
         self.refused.append(error)
         return error
@@ -572,7 +581,8 @@ def _close_open_blocks() -> None:
     """Give up connections with an open transaction: the next query gets new ones."""
     for connection in connections.all(initialized_only=True):
         if connection.in_atomic_block:
-            # To close one in a transaction leaves its bookkeeping as it was.
+            # If Django closes a connection in a transaction, its wrapper still says
+            # in_atomic_block.
             if connection.connection is not None:
                 connection.connection.close()
             del connections[connection.alias]
@@ -583,7 +593,7 @@ def _forget_pooled() -> None:
     for connection in connections.all(initialized_only=True):
         raw: Any = connection.connection
         if raw is not None and getattr(connection, "pool", None) is not None:
-            # The pool replaces what comes back closed.
+            # The pool replaces a connection that comes back closed.
             raw.close()
 
 
@@ -591,10 +601,10 @@ def _forget_pooled() -> None:
 def _result_of(job: Callable[[], Any]) -> Any:
     result = job()
     if isinstance(result, CoroutineType):
-        # A manager's acount() is such a one: sync, and gives a coroutine.
+        # The acount() of a manager is sync, but returns a coroutine, for example.
         result.close()
         raise _async_query_error(job)
-    # To be read where it may be: later it would be on the event loop.
+    # Read the rows in this thread. Later, the event loop would read them.
     return list(result) if isinstance(result, QuerySet) else result
 
 
@@ -611,7 +621,8 @@ def _one_by_one(
     results = []
     for job in jobs:
         try:
-            # An error in one is not to break the transaction for the next.
+            # The savepoint keeps the transaction usable for the next query after an
+            # error.
             with contextlib.ExitStack() as savepoints:
                 for one in connections.all(initialized_only=True):
                     if one.in_atomic_block:

@@ -1,4 +1,4 @@
-"""Async variant of the messages mixin: what it says is said after the save."""
+"""Async variant of the messages mixin, which queues a message after the save."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .core.hooks import SUPER
 from .core.twins import TwinMixin, twin
 
 if TYPE_CHECKING:
-    # What it is mixed into, and stands before, has the first two.
+    # The view after this mixin in the MRO has the first two methods.
     class SuccessMessageMixin:
         success_message: str
 
@@ -35,16 +35,19 @@ class AsyncSuccessMessageMixin(SuccessMessageMixin, TwinMixin):
     @twin(
         views.SuccessMessageMixin.form_valid,
         calls=("get_success_message", SUPER),
-        # The save, which may be async, is the view's.
+        # The view saves, and its save may be async.
         always=True,
     )
     def aform_valid(self, form: Any) -> Answer:
         """
-        Do what the view does with a valid form, then queue the message.
+        Save the form as the view does, then queue the message.
 
         Async variant of `form_valid()`.
 
-        Once, and only if that did not fail; in the same hop.
+        If the save fails, no message is queued.
+
+        Runs on:
+            A worker thread, in the hop of the save.
         """
         response: HttpResponse = yield call(super().aform_valid, form)
         is_stored = "cleaned_data" in getattr(form, "__dict__", ())
@@ -56,15 +59,15 @@ class AsyncSuccessMessageMixin(SuccessMessageMixin, TwinMixin):
 
     @twin(
         views.SuccessMessageMixin.get_success_message,
-        # Else it is filled in with objects of the project's, whose text may be a
-        # query. To queue it is in the worker anyway.
+        # Otherwise values of the form fill in the text, and their str() may query.
+        # Django queues the message in the worker thread anyway.
         pure=lambda view: (
             type(view.success_message) is str and not view.success_message
         ),
     )
     async def aget_success_message(self, cleaned_data: dict[str, str]) -> str:
         """
-        Return what to say, "" for nothing.
+        Return the message. "" queues none.
 
         Async variant of `get_success_message()`.
         """

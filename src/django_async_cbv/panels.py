@@ -29,16 +29,16 @@ except ModuleNotFoundError as error:
     if error.name != "debug_toolbar":
         raise
     raise ModuleNotFoundError(
-        "HopsPanel needs django-debug-toolbar: "
-        "pip install 'django-async-cbv[debug-toolbar]'.",
+        "HopsPanel needs django-debug-toolbar. Run "
+        "`pip install 'django-async-cbv[debug-toolbar]'`.",
         name=error.name,
     ) from None
 
 __all__ = ["HopsPanel"]
 
-# How often one line may ask for the same function before the panel reports it.
+# The panel reports a line that asks for the same function more often.
 TIMES = 5
-# In percent of the time axis: what takes no time is seen as well.
+# Percent of the time axis, so that bars of no time are visible too.
 NARROWEST = 0.25
 
 _TOOLBAR = str(Path(debug_toolbar.__file__).parent)
@@ -127,7 +127,7 @@ class HopsPanel(Panel):
         """The tables, from what is stored of the request."""
         stats = self.get_stats()
         return _template(self.template).render(
-            # The numbers are SVG's and CSS's as well: never with a comma.
+            # SVG and CSS use these numbers too, and need a decimal point.
             Context(stats | _drawn(stats), use_l10n=False)
         )
 
@@ -138,7 +138,7 @@ def _listen() -> list[Callable[[], None]]:
     return [keep_installed(), on_block(_hear)]
 
 
-# Those of the requests that are not over. A detector hears of a block after it.
+# The panels of requests that still run. A detector reports a block after the block.
 _panels: weakref.WeakKeyDictionary[HttpRequest, HopsPanel] = weakref.WeakKeyDictionary()
 
 
@@ -309,7 +309,7 @@ def _lines(code: CodeType) -> Iterator[int]:
 
 # -- What is drawn --------------------------------------------------------------------
 
-# Of the parts of a hop, one after the other, and of what is no hop.
+# Colors of the parts of a hop in their order, and of other spans.
 _PARTS = {"wait": "#f0ad4e", "run": "#5cb85c", "resume": "#aaaaaa"}
 _COLORS = {"awaited": "#5bc0de", "threads": "#8e7cc3", "held": "#d9534f"}
 
@@ -334,7 +334,7 @@ def _bars(rows: Iterable[dict[str, Any]], total: float) -> list[dict[str, Any]]:
         if row["kind"] == "hop":
             parts = [(row[part], color) for part, color in _PARTS.items()]
         else:
-            # What is not over yet lasts to the end of the axis.
+            # A span that has not ended reaches to the end of the axis.
             took = total - at if row["took"] is None else row["took"]
             parts = [(took, _COLORS[row["kind"]])]
         for length, color in parts:

@@ -30,11 +30,12 @@ _OPTION = "--async-cbv-hops"
 _FORBID = "async_cbv_forbid_blocking"
 _ALLOW = "async_cbv_allow_blocking"
 _THRESHOLD = "async_cbv_blocking_threshold"
-# The blocks that a test's fixtures have begun, to be checked when the test ends.
+# The blocks that fixtures of a test have started. The plugin checks them when the test
+# ends.
 _BLOCKS: pytest.StashKey[list[Block]] = pytest.StashKey()
-# What looks for blocking calls in a test.
+# The block that finds blocking calls in a test.
 _BLOCKING: pytest.StashKey[blocking.forbid_blocking] = pytest.StashKey()
-# The count of a test that has ended.
+# The number of hops of a test that has ended.
 _COUNT = pytest.StashKey[int]()
 # The attribute of a report, which pytest-xdist sends to the main process.
 _ATTRIBUTE = "async_cbv_hops"
@@ -59,7 +60,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def _at_least_none(value: str) -> int:
     if not value.isdecimal():
-        raise argparse.ArgumentTypeError(f"{value!r} is not a number of tests: use 10")
+        raise argparse.ArgumentTypeError(
+            f"{value!r} is not a number of tests. Write for example 10"
+        )
     return int(value)
 
 
@@ -92,7 +95,7 @@ def _is_above_none(number: str) -> bool:
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
     """Look for what blocks, from the first fixture on, if the settings say so."""
-    # Some plugins run a test again.
+    # Some plugins run a test again, and need an empty list.
     item.stash[_BLOCKS] = []
     if not item.config.getini(_FORBID):
         return (yield)
@@ -157,7 +160,8 @@ def _limit_of(marker: pytest.Mark) -> HopLimit:
     from ._testing.hops import HopLimit  # noqa: PLC0415 - see the module
 
     def limit(n: int, *, info: str | None = None) -> HopLimit:
-        # A plugin for async tests may run the test in a context of its own.
+        # Everywhere, because a plugin for async tests may run the test in another
+        # context.
         return HopLimit(n, exact=False, info=info, everywhere=True)
 
     try:

@@ -36,9 +36,9 @@ _P = ParamSpec("_P")
 _R = TypeVar("_R")
 _T = TypeVar("_T")
 
-# As many items as iterate() takes in one hop. Rows in smaller batches than Django
-# fetches from the database: the objects of more of them are out of the processor's
-# cache, and looked at by the garbage collector, before anybody has used them.
+# How many items iterate() reads in one hop. Batches of rows are smaller than what
+# Django fetches at once. Larger ones leave the processor's cache, and the garbage
+# collector scans them, before your code uses them.
 ITEMS = 100
 ROWS = 500
 FETCHED = 2000
@@ -75,27 +75,37 @@ def iterate(
         leave the loop early. An async iterable makes no hop.
     """
     if chunk_size is not None and chunk_size < 1:
-        raise ValueError(f"chunk_size must be 1 or more, not {chunk_size!r}.")
+        raise ValueError(
+            f"iterate() got chunk_size={chunk_size!r}, which reads no items. Pass 1 or "
+            "more, for example `chunk_size=500`."
+        )
     if isinstance(iterable, QuerySet) and iterable._result_cache is None:
         rows: QuerySet[Any] = iterable
         fetched = chunk_size or FETCHED
         begin = functools.partial(rows.iterator, chunk_size=fetched)
         return _batches(begin, chunk_size or ROWS)
     raw: Any = iterable
-    # One that prefetches has to have all its rows at once, as Django's has.
+    # With prefetch_related(), Django needs all rows at once.
     if isinstance(iterable, RawQuerySet) and not raw._prefetch_related_lookups:
         return _batches(raw.iterator, chunk_size or ROWS)
-    # A QuerySet is async iterable as well, and would make hops of its own.
+    # A QuerySet is an AsyncIterable too, but Django's __aiter__() makes hops of its
+    # own.
     if isinstance(iterable, QuerySet | RawQuerySet):
         return _batches(iterable.__iter__, chunk_size or ROWS)
     if isinstance(iterable, AsyncIterable):
         return _passed_on(iterable)
     if isinstance(iterable, BaseManager):
-        raise TypeError(f"{iterable!r} can't be iterated over: use its all().")
-    # iter() takes what has a __getitem__() as well.
+        raise TypeError(
+            f"iterate() got the manager {iterable!r}, which has no rows of its own. "
+            "Pass a QuerySet: `iterate(manager.all())`."
+        )
+    # iter() also accepts an object that has only a __getitem__().
     anything: Any = iterable
     if not (isinstance(anything, Iterable) or hasattr(type(anything), "__getitem__")):
-        raise TypeError(f"{anything!r} can't be iterated over.")
+        raise TypeError(
+            f"iterate() got {anything!r}, which is not iterable. Pass a QuerySet, a "
+            "list or another iterable."
+        )
     return _batches(functools.partial(_iterator, anything), chunk_size or ITEMS)
 
 
@@ -126,20 +136,20 @@ async def _batches(
         try:
             if iterator is None:
                 iterator = begin()
-            # Not list(): what came before an error is to be kept.
+            # Not list(), which would lose the items before an error.
             batch.extend(itertools.islice(iterator, size))
         except Exception as error:  # noqa: BLE001 - for the caller, in its turn
             return batch, error
         return batch, None
 
     def close() -> None:
-        # A request's thread that is gone took its connections with it.
+        # If the request's thread has ended, its connections and cursors have ended too.
         if driven.is_at_home:
             close_iterator = getattr(iterator, "close", None)
             if close_iterator is not None:
                 close_iterator()
 
-    # What they are named as.
+    # Traces and messages show the name of the wrapped function.
     take.__wrapped__ = close.__wrapped__ = begin  # type: ignore[attr-defined]
     ended = False
     try:
@@ -148,7 +158,7 @@ async def _batches(
             ended = error is not None or len(batch) < size
             for item in batch:
                 yield item
-            # Not held while the next ones are made.
+            # Free this batch before the worker thread reads the next one.
             batch = item = None  # type: ignore[assignment]
             if error is not None:
                 try:
@@ -225,8 +235,11 @@ def to_async(sync: Any = None, /, *, chunk_size: int | None = None) -> Any:
     if _is_context_manager(type(sync)):
         return _AsyncContext(functools.partial(_itself, sync))
     if not callable(sync):
-        hint = ": use iterate()" if isinstance(sync, Iterable) else ""
-        raise TypeError(f"{sync!r} is not a function or a context manager{hint}.")
+        hint = " Use `iterate()` instead." if isinstance(sync, Iterable) else ""
+        raise TypeError(
+            f"to_async() got {sync!r}, which is not a function or a context "
+            f"manager.{hint}"
+        )
 
     adapter: Callable[..., Any]
     function = _innermost(sync)
@@ -269,9 +282,9 @@ def _refuse_atomic(sync: Any) -> None:
     """Raise TypeError for transaction.atomic(), which knows threads, not tasks."""
     if isinstance(sync, Atomic) or _innermost(sync) is transaction.atomic:
         raise TypeError(
-            "to_async() takes no transaction.atomic(): tasks that run at the same time "
-            "would share one transaction, and lose each other's rows. Use "
-            "`async with aatomic():` from django_async_cbv.db."
+            "to_async() got transaction.atomic(), which knows threads and not tasks. "
+            "Tasks that run at the same time would share one transaction, and lose "
+            "each other's rows. Use `async with aatomic():` from django_async_cbv.db."
         )
 
 
@@ -286,7 +299,7 @@ def _refuse_async_generator(function: Any) -> None:
         )
 
 
-# What each function that @contextmanager makes runs, or @asynccontextmanager.
+# Each function that @contextmanager or @asynccontextmanager returns has this code.
 _CONTEXT_MANAGER = contextlib.contextmanager(iter).__code__
 _ASYNC_CONTEXT_MANAGER = contextlib.asynccontextmanager(aiter).__code__
 
@@ -301,7 +314,7 @@ def _innermost(function: Any) -> Any:
         elif inspect.isfunction(function) or isinstance(function, type):
             return function
         else:
-            # Of the class: what an instance has is not what a call of it runs.
+            # Python looks __call__() up on the class, not on the instance.
             method = inspect.getattr_static(type(function), "__call__", None)
             return method if inspect.isfunction(method) else function
 
@@ -337,7 +350,7 @@ class _AsyncContext(AbstractAsyncContextManager[_T], Generic[_T]):
             value = await entered.driven.run_first_to_the_end(entered.enter)
         except BaseException as error:
             if entered.is_entered:
-                # Cancelled meanwhile.
+                # The task was cancelled while the worker thread entered the manager.
                 await entered.leave(type(error), error, None)
             else:
                 entered.driven.let_go()
@@ -346,7 +359,7 @@ class _AsyncContext(AbstractAsyncContextManager[_T], Generic[_T]):
         return value
 
     async def __aexit__(self, *details: object) -> bool | None:
-        # One object may be entered by several tasks.
+        # Several tasks may have entered this object.
         task = asyncio.current_task()
         own = [entered for entered in self._entered if entered.task is task]
         entered = (own or self._entered)[-1]
@@ -377,12 +390,13 @@ class _Entered(Generic[_T]):
         def leave() -> bool | None:
             if not self.driven.is_at_home:
                 raise RuntimeError(
-                    f"{manager!r} outlived the request that it was entered in, whose "
-                    "thread is gone: it can't be left in another one."
+                    f"{manager!r} was never left, because it outlived its request, and "
+                    "the thread of the request is gone. Keep the `async with` inside "
+                    "of the request."
                 )
             left: bool | None = manager.__exit__(*details)
             return left
 
-        # What it is named as.
+        # Traces and messages show the name of the wrapped function.
         leave.__wrapped__ = self._make  # type: ignore[attr-defined]
         return await self.driven.run_last_to_the_end(leave)

@@ -48,7 +48,7 @@ class Hop:
     Times are those of `time.perf_counter()`.
     """
 
-    # What is not set yet costs nothing.
+    # Class attributes, so that a new hop costs less.
     begun: float | None = None
     ended: float | None = None
     resumed: float | None = None
@@ -69,13 +69,13 @@ class Hop:
         self._function = function
         #: The nearest line that is not Django's, asgiref's or this package's.
         self.asked_by = asked_by
-        #: A number that the hops of one request share; None outside of requests.
+        #: A number that the hops of one request share. None outside of requests.
         self.request = request
         self.asked = asked
 
     @property
     def function(self) -> Place:
-        """The function that crossed."""
+        """The function that ran in the worker thread."""
         found = self._function
         if isinstance(found, Place):
             return found
@@ -96,7 +96,7 @@ class Hop:
 
     @property
     def resume(self) -> float | None:
-        """Seconds from the end of the function until the event loop went on."""
+        """Seconds from the end of the function until its task went on."""
         if self.ended is None or self.resumed is None:
             return None
         return self.resumed - self.ended
@@ -104,7 +104,11 @@ class Hop:
 
 @dataclass(eq=False, slots=True)
 class Span:
-    """Something that took time and is no hop: a wait, or a thread of its own."""
+    """
+    Something other than a hop that took time.
+
+    A task awaited, code used a thread of its own, or a worker thread waited.
+    """
 
     function: Place
     asked_by: Place | None
@@ -115,7 +119,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Repeated:
-    """The same function, asked for from the same line, again and again."""
+    """A line that asked for the same function again and again."""
 
     function: Place
     asked_by: Place | None
@@ -124,22 +128,25 @@ class Repeated:
 
 class Recording:
     """
-    The hops of one context, or of all, from start() to stop().
+    The hops from `start()` to `stop()`.
 
-    `awaits`: note what is awaited between the hops too, which takes a timer.
+    Args:
+        everywhere: Whether to record the hops of all tasks and threads. If not, only
+            those of this context and of the tasks that start in it.
+        awaits: Whether to record what tasks await between hops, which needs a timer.
     """
 
     def __init__(self, *, everywhere: bool = False, awaits: bool = False) -> None:
         self.everywhere = everywhere
         self.awaits = awaits
         self.is_open = False
-        #: In the order in which they were asked for.
+        #: The hops, in the order of their calls.
         self.hops: list[Hop] = []
         #: Worker threads that waited for async code.
         self.held: list[Span] = []
-        #: asyncio.to_thread() and run_in_executor().
+        #: Calls of `asyncio.to_thread()` and `run_in_executor()`.
         self.threads: list[Span] = []
-        #: What was awaited after the beginning, or after a hop.
+        #: What tasks awaited after the start, or after a hop.
         self.awaited: list[Span] = []
 
     @property
@@ -148,7 +155,12 @@ class Recording:
         return len(self.hops)
 
     def start(self) -> None:
-        """Begin to record, here and in the tasks that begin here."""
+        """
+        Start recording, in this context and in tasks that start in it.
+
+        Runs on:
+            The caller's thread. No hop.
+        """
         _install()
         self.is_open = True
         if self.everywhere:
@@ -159,20 +171,36 @@ class Recording:
             _look_at(task, (self,))
 
     def stop(self) -> None:
-        """Record no more, in no task."""
+        """
+        Stop recording, in all tasks.
+
+        Runs on:
+            The caller's thread. No hop.
+        """
         if not self.is_open:
             return
         self.is_open = False
         if self.everywhere:
             _remove_everywhere(self)
         else:
-            # A token is of no use: a fixture may end in another context.
+            # No token, because a fixture may end in another context.
             here = _recordings.get()
             _recordings.set(() if here == (self,) else _open_here())
         _uninstall()
 
     def repeated(self, times: int = 5) -> list[Repeated]:
-        """What one request, or the code outside of any, asked for more than `times`."""
+        """
+        Return what one request, or the code outside of requests, called too often.
+
+        Args:
+            times: How often one line may ask for the same function.
+
+        Returns:
+            A `Repeated` for each line and function.
+
+        Runs on:
+            The caller's thread. No hop.
+        """
         found = Counter((hop.function, hop.asked_by, hop.request) for hop in self.hops)
         most: dict[tuple[Place, Place | None], int] = {}
         for (function, asked_by, _), count in found.items():
@@ -191,7 +219,7 @@ _numbers = itertools.count(1)
 _everywhere: tuple[Recording, ...] = ()
 _callbacks: tuple[Callable[[Hop], object], ...] = ()
 _lock = threading.RLock()
-# Where a failure of these tools was logged already.
+# The places whose failure was logged already.
 _failed: set[Any] = set()
 
 
@@ -226,7 +254,7 @@ def on_hop(callback: Callable[[Hop], object]) -> Callable[[], None]:
     """
     Call a function with each hop of this process, when the hop is over.
 
-    The first exception of the callback is logged; all are swallowed.
+    The first exception of the callback is logged. All are swallowed.
 
     Args:
         callback: A sync function that takes a `Hop`. It must not block.
@@ -267,7 +295,7 @@ def _log_once(key: Any, error: Exception, message: str, *args: object) -> None:
 
 _Wrap: TypeAlias = Callable[[Any], Any]
 _users = 0
-# What is in place: the class, the name, what was there, and what is there now.
+# For each wrapper: the class, the name, the value before, and the wrapper.
 _installed: list[tuple[type, str, Any, Any]] = []
 _MISSING: Any = object()
 
@@ -314,7 +342,7 @@ def _install() -> None:
 
 def _put_around(cls: type, name: str, wrap: _Wrap) -> None:
     original = getattr(cls, name)
-    # That of uvloop's is its base's, which is written in C.
+    # uvloop's class inherits the method from a class in C.
     own = vars(cls).get(name, _MISSING)
     wrapper = functools.wraps(original)(wrap(original))
     setattr(cls, name, wrapper)
@@ -329,7 +357,7 @@ def _uninstall() -> None:
         if _users:
             return
         for cls, name, own, wrapper in _installed:
-            # What stays inside another wrapper passes each call on.
+            # A wrapper that stays inside another one passes each call on.
             if vars(cls).get(name) is not wrapper:
                 continue
             if own is _MISSING:
@@ -423,17 +451,18 @@ def _run_in_executor(original: Any) -> Any:
             for span in spans:
                 future.add_done_callback(functools.partial(_end, span))
             return future
-        # As SyncToAsync.__call__() calls it: what crosses is the last argument.
+        # SyncToAsync.__call__() passes the function that crosses as the last argument.
         *others, child = func.args
-        # Another wrapper of this recorder's may have come before.
+        # Another wrapper of this module may have come before.
         if child.func is _run:
             return original(self, executor, func, *args)
         hop = _asked(child.func, child.args, recordings, 3)
-        # To others it is asgiref's yet.
+        # Other wrappers still see asgiref's partial.
         timed = functools.partial(_run, hop, child)
         func = functools.partial(func.func, *others, timed)
         future = original(self, executor, func, *args)
-        # Before what waits for it hears of it.
+        # First of all callbacks, so that the hop is complete when the waiting task goes
+        # on.
         task = _looked_at(recordings)
         future.add_done_callback(functools.partial(_arrived, hop, recordings, task))
         return future
@@ -486,7 +515,7 @@ def _get_response(original: Any) -> Any:
 
 
 def _reset(token: contextvars.Token[int | None]) -> None:
-    # Not by the token itself: asgiref may have moved this to another context.
+    # Not reset(token), because asgiref may have moved this call to another context.
     before = token.old_value
     _request.set(None if before is contextvars.Token.MISSING else before)
 
@@ -530,7 +559,8 @@ def _asked(
         function, asker = _not_named(error), None
     request = _request.get()
     if asker is _HANDLER or (asker is None and _is_by_signal(function)):
-        # Before a request or after it, one of many: this hop is not like the others.
+        # Django makes this hop before or after each request. Without a number of its
+        # own, such hops would count as repeated.
         asker, request = None, next(_numbers) if request is None else request
     hop = Hop(function, asker, request, time.perf_counter())
     for recording in recordings:
@@ -599,7 +629,7 @@ def _is_by_signal(function: Place | Unnamed) -> bool:
     return (file or "").startswith(_SIGNALS)
 
 
-# Not a line of a project's: what serves requests asks for it.
+# Stands for a line of the project where the server asks for the hop.
 _HANDLER = Place("a request")
 _ASYNC = CO_COROUTINE | CO_GENERATOR | CO_ASYNC_GENERATOR
 
@@ -628,7 +658,7 @@ def place_at(code: CodeType, line: int | None) -> Place:
     return _line(code.co_qualname, code.co_filename, line)
 
 
-# Not by the code itself: its hash is made of all that is in it, each time.
+# The key is not the code object, because Python hashes all of its contents each time.
 @functools.lru_cache(maxsize=1024)
 def _line(name: str, file: str, line: int | None) -> Place:
     return Place(name.rpartition("<locals>.")[2], file, line)
@@ -641,15 +671,16 @@ def _folder(file: str | None) -> str:
 _DJANGO = _folder(django.__file__)
 _HERE = _folder(__file__)
 _LIBRARY = sysconfig.get_path("stdlib") + os.sep
-# In the library's folder, or in one of an environment.
+# Packages are in the library's folder, or in a folder of an environment.
 _INSTALLED = "-packages" + os.sep
-# Above them nobody has asked for what is done for a request.
+# The search for the line that asks stops at a frame of these files, which serve
+# requests.
 _REQUESTS = (
     str(Path(_DJANGO, "core", "handlers")) + os.sep,
     str(Path(_DJANGO, "test", "client.py")),
     str(Path(_HERE, "serve", "handler.py")),
 )
-# Until Django 5.2 goes: it sends each signal to sync receivers in a task of its own.
+# Until Django 5.2 goes: its asend() calls sync receivers in another task.
 _SIGNALS = str(Path(_DJANGO, "dispatch")) + os.sep
 _OTHERS = (_DJANGO, _HERE, _folder(asgiref.__file__), "<frozen ")
 
@@ -684,8 +715,7 @@ def _current_task() -> asyncio.Task[Any] | None:
         return None
 
 
-# Seconds after which a task that has not gone on is looked at: a shorter wait is of no
-# interest.
+# Seconds after which a waiting task is looked at. Shorter waits are left out.
 _AFTER = 0.001
 
 
@@ -694,7 +724,7 @@ class _Looks:
 
     def __init__(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
         self.loop = None if loop is None else weakref.ref(loop)
-        # Neither a task nor a request's context is kept alive.
+        # Weak references, which keep no task and no context of a request alive.
         self.waiting: dict[
             weakref.ref[asyncio.Task[Any]], tuple[float, tuple[Recording, ...]]
         ] = {}
@@ -765,7 +795,7 @@ def _look(
         return
     waiter = getattr(task, "_fut_waiter", None)
     if waiter is None:
-        # It goes on in a moment.
+        # The task goes on in a moment.
         _look_at(task, recordings)
         return
     place = _waits_at(task.get_coro())
@@ -791,7 +821,7 @@ _SUSPENDED: dict[type, tuple[str, str]] = {
 }
 
 
-# What waits for a hop.
+# Functions that wait for a hop.
 _HOPS = (_crossed.__code__, unwrap(SyncToAsync.__call__).__code__)
 
 

@@ -274,7 +274,7 @@ class TestLimits(Command):
                 code, text = self.refusal(*args)
                 self.assertEqual(code, 2)
                 self.assertEqual(len(text.splitlines()), 1)
-                self.assertRegex(text, r"; |: (give|there)")
+                self.assertRegex(text, r"\. (Write|Name) ")
 
 
 async def _awaited(self, **kwargs):

@@ -595,7 +595,7 @@ class TestFailClosed(SimpleTestCase):
         type("View", (type("Both", (), both), first, AsksEither, Secret), {}).as_view()
         wrong = type("View", (AsksEither, Secret), {"check_permissions": awaited})
         with self.assertRaisesMessage(
-            ImproperlyConfigured, "rename it acheck_permissions()"
+            ImproperlyConfigured, "`async def acheck_permissions()`"
         ):
             wrong.as_view()
 
@@ -648,7 +648,7 @@ class TestFailClosed(SimpleTestCase):
         ):
             view = type("View", (AsyncListView, mixin), {})
             with self.assertRaisesMessage(
-                ImproperlyConfigured, f"put {mixin.__name__} before AsyncListView"
+                ImproperlyConfigured, f"Put {mixin.__name__} before AsyncListView"
             ):
                 view.as_view()
 

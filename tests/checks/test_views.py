@@ -19,6 +19,7 @@ from django.contrib.auth.mixins import (
     UserPassesTestMixin,
 )
 from django.contrib.auth.views import LoginView
+from django.core.checks.urls import check_url_config
 from django.db import connections, transaction
 from django.http import HttpResponse
 from django.test import AsyncClient, SimpleTestCase, TestCase, override_settings
@@ -207,59 +208,60 @@ class TestUnguarded(TestCase):
             (
                 OpenByTest,
                 "E007",
-                "OpenByTest.test_func() is async, and UserPassesTestMixin.dispatch()",
-                "derive OpenByTest from AsyncUserPassesTestMixin and AsyncView",
+                "OpenByTest.test_func() is async, and UserPassesTestMixin.dispatch() "
+                "takes",
+                "Derive OpenByTest from AsyncUserPassesTestMixin and AsyncView",
             ),
-            (OpenToSync, "E007", "everyone is let in", "rename it atest_func()"),
+            (OpenToSync, "E007", "is open to everyone", "`async def atest_func()`"),
             (
                 OpenByPermission,
                 "E007",
                 "OpenByPermission.has_permission() is async",
                 "AsyncPermissionRequiredMixin",
             ),
-            (OpenByGenerator, "E007", "everyone is let in", "atest_func()"),
+            (OpenByGenerator, "E007", "is open to everyone", "atest_func()"),
             (
                 OpenTemplate,
                 "E007",
                 "OpenTemplate.test_func() is async",
-                "derive OpenTemplate from AsyncUserPassesTestMixin and "
+                "Derive OpenTemplate from AsyncUserPassesTestMixin and "
                 "AsyncTemplateView",
             ),
             (
                 Unasked,
                 "E010",
-                "Unasked.atest_func() is not called",
+                "Unasked.atest_func() is never called",
                 "from AsyncUserPassesTestMixin and AsyncTemplateView",
             ),
             (
                 UnaskedOfDjangos,
                 "E010",
-                "UnaskedOfDjangos has no mixin that asks for it",
+                "UnaskedOfDjangos has no mixin that calls it",
                 "from AsyncPermissionRequiredMixin and AsyncView",
             ),
             (
                 UnaskedOfOurs,
                 "E010",
-                "so everyone is let in",
+                "UnaskedOfOurs is open to everyone",
                 "from AsyncPermissionRequiredMixin and AsyncView",
             ),
             (
                 OursOnDjangos,
                 "E008",
                 "AsyncLoginRequiredMixin.dispatch() is sync",
-                "derive OursOnDjangos from AsyncLoginRequiredMixin and AsyncView",
+                "Derive OursOnDjangos from AsyncLoginRequiredMixin and AsyncView",
             ),
             (
                 Fails,
                 "E008",
                 "LoginRequiredMixin.dispatch() is sync",
-                "derive Fails from AsyncLoginRequiredMixin and AsyncView",
+                "Derive Fails from AsyncLoginRequiredMixin and AsyncView",
             ),
             (
                 FailsDecorated,
                 "E008",
                 "The decorator of FailsDecorated.dispatch() is sync",
-                "derive FailsDecorated from AsyncView",
+                "Derive FailsDecorated from AsyncView",
             ),
         ):
             with self.subTest(cls=cls):
@@ -368,20 +370,20 @@ class TestUnvalidated(TestCase):
                     error = found["async_cbv.E012"]
                     self.assertTrue(error.is_serious())
                     self.assertIn(
-                        f"{method} is skipped, so data that it would refuse is saved: "
-                        "Subject is a class of Django's",
+                        f"{method} is skipped, so data that it rejects is saved. "
+                        "Subject calls Django's is_valid()",
                         error.msg,
                     )
                     self.assertIn(f"({__file__}:", error.msg)
                     self.assertEqual(
-                        error.hint, f"derive Subject from Async{view.__name__}."
+                        error.hint, f"Derive Subject from Async{view.__name__}."
                     )
 
     def test_what_as_view_is_given(self):
         view = FormView.as_view(form_class=Validating, success_url="/")
         error = told(path("", view))["async_cbv.E012"]
         self.assertIn("Validating.aclean() is skipped", error.msg)
-        self.assertEqual(error.hint, "use AsyncFormView in its place.")
+        self.assertEqual(error.hint, "Use AsyncFormView instead.")
         # In the place of the class's own, which is no more used.
         cls = type("Subject", (FormView,), {"form_class": Validating})
         view = cls.as_view(form_class=Plain, success_url="/")
@@ -392,9 +394,9 @@ class TestUnvalidated(TestCase):
         for view, hint in (
             (
                 LoginView.as_view(authentication_form=ValidatingLogin),
-                "use AsyncLoginView in its place.",
+                "Use AsyncLoginView instead.",
             ),
-            (derived.as_view(), "derive Subject from AsyncLoginView."),
+            (derived.as_view(), "Derive Subject from AsyncLoginView."),
         ):
             error = told(path("", view))["async_cbv.E012"]
             self.assertIn("ValidatingLogin.aclean() is skipped", error.msg)
@@ -441,10 +443,10 @@ class TestUnvalidatedByAdmin(TestCase):
         warning = found["async_cbv.W005"]
         self.assertFalse(warning.is_serious())
         self.assertIn(f"{method}() is skipped", warning.msg)
-        self.assertIn(f"{user} is a class of Django's", warning.msg)
+        self.assertIn(f"{user} calls Django's is_valid()", warning.msg)
         self.assertIn(f"({__file__}:", warning.msg)
         name = method.partition(".a")[2]
-        self.assertEqual(warning.hint, f"validate in a sync `def {name}()` as well.")
+        self.assertEqual(warning.hint, f"Validate in a sync `def {name}()` as well.")
 
     def test_form(self):
         self.assertSkipped(self.told(form=Validating), "Validating.aclean", "Subject")
@@ -607,6 +609,24 @@ class TestCalledBySyncCode(SimpleTestCase):
     def test_async_hooks_are_right(self):
         self.assertEqual(self.problems(handler404=NotFoundSync.as_view()), [])
 
-    @override_settings(CSRF_FAILURE_VIEW="nowhere.view")
     def test_what_can_not_be_imported_is_djangos_to_report(self):
-        self.assertEqual(self.problems(), [])
+        for view in ("nowhere.view", f"{__name__}.nothing", "view", 1):
+            with (
+                self.subTest(view=view),
+                override_settings(CSRF_FAILURE_VIEW=view),
+            ):
+                names = ("handler400", "handler403", "handler404", "handler500")
+                self.assertEqual(self.problems(**dict.fromkeys(names, view)), [])
+
+
+class TestWrongPatterns(SimpleTestCase):
+    def test_what_is_no_pattern_is_djangos_to_report(self):
+        for wrong in (1, None, "books/", ("books/", function)):
+            inner = types.ModuleType("inner")
+            inner.urlpatterns = [wrong]
+            for patterns in ([wrong], [path("a/", include(inner))]):
+                with self.subTest(patterns=patterns):
+                    self.assertEqual(told(*patterns, path("", function)), {})
+                    with override_settings(ROOT_URLCONF=URLs(*patterns)):
+                        [found] = check_url_config(None)
+                    self.assertEqual(found.id, "urls.E004")

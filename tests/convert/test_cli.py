@@ -107,9 +107,9 @@ class TestBadInput:
     @pytest.mark.parametrize(
         ("arguments", "said"),
         [
-            (["nowhere"], "nowhere does not exist: name a file or a folder."),
-            (["--report", "xml"], "--report xml is unknown: use text or json."),
-            (["--jobs", "0"], "--jobs 0 starts no process: use 1 or more."),
+            (["nowhere"], "nowhere does not exist. Name a file or a folder."),
+            (["--report", "xml"], "--report xml is unknown. Write text or json."),
+            (["--jobs", "0"], "--jobs 0 starts no process. Write 1 or more."),
         ],
     )
     def test_it(self, project, capsys, arguments, said):
@@ -125,7 +125,7 @@ class TestBadInput:
         monkeypatch.setattr("django_async_cbv.convert.cli.find_spec", lambda _: None)
         assert main([]) == 2
         assert capsys.readouterr().err == (
-            "The codemod needs LibCST: pip install 'django-async-cbv[convert]'.\n"
+            "The codemod needs LibCST. Run `pip install 'django-async-cbv[convert]'`.\n"
         )
 
     def test_a_folder_that_cannot_be_written_to(self, project, capsys, monkeypatch):

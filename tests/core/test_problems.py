@@ -401,57 +401,58 @@ REFUSED = [
     (
         AsyncTest,
         "async_cbv.E001",
-        "AsyncTest.test_func() is async; rename it atest_func(). The view awaits it, "
-        "and lets the user in if it returns True. (",
+        "AsyncTest.test_func() is async, but the view awaits only atest_func(). Each "
+        "request would fail. Rename it: `async def atest_func()`, and return True for "
+        "users who may see the page. (",
         [AsyncTest.test_func],
     ),
     (
         AsyncTestGiven,
         "async_cbv.E001",
-        "AsyncTestGiven.get_test_func() is async; rename it aget_test_func(). The view "
-        "awaits it, and then the function that it returns, which may be async: "
-        "`return self.atest_func`. (",
+        "Rename it: `async def aget_test_func()`, and return a sync or async function, "
+        "for example `return self.atest_func`. (",
         [AsyncTestGiven.get_test_func],
     ),
     (
         YieldingPermission,
         "async_cbv.E001",
-        "YieldingPermission.has_permission() is an async generator; rename it "
-        "ahas_permission(). In it, `await super().ahas_permission()` checks "
+        "YieldingPermission.has_permission() is an async generator, but the view "
+        "awaits only ahas_permission(). Each request would fail. Rename it: `async def "
+        "ahas_permission()`. In it, `await super().ahas_permission()` checks "
         "permission_required. Return the result instead of a `yield`. (",
         [YieldingPermission.has_permission],
     ),
     (
         AsyncOverASyncTest,
         "async_cbv.E001",
-        "AsyncOverASyncTest.test_func() is async; rename it atest_func(). In it, "
-        "`await super().atest_func()` gives the result of SyncTest.test_func(). (",
+        "Rename it: `async def atest_func()`. In it, `await super().atest_func()` "
+        "returns the result of SyncTest.test_func(). (",
         [AsyncOverASyncTest.test_func],
     ),
     (
         AsyncCheck,
         "async_cbv.E001",
-        "AsyncCheck.check_permissions() is async, and Checks does not await it: a "
-        "coroutine is true, so everyone would be let in; make it sync",
+        "AsyncCheck.check_permissions() would let everyone in. It is async, and Checks "
+        "takes the coroutine for True. Make it sync: `def check_permissions()`.",
         [AsyncCheck.check_permissions],
     ),
     (
         AsyncStub,
         "async_cbv.E001",
-        "whoever calls Stub.load(), which it overrides, does not await it",
+        "AsyncStub.load() is async, but the callers of Stub.load() do not await it",
         [AsyncStub.load],
     ),
     (
         AsyncByName,
         "async_cbv.E001",
-        "whoever calls ByName.load(), which it overrides, does not await it",
+        "the callers of ByName.load() do not await it",
         [AsyncByName.load],
     ),
     (
         YieldingHook,
         "async_cbv.E002",
-        "YieldingHook.aget_queryset() is an async generator, as it has a `yield`. The "
-        "view awaits it, so each request would fail; return the result instead",
+        "YieldingHook.aget_queryset() is an async generator, because it has a `yield`. "
+        "The view awaits it, so each request would fail. Collect the items in a list",
         [YieldingHook.aget_queryset],
     ),
     (
@@ -463,65 +464,69 @@ REFUSED = [
     (
         AsyncUnderASyncName,
         "async_cbv.E001",
-        "AsyncUnderASyncName.get_queryset() is async; rename it aget_queryset() and "
-        "await super().aget_queryset().",
+        "AsyncUnderASyncName.get_queryset() is async, but the callers of "
+        "MultipleObjectMixin.get_queryset() do not await it. They would get a "
+        "coroutine instead of the result. Rename it: `async def aget_queryset()`, and "
+        "await super().aget_queryset() in it.",
         [AsyncUnderASyncName.get_queryset],
     ),
     (
         Inherited,
         "async_cbv.E001",
-        "AsyncUnderASyncName.get_queryset() is async; rename it aget_queryset()",
+        "AsyncUnderASyncName.get_queryset() is async, but the callers of",
         [AsyncUnderASyncName.get_queryset],
     ),
     (
         AsyncGenerator,
         "async_cbv.E001",
-        "AsyncGenerator.get_queryset() is an async generator; rename it "
-        "aget_queryset() and await super().aget_queryset(). Return the result",
+        "Rename it: `async def aget_queryset()`, and await super().aget_queryset() in "
+        "it. Return the result",
         [AsyncGenerator.get_queryset],
     ),
     (
         AsyncSetup,
         "async_cbv.E001",
-        "AsyncSetup.setup() is async; keep setup() sync, and await in "
-        "`async def dispatch()`",
+        "They would get a coroutine instead of the result. Keep setup() sync, and "
+        "await in `async def dispatch()`",
         [AsyncSetup.setup],
     ),
     (
         AsyncVerdict,
         "async_cbv.E001",
-        "AsyncVerdict.test_func() is async, and UserPassesTestMixin does not await it: "
-        "a coroutine is true, so everyone would be let in; derive AsyncVerdict from "
-        "AsyncUserPassesTestMixin in place of UserPassesTestMixin, and rename it "
-        "atest_func().",
+        "AsyncVerdict.test_func() would let everyone in. It is async, and "
+        "UserPassesTestMixin takes the coroutine for True. Derive AsyncVerdict from "
+        "AsyncUserPassesTestMixin instead of UserPassesTestMixin, and rename it: "
+        "`async def atest_func()`.",
         [AsyncVerdict.test_func],
     ),
     (
         AsyncThirdParty,
         "async_cbv.E001",
-        "AsyncThirdParty.is_allowed() is async; whoever calls "
-        "ThirdParty.is_allowed(), which it overrides, does not await it: make it sync.",
+        "AsyncThirdParty.is_allowed() is async, but the callers of "
+        "ThirdParty.is_allowed() do not await it. They would get a coroutine instead "
+        "of the result. Make it sync: `def is_allowed()`.",
         [AsyncThirdParty.is_allowed],
     ),
     (
         SyncUnderATwinsName,
         "async_cbv.E002",
-        "SyncUnderATwinsName.aget_queryset() is not a coroutine function, and is "
-        "awaited; make it `async def aget_queryset()`, or rename it get_queryset().",
+        "SyncUnderATwinsName.aget_queryset() is not a coroutine function, but the view "
+        "awaits it. Each request would fail. Make it `async def aget_queryset()`, or "
+        "rename it: `def get_queryset()`.",
         [SyncUnderATwinsName.aget_queryset],
     ),
     (
         DecoratedHook,
         "async_cbv.E002",
-        "DecoratedHook.aform_valid() is an `async def` under a decorator that makes it "
-        "sync, and is over before its body begins; put the decorator on a sync method, "
-        'or on the class with @method_decorator(..., name="dispatch").',
+        "DecoratedHook.aform_valid() is an `async def` under a sync decorator. The "
+        "decorator would end before the body of the method begins. Put the decorator "
+        'on a sync method, or on the class: `@method_decorator(..., name="dispatch")`.',
         [inspect.unwrap(DecoratedHook.aform_valid)],
     ),
     (
         DecoratedHandler,
         "async_cbv.E002",
-        "DecoratedHandler.post() is an `async def` under a decorator that makes it",
+        "DecoratedHandler.post() is an `async def` under a sync decorator",
         [inspect.unwrap(DecoratedHandler.post)],
     ),
     (
@@ -533,40 +538,42 @@ REFUSED = [
     (
         SyncBeforeAsync,
         "async_cbv.E003",
-        "SyncContext.get_context_data() is sync and stands before "
-        "AsyncContext.aget_context_data(), which is async, in the MRO of "
-        "SyncBeforeAsync: on the event loop it would be skipped; make it `async def "
-        "aget_context_data()` and await super().aget_context_data() in it, or put "
-        "AsyncContext before SyncContext.",
+        "SyncContext.get_context_data() would be skipped on the event loop, with any "
+        "filter in it. It is sync, and comes before the async "
+        "AsyncContext.aget_context_data() in the MRO of SyncBeforeAsync. Make it "
+        "`async def aget_context_data()` and await super().aget_context_data() in it, "
+        "or put AsyncContext before SyncContext.",
         [SyncContext.get_context_data, AsyncContext.aget_context_data],
     ),
     (
         Behind,
         "async_cbv.E004",
-        "AsyncContext.aget_context_data() stands behind AsyncTemplateView in the MRO "
-        "of Behind, where nothing calls it; put AsyncContext before AsyncTemplateView",
+        "AsyncContext.aget_context_data() would never be called, because it comes "
+        "after AsyncTemplateView in the MRO of Behind. The page would be shown without "
+        "its result. Put AsyncContext before AsyncTemplateView",
         [AsyncContext.aget_context_data],
     ),
     (
         Between,
         "async_cbv.E004",
-        "UnderDjangos.aget_context_data() stands behind AsyncTemplateView",
+        "UnderDjangos.aget_context_data() would never be called, because it comes "
+        "after AsyncTemplateView",
         [UnderDjangos.aget_context_data],
     ),
     (
         HeaderOverPlainAsync,
         "async_cbv.E005",
-        "super() meets PlainAsync.dispatch(), which is async and can't answer in both "
-        "ways; give PlainAsync to a base of",
+        "its super() calls PlainAsync.dispatch(), which is async. `super().dispatch()` "
+        "would return a coroutine. Put a class between them",
         [PlainAsync.dispatch],
     ),
     (
         AsyncOverPlainSync,
         "async_cbv.E005",
-        "AsyncOverPlainSync.dispatch() is async and its super() meets "
-        "PlainSync.dispatch(), which is sync and can't answer in both ways; give "
-        "PlainSync to a base of AsyncOverPlainSync that is an AsyncView too, as in "
-        "`class Base(PlainSync, AsyncView)`: such a class answers in both.",
+        "AsyncOverPlainSync.dispatch() is async, but its super() calls "
+        "PlainSync.dispatch(), which is sync. `await super().dispatch()` would fail. "
+        "Put a class between them, and derive AsyncOverPlainSync from it: "
+        "`class Base(PlainSync, AsyncView)`.",
         [inspect.unwrap(AsyncOverPlainSync.dispatch), PlainSync.dispatch],
     ),
 ]
@@ -715,8 +722,8 @@ class TestWaits(SimpleTestCase):
         [problem] = waiting_overrides(Waits)
         assert problem.id == "async_cbv.W001"
         assert problem.message == (
-            "Waits.get_queryset() is sync and calls Waits.aget_ordering(), which is "
-            "async, by way of Django's own: a worker is held while that is awaited"
+            "Waits.get_queryset() is sync, but Django's code in it calls the async "
+            "Waits.aget_ordering(). A worker thread waits for each request"
         )
         assert "`async def aget_queryset()`" in problem.hint
         assert problem.places == (line_of(Waits.get_queryset),)
@@ -810,21 +817,25 @@ class TestOverlooked(SimpleTestCase):
     def test_a_handler_under_a_twins_name(self):
         [problem] = uncalled_methods(Misnamed)
         assert problem.id == "async_cbv.W002"
-        assert problem.message.startswith("Misnamed.aget() is not called")
-        assert problem.hint == "rename it: `async def get()`."
+        assert problem.message.startswith("Misnamed.aget() is never called")
+        assert problem.hint == "Rename it: `async def get()`."
         assert problem.places == (line_of(Misnamed.aget),)
 
     def test_an_async_hook_on_a_view_of_djangos(self):
         [problem] = uncalled_methods(StillDjangos)
         assert problem.id == "async_cbv.W003"
-        assert problem.message.startswith("StillDjangos.aget_queryset() is not called")
+        assert problem.message.startswith(
+            "StillDjangos.aget_queryset() is never called"
+        )
         assert problem.places == (line_of(StillDjangos.aget_queryset),)
 
     def test_a_hook_that_is_misspelled(self):
         [problem] = uncalled_methods(Misspelled)
         assert problem.id == "async_cbv.W007"
-        assert problem.message.startswith("Misspelled.aget_contextdata() is not called")
-        assert problem.hint.startswith("rename it aget_context_data()")
+        assert problem.message.startswith(
+            "Misspelled.aget_contextdata() is never called"
+        )
+        assert problem.hint.startswith("If you mean the hook aget_context_data(), ")
         assert problem.places == (line_of(Misspelled.aget_contextdata),)
 
     def test_each_hook_that_is_a_letter_or_a_word_off(self):
@@ -840,7 +851,9 @@ class TestOverlooked(SimpleTestCase):
             for problem in uncalled_methods(type("Subject", (cls,), space)):
                 assert problem.id == "async_cbv.W007"
                 name = re.match(r"Subject\.(\w+)", problem.message)[1]
-                found[name] = re.match(r"rename it (\w+)\(\)", problem.hint)[1]
+                found[name] = re.search(
+                    r"rename it: `async def (\w+)\(\)", problem.hint
+                )[1]
             with self.subTest(cls=cls):
                 assert found.keys() == wrong
                 for name, meant in found.items():
@@ -866,7 +879,7 @@ class TestOverlooked(SimpleTestCase):
         [problem] = uncalled_methods(DjangosInFront)
         assert problem.id == "async_cbv.W008"
         assert "derived from Django's ListView" in problem.message
-        assert problem.hint == "derive DjangosInFront from AsyncListView instead."
+        assert problem.hint == "Derive DjangosInFront from AsyncListView instead."
 
     def test_others(self):
         for cls in (
@@ -920,11 +933,11 @@ class TestSuccessMessages:
         for cls in (Saying, Derived):
             message, hint = self.told(cls)
             assert message == (
-                f"{names[0]} stands behind {names[1]} in the MRO of {cls.__name__}, "
-                "where nothing calls its form_valid(): no message is shown"
+                f"{names[0]} comes after {names[1]} in the MRO of {cls.__name__}, "
+                "so nothing calls its form_valid(). Users would see no message"
             )
             assert hint == (
-                f"put {names[0]} before {names[1]}: "
+                f"Put {names[0]} before {names[1]}: "
                 f"`class Saying({names[0]}, {names[1]})`."
             )
 
@@ -936,7 +949,7 @@ class TestSuccessMessages:
             pass
 
         message, hint = self.told(Saying)
-        assert message.startswith("Said stands behind AsyncCreateView")
+        assert message.startswith("Said comes after AsyncCreateView")
         assert hint.endswith("`class Saying(Said, AsyncCreateView)`.")
 
     @pytest.mark.parametrize("view", FORMSET_VIEWS, ids=lambda cls: cls.__name__)
@@ -1021,7 +1034,7 @@ class TestChecks(SimpleTestCase):
     def test_each_routed_view_is_looked_at(self):
         told = self.run_check()
         assert "Waits'>: (async_cbv.W001) Waits.get_queryset() is sync" in told
-        assert "HINT: make it `async def aget_queryset()`" in told
+        assert "HINT: Make it `async def aget_queryset()`" in told
         assert "StillDjangos'>: (async_cbv.W003)" in told
         assert "2 issues" in told
 
@@ -1033,7 +1046,7 @@ class TestChecks(SimpleTestCase):
         told = self.run_check()
         assert "(async_cbv.E001) Mended.get_queryset() is async" in told
         assert line_of(get_queryset) in told
-        assert "HINT: rename it aget_queryset()" in told
+        assert "HINT: Rename it: `async def aget_queryset()" in told
 
     def test_without_a_urlconf(self):
         with override_settings(ROOT_URLCONF=None):

@@ -235,7 +235,9 @@ class RestingTests(ServedTestCase):
 
                 return asyncio.run(main())
 
-            with self.assertRaisesMessage(RuntimeError, "would wait for the thread"):
+            with self.assertRaisesMessage(
+                RuntimeError, "would wait for its own thread"
+            ):
                 await run_sync(begin_a_loop)
 
 

@@ -13,6 +13,7 @@ from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.contrib.auth.middleware import RemoteUserMiddleware
 from django.core import signals
+from django.core.exceptions import ImproperlyConfigured
 from django.core.handlers import base, exception
 from django.core.signals import request_finished
 from django.http import Http404, HttpResponse
@@ -48,6 +49,43 @@ def without_insensitive_threads(function):
             if ast.get_docstring(node) is not None:
                 del node.body[0]
     return tree.body[0].body
+
+
+class TestOptions(SimpleTestCase):
+    def test_what_can_not_work_is_refused_with_what_to_pass(self):
+        number = 'int(os.environ["{}"])'
+        for wrong, example in (
+            ({"workers": "40"}, number.format("WORKERS")),
+            ({"workers": 0}, number.format("WORKERS")),
+            ({"workers": 2.5}, number.format("WORKERS")),
+            ({"workers": None}, number.format("WORKERS")),
+            ({"queue": "1000"}, number.format("QUEUE")),
+            ({"queue": -1}, number.format("QUEUE")),
+            ({"queue_timeout": "30"}, "float"),
+            ({"queue_timeout": -1}, "float"),
+            ({"queue_timeout": float("nan")}, "float"),
+            ({"queue_timeout": float("inf")}, "float"),
+            ({"release": "never"}, '"between"'),
+            ({"release": None}, '"between"'),
+        ):
+            [(name, value)] = wrong.items()
+            with (
+                self.subTest(wrong=wrong),
+                self.assertRaises(ImproperlyConfigured) as context,
+            ):
+                module.Handler(**wrong)
+            said = str(context.exception)
+            self.assertIn(f"get_asgi_application() got {name}={value!r}", said)
+            self.assertIn(f"Pass for example `{name}={example}", said)
+
+    def test_others_are_taken(self):
+        for right in (
+            {"workers": 1, "queue": 0, "queue_timeout": 0},
+            {"queue_timeout": 0.5},
+            *({"release": one} for one in ("between", "request", "always")),
+        ):
+            with self.subTest(right=right):
+                module.Handler(**right)
 
 
 class TestCopies(SimpleTestCase):

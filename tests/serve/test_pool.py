@@ -366,7 +366,9 @@ class TestCrossing(RequestTestCase):
             return asyncio.run(cross(thread))
 
         async def act(cross):
-            with self.assertRaisesMessage(RuntimeError, "would wait for the thread"):
+            with self.assertRaisesMessage(
+                RuntimeError, "would wait for its own thread"
+            ):
                 await run_sync(wait_for_itself, cross)
             return await cross(thread)
 
@@ -376,7 +378,9 @@ class TestCrossing(RequestTestCase):
 
     async def test_asyncio_run_in_a_sync_view_is_refused(self):
         def view(request):
-            with self.assertRaisesMessage(RuntimeError, "would wait for the thread"):
+            with self.assertRaisesMessage(
+                RuntimeError, "would wait for its own thread"
+            ):
                 asyncio.run(sync_to_async(thread)())
             return HttpResponse("refused")
 

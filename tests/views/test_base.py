@@ -352,7 +352,7 @@ class TestHandlers(SimpleTestCase):
             async def handle(self, request):
                 return HttpResponse()
 
-        with self.assertRaisesMessage(TypeError, "is sync, and returned a coroutine"):
+        with self.assertRaisesMessage(TypeError, "is sync, but returned a coroutine"):
             await Lost.as_view()(self.factory.get("/"))
 
     def test_called_by_hand_in_sync_code(self):
@@ -436,7 +436,7 @@ class TestSetup(SimpleTestCase):
                 self.get_context_data = dict
 
         with self.assertRaisesMessage(
-            ImproperlyConfigured, "set aget_context_data to a coroutine function"
+            ImproperlyConfigured, "Set aget_context_data to a coroutine function"
         ):
             await Setting.as_view()(self.factory.get("/"))
 

@@ -867,7 +867,7 @@ class AsyncInlineTests(LibraryTestCase):
                 return []
 
         with self.assertRaisesMessage(
-            ImproperlyConfigured, "Inline.get_initial() is async; rename it aget_init"
+            ImproperlyConfigured, "Rename it: `async def aget_initial()`"
         ):
             self.view(Inline).as_view()
         with self.assertRaisesMessage(ImproperlyConfigured, "get_initial() is async"):
@@ -1236,9 +1236,9 @@ class MissingTests(LibraryTestCase):
                     ):
                         view.as_view()
                     said = str(raised.exception)
-                    self.assertTrue(said.startswith("Subject has "), said)
+                    self.assertTrue(said.startswith("Subject.inlines has "), said)
                     self.assertIn(named, said)
-                    self.assertIn("put that into Subject.inlines", said)
+                    self.assertIn("put this class into Subject.inlines", said)
 
     async def test_what_is_no_inline_told_at_the_request(self):
         class Chosen:
@@ -1246,7 +1246,7 @@ class MissingTests(LibraryTestCase):
                 return [Book]
 
         self.assertIn(
-            "Subject has Book among its inlines, which makes no formset",
+            "Subject.inlines has Book, which makes no formset",
             await self.missing(
                 "CreateWithInlinesView", mixin=Chosen, model=Author, fields=["name"]
             ),

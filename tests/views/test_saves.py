@@ -504,7 +504,7 @@ class TestRefused(TestCase):
                     self.subTest(name),
                     self.assertRaisesMessage(
                         ImproperlyConfigured,
-                        f"Refused.{name}() is async, and Django does not await it",
+                        f"Refused.{name}() is async, but Django does not await it",
                     ),
                 ):
                     async_to_sync(ais_valid)(made)

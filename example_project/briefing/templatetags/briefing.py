@@ -15,11 +15,11 @@ def seconds(milliseconds: int) -> str:
 
 @register.filter
 def share(milliseconds: int, total: int) -> str:
-    """Which part of `total` that is, in percent."""
+    """Return the percentage of `total`."""
     return f"{100 * milliseconds / max(total, 1):.1f}"
 
 
 @register.filter
 def day(text: str) -> dt.date:
-    """The day that `2027-01-22` is."""
+    """Return the date of a text such as `2027-01-22`."""
     return dt.date.fromisoformat(text)

@@ -18,10 +18,11 @@ from ..trace import is_framework, whose
 
 __all__ = ["Position", "Stack", "innermost", "is_debugger", "stack_of"]
 
-# More than a request has; what is further out is of no interest.
+# More frames than a request has. The outer ones tell nothing.
 _DEPTH = 500
 _ASYNC = CO_COROUTINE | CO_ASYNC_GENERATOR | CO_ITERABLE_COROUTINE
-# What asyncio's loops run each callback by, and what waits between the callbacks.
+# asyncio runs each callback in the first function, and waits between callbacks in the
+# second.
 _HANDLE: CodeType = events.Handle._run.__code__
 _ONCE: CodeType = base_events.BaseEventLoop._run_once.__code__  # type: ignore[attr-defined]
 _RESUME = opcode.opmap["RESUME"]
@@ -124,13 +125,13 @@ def stack_of(frame: FrameType | None, runner: CodeType | None) -> Stack:
         if code is _ONCE:
             return Stack((), is_idle=True)
         if code is runner:
-            # uvloop calls callbacks, and waits for them, without a frame of its own.
+            # uvloop has no frame of its own while it runs a callback or waits.
             return Stack(tuple(found), is_idle=not found)
         found.append(Position(code, frame.f_lasti))
         frame = frame.f_back
     if runner is None:
         return Stack(tuple(found), is_idle=False)
-    # It has ended.
+    # The thread has ended.
     return Stack((), is_idle=True)
 
 

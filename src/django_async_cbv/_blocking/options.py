@@ -71,18 +71,19 @@ def _wrong_blocking() -> Iterator[Problem]:
         return
     if not isinstance(given, dict):
         yield _problem(
-            f"{_BLOCKING} is no dictionary", 'write `{"threshold": 0.1}` or `None`'
+            f"{_BLOCKING} is not a dictionary", 'Write `{"threshold": 0.1}` or `None`'
         )
         return
     for name, value in given.items():
         if name not in Options._fields:
             near = get_close_matches(str(name), Options._fields, 1, 0.0)[0]
-            yield _problem(f"{_BLOCKING} has no option {name!r}", f'write `"{near}"`')
+            yield _problem(f"{_BLOCKING} has no option {name!r}", f'Write `"{near}"`')
         elif not _is_positive(value):
             default = Options._field_defaults[name]
             yield _problem(
-                f"{_BLOCKING}[{name!r}] is {value!r}, and no number of seconds above 0",
-                f'write `"{name}": {default:g}`',
+                f"{_BLOCKING}[{name!r}] is {value!r}, which is not a number of seconds "
+                "above 0",
+                f'Write `"{name}": {default:g}`',
             )
 
 
@@ -100,13 +101,14 @@ def _wrong_timing() -> Iterator[Problem]:
     except ImportError as error:
         yield _problem(
             f"{_TIMING} can't be imported: {error}",
-            "write the dotted path of a function that takes the request",
+            "Write the dotted path of a function that takes the request, for example "
+            f'`{_TIMING} = "books.timing.is_shown"`',
         )
         return
     if given is not None and not isinstance(given, bool) and not callable(given):
         yield _problem(
-            f"{_TIMING} is {given!r}",
-            "write `True`, `False` or a function that takes the request",
+            f"{_TIMING} is {given!r}, which is not a function",
+            "Write `True`, `False` or a function that takes the request",
         )
 
 

@@ -25,7 +25,7 @@ class Timings:
     def begin(self, request: Any) -> Timing | None:
         """Begin to time a request in this context, if it is to be timed."""
         if "_async_cbv_timing" in vars(request):
-            # The entry point does, outside of a middleware.
+            # The entry point measures this request, outside of the middleware.
             return None
         try:
             if not self._decides(request):

@@ -35,28 +35,31 @@ _logger = logging.getLogger("django_async_cbv.blocking")
 
 Kind: TypeAlias = Literal["blocked", "busy", "starved", "collected", "suspended"]
 
-# Shares of a time: what makes most of it, what nearly all, what is as good as nothing.
+# Shares of a time: most of it, nearly all of it, almost nothing of it.
 _MOST, _ALMOST, _NOTHING = 0.5, 0.75, 0.1
-# Of the processor: less has who waits for the GIL; the share of others by comparison.
+# Shares of the processor. A thread with less than the first waits for the GIL. The
+# second is the share of other threads, compared with this thread.
 _IDLE, _FEW_OTHERS = 0.02, 0.5
-# Switch intervals for which who waits for the GIL never rests.
+# A thread that waits for the GIL rests for fewer switch intervals than this.
 _ASKS = 2.2
-# Fewer looks prove nothing of a thread that had little of the processor.
+# With fewer looks, nothing is proved about a thread that used the processor little.
 _FEW = 3
-# Seconds between two looks that mean that the GIL was held, or the processor not had.
+# After so many seconds between two looks, another thread held the GIL or the processor.
 _LONG = 0.05
-# Seconds after which the system is asked again.
+# Seconds after which the detector asks the system again.
 _FRESH = 0.25
-# Seconds for which a look stands, even if a pause comes before it.
+# The least seconds that a look counts for, even after a pause.
 _LEAST = 1e-6
-# Seconds between two looks at most, and looks after which they become rarer.
+# The most seconds between two looks, and the number of looks after which they become
+# rarer.
 _RAREST, _MANY = 0.1, 100
-# Collections that are shorter delay nothing.
+# Shorter garbage collections delay nothing that counts.
 _SHORT = 0.001
 _failed: set[Any] = set()
 
 
-# The request that a task serves. A task that outlives the request does not keep it.
+# The request that a task serves. A weak reference, because a task may outlive the
+# request.
 _served: contextvars.ContextVar[weakref.ref[Any] | None] = contextvars.ContextVar(
     "django_async_cbv_served", default=None
 )
@@ -111,7 +114,7 @@ class Beat(NamedTuple):
 
     at: float
     due: float
-    # Of the loop's thread, and of the process.
+    # Processor seconds of the loop's thread, and of the process.
     own: float
     all: float
     #: For how long the loop's thread was ready until then, and another one ran.
@@ -195,9 +198,10 @@ class Watchdog:
         self.loop = loop
         self.threshold = threshold
         self._report = report
-        # A shorter one costs more than 1 % of a core.
+        # A shorter interval costs more than 1 % of a core.
         self._interval = max(threshold / 2, 0.05)
-        # For how long it may be late before it is looked at, and how often it is then.
+        # After how many seconds a late heartbeat is looked at, and how often from then
+        # on.
         self._patience = threshold / 3
         self._period = min(max(threshold / 10, 0.002), 0.01)
         self._lock = threading.Lock()
@@ -211,7 +215,7 @@ class Watchdog:
         self._thread_id = self._native_id = self._own_id = 0
         self._clock: int | None = None
         self._runner: CodeType | None = None
-        # The beats between which the loop was late.
+        # The pairs of heartbeats between which the event loop was late.
         self._late: deque[tuple[Beat, Beat]] = deque()
         self._looks: list[_Look] = []
         self._looked_since: Beat | None = None
@@ -221,7 +225,7 @@ class Watchdog:
         self._seen: dict[int, Place] = {}
         self._pending: list[Block] = []
         self._system, self._own_system = _System(), _System()
-        # For how long this thread was ready, when that was read.
+        # For how long this thread waited for a processor, and when that was read.
         self._own_delay = self._read_at = 0.0
 
     # -- In the loop's thread ----------------------------------------------------------
@@ -252,10 +256,11 @@ class Watchdog:
             daemon=True,
         )
         if _running_loop() is self.loop:
-            # What this callback does next is seen, too.
+            # The detector sees the rest of this callback too.
             self._look_who_runs(None)
             self._note_beat()
-        # Not in the context of a request, which the heartbeat would keep alive.
+        # In an empty context, because the heartbeat would keep the context of a request
+        # alive.
         self.loop.call_soon_threadsafe(self._on_beat, context=contextvars.Context())
         self._thread.start()
 
@@ -279,7 +284,8 @@ class Watchdog:
         self._thread_id = threading.get_ident()
         self._native_id = threading.get_native_id()
         get_clock = getattr(time, "pthread_getcpuclockid", None)
-        # Only a thread may ask for its own: that of one that is over is a crash.
+        # Only the thread itself asks for its clock, because Python crashes for a thread
+        # that has ended.
         self._clock = None if get_clock is None else get_clock(self._thread_id)
 
     def _on_beat(self) -> None:
@@ -350,14 +356,15 @@ class Watchdog:
         while not is_over:
             before = time.monotonic()
             start = self._own_costs()
-            # To read a file lets others have the GIL, and that may have taken long.
+            # Reading a file releases the GIL, and getting it back may have taken long.
             rest = max(0, before + delay - time.monotonic())
             is_over = sleep.sleep(rest) or self.loop.is_closed()
             now = time.monotonic()
             beat = self._beat
             look = None
             if beat is not None and now >= beat.due + self._patience:
-                # Before all else: it goes on as soon as it gets the GIL.
+                # First of all, because the other thread goes on as soon as it gets the
+                # GIL.
                 look = self._take(now, is_first=self._looked_since is not beat)
                 if self._beat is not beat:
                     look = None
@@ -387,7 +394,7 @@ class Watchdog:
         used = start.used if beat is None else max(start.used, beat.all)
         if not (
             time.process_time() - used > _NOTHING * slept
-            # A thread that waits for the GIL asks for it at each switch interval.
+            # A thread that waits for the GIL asks for it after each switch interval.
             or _waits() - start.waits > slept / sys.getswitchinterval() / 4
             or self._own_system.delay(self._own_id) - start.delay > _MOST * slept
         ):
@@ -402,7 +409,7 @@ class Watchdog:
             return max(beat.due + self._patience - now, self._period)
         if not self.loop.is_running():
             self._note_end_of_loop(beat)
-            # Its next run begins with a heartbeat.
+            # The next run of the event loop starts with a heartbeat.
             self._beat = None
             return self._interval
         if self._looked_since is not beat:
@@ -430,7 +437,8 @@ class Watchdog:
         look = _Look(now, own, everything, stack, task, request, delay)
         number = 1 if is_first else len(self._looks) + 1
         if number & (number - 1) == 0:
-            # The first, second, fourth, eighth: it is enough to name them.
+            # The first, second, fourth and eighth look are enough to name the other
+            # threads.
             self._look_at_others(frames, is_first=is_first)
         return look
 
@@ -472,7 +480,7 @@ class Watchdog:
             looks = [one for one in looks if one.at <= end.at]
             if looks and self._is_debugged:
                 continue
-            # By the next turn the view is known, even if a middleware was late.
+            # In the next turn, the view is known even if a middleware blocked.
             self._pending.append(self._judge(begin, end, looks))
 
     def _judge(self, begin: Beat, end: Beat, looks: list[_Look]) -> Block:
@@ -490,9 +498,10 @@ class Watchdog:
         asleep, guilty = _guilty(begin, looks, weights, delay)
         has_computed = end.own - begin.own >= self.threshold
         if has_computed and number >= _FEW and _sum(weights, guilty) < _MOST * total:
-            # It had little of the processor, and kept that too long all the same.
+            # The thread used the processor little, but blocked the event loop all the
+            # same.
             guilty = [one for one in range(number) if not looks[one].stack.is_idle]
-        # For a processor that other processes had, or other threads.
+        # Seconds that it waited for a processor which other processes or threads used.
         waited = max(0, delay - begin.delay)
         is_late = (
             has_computed
@@ -587,8 +596,8 @@ def _processor_times() -> dict[int, float]:
     found = {}
     for thread in threading.enumerate():
         if (number := thread.native_id) is not None:
-            # As glibc makes the clock of a thread. Python asks it for that by a
-            # pointer, which may be no longer good when the thread has ended.
+            # The number of a thread's clock in glibc. Python's function reads it
+            # through a pointer, which may be invalid after the thread has ended.
             with suppress(OSError):
                 found[number] = time.clock_gettime((~number << 3) | 6)
     return found
@@ -597,7 +606,7 @@ def _processor_times() -> dict[int, float]:
 def _context_of(task: asyncio.Task[Any]) -> contextvars.Context:
     if hasattr(task, "get_context"):
         return task.get_context()
-    # Until Python 3.11 goes: a task does not give its context.
+    # Until Python 3.11 goes: its tasks have no get_context().
     for one in gc.get_referents(task):
         if type(one) is contextvars.Context:
             return one
@@ -635,14 +644,14 @@ def _guilty(
     ):
         if not look.stack.is_idle:
             if look.own is None:
-                # Where there is no thread clock.
+                # This system has no clocks of threads.
                 found.append(number)
-            # A thread that waits for the GIL asks for it at each switch interval.
+            # A thread that waits for the GIL asks for it after each switch interval.
             elif still > _ASKS * sys.getswitchinterval():
                 asleep += weights[number]
                 found.append(number)
             elif _took(weights[number], look.own - own, look.all - everything) and not (
-                # It could not be looked at, and has gone on since.
+                # No look was possible for so long, and the thread has gone on since.
                 look.at - before > _LONG and look.stack.is_beside
             ):
                 found.append(number)
@@ -654,7 +663,7 @@ def _took(seconds: float, own: float, everything: float) -> bool:
     """Whether a callback took some time, and not those who kept it from running."""
     if own >= _MOST * seconds:
         return True
-    # Many short calls, each of which waits for something.
+    # The thread made many short calls that wait.
     return own > _IDLE * seconds and everything - own < _FEW_OTHERS * own
 
 
@@ -674,7 +683,7 @@ def _stills(looks: list[_Look], delay: float) -> list[float]:
         while last + 1 < len(looks) and looks[last + 1].own == look.own:
             last += 1
         still = looks[last].at - looks[first].at
-        # Of a thread that waits for a processor Linux says so when it has one.
+        # Linux counts the wait for a processor only after the thread gets one.
         waited = max(0.0, delays[last + 1] - delays[first])
         found.append(0.0 if look.own is None else still - waited)
     return found

@@ -29,7 +29,7 @@ THRESHOLD = 0.1
 _lock = threading.RLock()
 _open: list[forbid_blocking] = []
 
-# What to write in place of a call, by how its name begins.
+# The fix for a call, by the beginning of its name.
 _FIXES = {
     "time.sleep": "`await asyncio.sleep(...)`",
     "socket.get": "`await asyncio.get_running_loop().getaddrinfo(...)`",
@@ -96,7 +96,8 @@ class forbid_blocking(Block):  # noqa: N801 - a context manager
         for function in functions:
             if function != "*" and ":" not in function:
                 raise ValueError(
-                    f"allow() needs 'package.module:function', not {function!r}."
+                    f"allow() got {function!r}, which does not name a function. Write "
+                    "`allow('package.module:function')`."
                 )
         self.allowed += functions
 

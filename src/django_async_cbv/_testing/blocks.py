@@ -54,9 +54,9 @@ class Block:
         """Decorate a function or a coroutine function."""
         if inspect.isgeneratorfunction(func) or inspect.isasyncgenfunction(func):
             raise TypeError(
-                f"{func.__qualname__}() is a generator: its code runs after the call, "
-                f"where the decorator has ended. Use a block in it: "
-                f"`with {type(self).__name__}():`"
+                f"{func.__qualname__}() is a generator, whose code runs after the "
+                "decorator has ended. Use a block in it: `with "
+                f"{type(self).__name__}():`"
             )
         wrapper: Any
         if inspect.iscoroutinefunction(func):

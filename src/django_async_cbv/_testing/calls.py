@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 __all__ = ["MISSING", "Allowed", "hear", "hear_no_more"]
 
 #: What to do if blockbuster is not there.
-MISSING = "forbid_blocking needs blockbuster: pip install 'django-async-cbv[test]'."
+MISSING = (
+    "forbid_blocking needs blockbuster. Run `pip install 'django-async-cbv[test]'`."
+)
 
 #: Functions by the ends of their files, as blockbuster has them.
 Allowed: TypeAlias = list[tuple[str, Iterable[str]]]
@@ -29,7 +31,7 @@ def hear(listener: _Listener) -> None:
     """Have each call that blocks an event loop reported, before it is made."""
     _add_known()
     for function in _functions.values():
-        # Somebody else may have put another function there since, or back.
+        # Other code may have replaced or restored the function since.
         function.original_func = getattr(function.module, function.func_name, None)
         function.activate()
     _listeners[:] = [listener]
@@ -71,7 +73,7 @@ def _add_known() -> None:
                     can_block_functions=[*_PROCESSES],
                 ),
             )
-    # Only a project that has imported it can call it.
+    # Only a project that imports psycopg can call it.
     if "psycopg" in sys.modules:
         for name, path in _PSYCOPG.items():
             if name not in _functions:
@@ -92,7 +94,8 @@ def _reporting(
 
     def can_block(*args: Any, **kwargs: Any) -> bool:
         if not is_fine(*args, **kwargs):
-            # blockbuster's wrapper has called this, and is called by who blocks.
+            # The caller of blockbuster's wrapper, which called this function, is the
+            # code that blocks.
             frame = sys._getframe(2)
             for listener in _listeners:
                 listener(name, allowed, frame)
@@ -135,10 +138,10 @@ def _never(*_: Any, **__: Any) -> bool:
     return False
 
 
-# They ask nobody: where they read something, that is found by itself.
+# These functions compute only. If they read a file, the read itself is found.
 _COMPUTE = {"os.path.abspath", "os.path.samestat"}
 _WRITE = {"io.BufferedWriter.write", "io.TextIOWrapper.write"}
-# asyncio begins processes so, as long as there is no other way.
+# asyncio starts processes with a blocking call.
 _PROCESSES: Allowed = [
     ("asyncio/base_events.py", {"subprocess_exec", "subprocess_shell"})
 ]
@@ -153,7 +156,7 @@ _MORE: dict[str, Callable[..., bool]] = {
     "socket.gethostbyname": _is_address,
     "socket.gethostbyname_ex": _is_address,
 }
-# All that psycopg's connections and cursors ask a server for goes through one method.
+# All requests of psycopg's connections and cursors to a server go through one method.
 _PSYCOPG = {
     "psycopg.connect": "psycopg.waiting.wait_conn",
     "psycopg.Connection.wait": "psycopg.Connection.wait",

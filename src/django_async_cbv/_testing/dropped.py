@@ -19,13 +19,13 @@ from .blocks import Block
 
 __all__ = ["forbid_dropped_coroutines"]
 
-# Through how many calls the line that made a coroutine is looked for.
+# How many calls the search for the line that made a coroutine goes through.
 _DEPTH = 8
 
 _warnings: Any = warnings
 _lock = threading.Lock()
 _open: list[forbid_dropped_coroutines] = []
-# What was there before: of a class or a module, by its name.
+# The replaced values: class or module, name, and value.
 _before: list[tuple[Any, str, Any]] = []
 
 
@@ -113,7 +113,7 @@ def _made_at(coroutine: Any) -> Place:
 
 def _put_around() -> None:
     _replace(_warnings, "_warn_unawaited_coroutine", _note)
-    # How deep Python looks is said thread by thread.
+    # Python sets this depth for each thread.
     for cls in (executors._WorkItem, _AsgirefItem, threading.Thread, Job, Crossing):
         _replace(cls, "run", _looking(cls.run))
 

@@ -17,7 +17,7 @@ __all__ = [
     "forbid_repeated_hops",
 ]
 
-# How often one line may ask for the same function.
+# One line may ask for the same function so often.
 TIMES = 5
 
 
@@ -137,7 +137,7 @@ class HopLimit(count_hops):
         self, number: int, *, exact: bool, info: str | None, everywhere: bool = False
     ) -> None:
         if number < 0:
-            raise ValueError(f"The number of hops must be 0 or more, not {number}.")
+            raise ValueError(f"{number} is not a number of hops. Pass 0 or more.")
         super().__init__(everywhere=everywhere)
         self.number = number
         self.exact = exact

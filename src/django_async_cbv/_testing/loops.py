@@ -18,15 +18,15 @@ __all__ = ["Watch"]
 
 _lock = threading.RLock()
 _open: list[Watch] = []
-# The run_forever() that a class had before.
+# Each class with the run_forever() that it had before.
 _before: list[tuple[Any, Any]] = []
-# Those of loops that have just begun. Most loops of tests are over in a moment, and a
-# thread for each would take longer than the loop.
+# Loops that have just started. Most loops of tests end in a moment, and a thread for
+# each would take longer than the loop.
 _waiting: list[_Later] = []
 _waker: threading.Thread | None = None
-# Seconds for which the thread that begins them waits for others to come.
+# Seconds that the waker thread waits for further loops.
 _REST = 2.0
-# Seconds between two looks at what waits.
+# Seconds between two looks at the waiting loops.
 _PAUSE = 0.02
 
 
@@ -124,7 +124,7 @@ def _put_around() -> None:
     if (uvloop := sys.modules.get("uvloop")) is not None:
         classes.append(uvloop.Loop)
     for cls in classes:
-        # uvloop may have been imported since.
+        # The project may have imported uvloop since.
         if not any(cls is known for known, _ in _before):
             _before.append((cls, vars(cls).get("run_forever")))
             cls.run_forever = _watching(cls.run_forever)
@@ -134,7 +134,7 @@ def _put_back() -> None:
     while _before:
         cls, own = _before.pop()
         if own is None:
-            # That of uvloop's is its base's, which is written in C.
+            # uvloop's class inherits the method from a class in C.
             del cls.run_forever
         else:
             cls.run_forever = own
@@ -143,7 +143,7 @@ def _put_back() -> None:
 def _watching(run_forever: Any) -> Any:
     @functools.wraps(run_forever)
     def wrapper(self: Any) -> Any:
-        # uvloop calls callbacks without a frame of its own.
+        # uvloop has no frame of its own when it calls a callback.
         runner = sys._getframe()
         begun = [(one, _begin(one, self, runner)) for one in [*_open]]
         try:

@@ -21,19 +21,19 @@ __all__ = ["Line", "Stack", "lines_of", "lines_of_places", "read"]
 #: A line of a function, and its module.
 Line: TypeAlias = tuple[Place, str]
 
-# Below them is who has begun the event loop, and not what it runs.
+# The frames below these belong to the code that started the event loop.
 _ENDS = {
     Handle._run.__code__,
     Runner.run.__code__,
     original_of(AsyncToSync.__call__).__code__,
 }
-# What imports modules and prints tracebacks; what runs tests and traces them.
+# Modules that import code and print tracebacks, and modules that run and trace tests.
 _FROZEN = ("<frozen importlib", "<frozen zipimport", "<frozen linecache")
 _MODULES = {"linecache", "tracemalloc"}
 _TOOLS = {"_pytest", "blockbuster", "coverage", "debugpy", "pluggy"}
 _OURS = ("django_async_cbv._blocking", "django_async_cbv._testing")
-# What reads files once for a process and keeps them, and Django's pages of errors: the
-# end of the file's path, and the function.
+# Functions that read a file once in a process, and those of Django's error pages. Each
+# has the end of its file's path.
 _ONCE = {
     "django/contrib/auth/password_validation.py": {"get_default_password_validators"},
     "django/contrib/staticfiles/storage.py": {"load_manifest"},
@@ -93,7 +93,7 @@ def read(
             return None
         functions.append(f"{module}:{place.name}")
         is_asked_for = is_asked_for or kind == "request"
-        # Who sends a request does not block by it.
+        # The code that sends a request is not the code that blocks.
         if not is_asked_for or kind not in {"project", "package"}:
             found.setdefault(kind, line)
         found.setdefault("innermost", line)
@@ -114,7 +114,8 @@ def _kind(file: str, module: str) -> str:
     if file.startswith(_FROZEN) or module in _MODULES:
         return "tool"
     if file.startswith("<"):
-        # Methods of dataclasses and of named tuples are made from text.
+        # Python compiles methods of dataclasses and named tuples from text, without a
+        # file.
         file = getattr(sys.modules.get(module), "__file__", None) or file
     side = whose(file)
     if (

@@ -41,7 +41,7 @@ class EventDecoder:
         self._data: list[str] = []
         self._event = ""
         self.id = ""
-        # In milliseconds, the last one that was sent.
+        # The last `retry` that the stream sent, in milliseconds.
         self.retry: int | None = None
 
     def feed(self, part: bytes) -> Iterator[ReceivedEvent]:
@@ -61,7 +61,7 @@ class EventDecoder:
         if not ends:
             return None
         at = min(ends)
-        # A CR at the very end may be the first half of a CR LF.
+        # A CR at the end may be the first half of CR LF.
         if self._text[at] == "\r" and at + 1 == len(self._text):
             return None
         length = 2 if self._text.startswith("\r\n", at) else 1
@@ -98,7 +98,7 @@ class OpenStream:
         self._decoder = EventDecoder()
         if self._pump is not None:
             terms = self._pump.terms
-            # A test may look at something else for as long as it likes.
+            # No timeout, because a test may look at something else meanwhile.
             terms.send_timeout = None
             terms.close_timeout = min(terms.close_timeout, timeout)
         self._parts: AsyncIterator[bytes] = aiter(_parts_of(response))

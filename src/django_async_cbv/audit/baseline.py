@@ -91,14 +91,14 @@ def _worse(
         is_here = entry.has(kind) or (kind == "unknown" and entry.has("failed"))
         if not is_here or (old is not None and kind in old["has"]):
             continue
-        # What was all right is worse now, whatever is asked for.
+        # A handler that was fine is worse now, and fails the command without --fail-on.
         if kind in fail_on or (has_baseline and old is not None):
             texts = [one.text for one in entry.reasons if one.kind in {kind, "failed"}]
             yield f"{kind}: {texts[0]}"
 
 
 def _key(row: Row, method: str) -> str:
-    # Without a line: they move.
+    # Without line numbers, because lines move.
     return f"{row.urlconf} {row.route} {row.view} {method}"
 
 
@@ -134,8 +134,10 @@ def load(path: str) -> Mapping[str, Any]:
     except OSError as error:
         raise BadBaseline(f"{path} can't be read: {error.strerror}") from None
     except ValueError:
-        raise BadBaseline(f"{path} is no JSON") from None
+        raise BadBaseline(f"{path} is not JSON") from None
     version = read.get("version") if isinstance(read, dict) else None
     if version != VERSION:
-        raise BadBaseline(f"{path} has version {version}, and this one reads {VERSION}")
+        raise BadBaseline(
+            f"{path} has version {version}, and this command reads {VERSION}"
+        )
     return read  # type: ignore[no-any-return]  # one that save() has written

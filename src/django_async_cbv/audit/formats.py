@@ -21,7 +21,7 @@ __all__ = [
     "written",
 ]
 
-# Of the JSON: it changes when a field goes, or means something else.
+# The version of the JSON. It changes if a field goes away or gets another meaning.
 VERSION = 1
 FORMATS = ("text", "json", "github", "markdown")
 
@@ -117,7 +117,7 @@ def _entry(entry: Entry, file: str, style: Style) -> Iterator[str]:
         yield f"{' ' * _INDENT}{line}"
 
 
-# Kinds of reasons that share a line, and what it begins with.
+# Kinds of reasons that share a line, each with the beginning of the line.
 _JOINED = {"async": "async: ", "sync": "sync: ", "own": "+ own: "}
 
 

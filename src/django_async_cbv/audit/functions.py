@@ -21,7 +21,7 @@ __all__ = [
     "own_hops",
 ]
 
-# Async methods of Django's ORM, sessions and authentication, each a hop or more.
+# Async methods of Django's ORM, sessions and authentication. Each makes a hop or more.
 ORM = frozenset(
     {
         *("aadd", "aaggregate", "abulk_create", "abulk_update", "aclear", "acontains"),
@@ -32,11 +32,11 @@ ORM = frozenset(
         *("alogout", "aauthenticate"),
     }
 )
-# What brings sync code to a worker thread.
+# Functions that run sync code in a worker thread.
 HELPERS = frozenset(
     {"aatomic", "agather", "iterate", "run_sync", "sync_to_async", "to_async"}
 )
-# Functions that wait for a network, a clock or a process, by the module they are from.
+# By module, functions that wait for a network, a clock or a process.
 _WAITS = {
     "httpx": {"delete", "get", "head", "options", "patch", "post", "put", "request"},
     "requests": {"delete", "get", "head", "options", "patch", "post", "put", "request"},

@@ -44,9 +44,9 @@ from .tails import Stop, behind_decorators, stop_of
 
 __all__ = ["Prediction", "Waits", "is_inherited", "predict"]
 
-# What makes a call of what it is given, in a body of ours.
+# Functions that make a call of their argument in a lifted body.
 _CALLS = {"Call", "call", "partial", "respond"}
-# A hook whose result is called: the body of its caller says `yield call(test)`.
+# A hook that returns a function, which its caller calls: `yield call(test)`.
 _RESULTS = {"aget_test_func": "atest_func"}
 
 
@@ -57,7 +57,7 @@ class Waits:
     klass: type
     name: str
     function: Any
-    # The async methods that it waits for.
+    # The async methods that the sync code waits for.
     causes: tuple[str, ...]
     stop: Stop
 
@@ -69,14 +69,14 @@ class Prediction:
     low: float = 0
     high: float = 0
     waits: list[Waits] = field(default_factory=list)
-    # The overrides that were met, those aside that Django's sync code calls in a hop.
+    # The overrides on the way, without those that Django's sync code calls in a hop.
     reached: set[tuple[type, str]] = field(default_factory=set)
-    # The hooks that run on the event loop for an async override below them.
+    # The hooks that run on the event loop because of an async override below them.
     lifted: dict[str, Hook] = field(default_factory=dict)
     own: list[Found] = field(default_factory=list)
-    # Functions whose source can't be read, or that call themselves.
+    # Functions without readable source, and functions that call themselves.
     unknown: list[str] = field(default_factory=list)
-    # Whether the form is made by an override, so that its validation may be async.
+    # Whether an override makes the form, so that its validation may be async.
     form_is_unknown: bool = False
 
     @property
@@ -137,14 +137,14 @@ class _Reading:
         self.found = Prediction()
         self._memo: dict[Any, tuple[State, bool]] = {}
         self._open: set[Any] = set()
-        # Whether anything async has been awaited on the way.
+        # Whether the view has awaited something.
         self._awaited = False
-        # The async methods that have been met, the last one last.
+        # The async methods on the way, in their order.
         self._met: list[str] = []
         self._set = frozenset(_attributes_set(cls))
         self._handlers = {*handler_names(cls)}
         self._view = self._bare_view(kwargs)
-        # Forms of which it is not known that their validation is sync.
+        # Forms whose validation may be async.
         posts = method in {"POST", "PUT"}
         self._form_may_await = posts and validates_async(cls, initkwargs)
         self.found.form_is_unknown = posts and may_validate_async(cls, initkwargs)
@@ -245,7 +245,7 @@ class _Reading:
             return move(state, _back(place))
         function, stop = behind_decorators(function)
         if mark_of(function) is not None:
-            # What the class inherits, decorated.
+            # The class inherits this handler under a decorator.
             state, _ = self._from_handler(name, klass, at(Place.HELD))
         else:
             state = self._read(function, klass, name, at(Place.HELD), is_async=False)
@@ -277,7 +277,7 @@ class _Reading:
                 return at(place)
             if not self.plan.async_hooks:
                 return hop(at(place))
-            # Sync code of Django's, which may meet a sync override that waits.
+            # Sync code of Django, which may call a sync override that waits.
             state = self._body(hook, Place.HELD, in_worker=False)
             return _from_sync_code(state, place)
         for klass in self.plan.mro:
@@ -380,7 +380,7 @@ class _Reading:
         paths.names.update(names or {})
         return paths.of(tree.body, state)
 
-    # What a body of ours asks for.
+    # Calls of a lifted body.
 
     def _step(
         self, node: Step, state: State, where: _Where, paths: Paths, in_worker: bool
@@ -413,7 +413,7 @@ class _Reading:
             if known is not False:
                 return state if known else join(state, hop(state))
         if last_name(getattr(asked, "func", asked)) == "_granted":
-            # The result of the check is a boolean that has been awaited.
+            # The view has awaited the check, and its result is a boolean.
             return state
         return hop(state)
 
@@ -426,7 +426,8 @@ class _Reading:
         if name == "validate":
             state = hop(state)
             if self._form_may_await:
-                # Awaited for each form, put on its instance, and asked again.
+                # The view awaits each form, sets the result on its instance, and calls
+                # is_valid() again.
                 later = hop(move(state, Place.LOOP))
                 state = join(state, later, add(later, 0, 2))
             return state
@@ -449,7 +450,7 @@ class _Reading:
         inner = _Where(function, where.home, name, me, is_body=True)
         return self._read_as(inner, state, given)
 
-    # What a function of the user's calls.
+    # Calls of a function of the user.
 
     def _users(  # noqa: PLR0911 - a table
         self, node: Step, state: State, where: _Where, paths: Paths
@@ -611,7 +612,7 @@ class _Reading:
             found = tuple(dict.fromkeys(causes))
             self.found.waits.append(Waits(klass, name, function, found, stop))
 
-    # What names and conditions mean.
+    # The meaning of names and conditions.
 
     def _target(
         self, node: ast.expr, where: _Where, paths: Paths
@@ -765,7 +766,7 @@ class _Condition:
             return vars(self._view)[name]
         value = inspect.getattr_static(self._cls, name, _UNKNOWN)
         is_plain = value is None or isinstance(value, _PLAIN)
-        # Of a QuerySet or a class no more is asked than whether it is there.
+        # Conditions ask only whether there is a QuerySet or a class.
         return value if is_plain else (_UNKNOWN if hasattr(value, "__get__") else True)
 
 

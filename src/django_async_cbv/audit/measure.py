@@ -24,7 +24,7 @@ from .report import Entry, Report
 
 __all__ = ["CantMeasure", "Measured", "measure"]
 
-# For a response that does not end, as a stream's may not.
+# The most seconds for a response, because a stream may not end.
 _SECONDS = 30
 _TOKEN = "a" * 32
 
@@ -41,9 +41,9 @@ class Measured:
     method: str
     status: int
     hops: int
-    # The hops one by one.
+    # The table of the hops.
     table: str
-    # The fewest and the most that were predicted, middleware and rendering included.
+    # The fewest and the most hops that were predicted, with middleware and rendering.
     low: int | None
     high: int | None
 
@@ -57,7 +57,8 @@ def measure(report: Report, url: str, method: str, user: str | None) -> Measured
     for alias in connections:
         if not connections[alias].features.supports_transactions:
             raise CantMeasure(
-                f"the database {alias!r} can't roll back; measure on another one."
+                f"the database {alias!r} can't roll back, so the writes of the view "
+                "would stay. Measure with another database."
             )
     hops = count_hops()
     with ExitStack() as blocks:
@@ -93,7 +94,7 @@ def _session_of(name: str) -> str:
     try:
         user = model._default_manager.get_by_natural_key(name)
     except model.DoesNotExist:
-        raise CantMeasure(f"there is no user {name}; name another one.") from None
+        raise CantMeasure(f"there is no user {name}. Name another user.") from None
     client = Client()
     client.force_login(user)
     return client.cookies[settings.SESSION_COOKIE_NAME].value
@@ -167,5 +168,5 @@ def _whole(entry: Entry | None) -> tuple[int | None, int | None]:
     around = chain.hops + djangos_hops()
     if entry.high is None or entry.own:
         return entry.low + around, None
-    # Of a response that is to be rendered.
+    # The response is rendered after the view.
     return entry.low + around, entry.high + around + chain.rendered + 1

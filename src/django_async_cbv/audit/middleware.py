@@ -33,21 +33,22 @@ class Layer:
     """A middleware in its place in a chain, and its hops in each request."""
 
     path: str
-    # "sync only", "async only" or "both"; "unknown" if it can't be imported.
+    # "sync only", "async only" or "both". "unknown" if the import fails.
     kind: str
-    # Whether it runs on the event loop, in this chain.
+    # Whether the middleware runs on the event loop in this chain.
     is_async: bool
-    # The hop to it, if what is around it runs on the event loop and it does not.
+    # 1 if the middleware is sync and the one around it runs on the event loop, else 0.
     adapted: int
-    # Its process_request(), process_response() and process_view().
+    # How many of process_request(), process_response() and process_view() it has.
     methods: int
-    # Its process_template_response(), of responses that are to be rendered.
+    # 1 if it has process_template_response(), which runs for responses to be rendered,
+    # else 0.
     rendered: int
-    # Whether a thread waits in it for what is async behind it.
+    # Whether a thread waits in it for async code behind it.
     holds: bool
-    # Whether it is one of Django's that the entry point of this package runs inline.
+    # Whether the entry point of this package runs it on the event loop.
     is_inline: bool = False
-    # Whether it is async code of its own, whose hops are not known.
+    # Whether it is async code whose hops nobody knows.
     is_own: bool = False
 
     @property
@@ -119,7 +120,7 @@ def chain_of(found: Sequence[Middleware], *, is_ours: bool = False) -> Chain:
                 path=one.path,
                 kind=_kind(can_sync, can_async),
                 is_async=is_async,
-                # To what is behind it. What is before it is adapted at its turn.
+                # Adapts only what comes after it. The one before it adapts this one.
                 adapted=int(is_async and not behind_is_async),
                 methods=methods,
                 rendered=_calls(factory, "process_template_response"),
@@ -130,7 +131,7 @@ def chain_of(found: Sequence[Middleware], *, is_ours: bool = False) -> Chain:
         )
     layers.reverse()
     if layers and not is_async:
-        # Django's handler is async, and so adapts the first of them.
+        # Django's handler is async, and adapts the first middleware.
         first = layers[0]
         layers[0] = Layer(**{**vars(first), "adapted": first.adapted + 1})
     is_known = not any(one.problem for one in found)

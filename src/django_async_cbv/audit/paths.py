@@ -10,7 +10,7 @@ from .places import NOWHERE, State, cost, join
 
 __all__ = ["Paths", "Step"]
 
-# Rounds of a loop after which more of them are known to cost more.
+# Rounds of a loop that show whether further rounds cost more.
 _ROUNDS = 3
 
 Step = ast.Call | ast.Yield | ast.YieldFrom | ast.Await | ast.AsyncFor
@@ -34,7 +34,7 @@ class Paths:
 
     step: Callable[[Step, State], State]
     known: Callable[[ast.expr], bool | None]
-    # What the function has given names to.
+    # The names that the function has bound.
     names: dict[str, ast.expr] = field(default_factory=dict)
     _ends: list[State] = field(default_factory=list)
 
@@ -168,7 +168,7 @@ class Paths:
             elif isinstance(child, ast.stmt):
                 state = self._statement(child, state)
             else:
-                # An argument's value, a part of a comprehension.
+                # The value of an argument, or a part of a comprehension.
                 state = self._children(child, state)
         return state
 

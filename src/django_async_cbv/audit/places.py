@@ -13,13 +13,13 @@ class Place(Enum):
     """Where a request is while code runs for it."""
 
     LOOP = "on the event loop"
-    # In a worker thread that it leaves again when something is awaited.
+    # In a worker thread, which the request leaves when it awaits.
     WORKER = "in a worker thread"
-    # In sync code, which waits there for what is async.
+    # In sync code, which waits for async code.
     HELD = "in sync code"
 
 
-# The fewest and the most hops that lead to each place that a request may be in.
+# For each place where a request may be, the fewest and the most hops on the way.
 State = Mapping[Place, tuple[float, float]]
 
 NOWHERE: State = {}

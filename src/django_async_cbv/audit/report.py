@@ -55,11 +55,11 @@ class Entry:
     """The hops of a view for some methods of HTTP."""
 
     methods: tuple[str, ...]
-    # None if it is not known.
+    # None if nobody knows.
     low: int | None
-    # None if there is no telling how many.
+    # None if there is no upper limit.
     high: int | None
-    # How many lines of the view make hops of their own, which are not in these numbers.
+    # How many lines of the view make hops that these numbers leave out.
     own: int = 0
     reasons: tuple[Reason, ...] = ()
 
@@ -194,7 +194,7 @@ def _entries(route: Route) -> tuple[str, list[Entry]]:
     if iscoroutinefunction(route.callback):
         entry = Entry(("any",), 0, None, reasons=(reason,))
     else:
-        # Django's handler calls whatever is sync in one hop.
+        # Django's handler calls a sync view in one hop.
         entry = Entry(("any",), 1, 1, reasons=(reason,))
     return "unknown", [entry]
 
@@ -380,7 +380,7 @@ def shown(file: str) -> str:
     """A file as it is printed: from its package on, or from the current folder on."""
     path = Path(file)
     parts = path.parts
-    # First: an environment may be in the current folder.
+    # These folders first, because an environment may be in the current folder.
     for folder in ("site-packages", "dist-packages"):
         if folder in parts:
             return "/".join(parts[parts.index(folder) + 1 :])

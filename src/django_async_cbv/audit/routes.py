@@ -18,7 +18,7 @@ from django.views.generic.base import View
 
 __all__ = ["Route", "routes", "unwrapped", "urlconfs"]
 
-# How many decorators are looked behind.
+# How many decorators the search goes through.
 _DEPTH = 25
 _HANDLERS = (400, 403, 404, 500)
 
@@ -29,13 +29,13 @@ class Route:
 
     urlconf: str
     path: str
-    # With its namespaces.
+    # The name with its namespaces.
     name: str = ""
-    # The names that the view gets as arguments.
+    # The names of the arguments from the URL.
     kwargs: tuple[str, ...] = ()
-    # What Django calls: None if the URLconf can't be imported.
+    # The function that Django calls. None if the import of the URLconf fails.
     callback: Any = None
-    # The class of the view behind that, or the function.
+    # The class of the view, or the function.
     view: Any = None
     initkwargs: dict[str, Any] = field(default_factory=dict)
     problem: str = ""
@@ -54,7 +54,7 @@ def urlconfs(more: Sequence[str] = ()) -> list[Any]:
     found: list[Any] = [getattr(settings, "ROOT_URLCONF", None), *more]
     found += [*dict(getattr(settings, "SUBDOMAIN_URLCONFS", None) or {}).values()]
     if hosts := getattr(settings, "ROOT_HOSTCONF", None):
-        # What can't be imported is told of by django-hosts itself.
+        # django-hosts reports a failed import itself.
         with suppress(Exception):
             patterns = getattr(import_module(hosts), "host_patterns", ())
             found += [getattr(one, "urlconf", None) for one in patterns]
@@ -65,7 +65,7 @@ def routes(given: Iterable[Any]) -> list[Route]:
     """All routes of these URLconfs. One that can't be imported is a route as well."""
     found: list[Route] = []
     for one in given:
-        # As a setting, it may be a module.
+        # A setting may be a module.
         urlconf = one if isinstance(one, str) else one.__name__
         try:
             resolver = get_resolver(one)
@@ -80,12 +80,16 @@ def routes(given: Iterable[Any]) -> list[Route]:
 
 def _patterns(
     urlconf: str,
-    patterns: Iterable[URLPattern | URLResolver],
+    patterns: Iterable[Any],
     before: str,
     spaces: tuple[str, ...],
     kwargs: tuple[str, ...],
 ) -> Iterator[Route]:
     for one in patterns:
+        if not isinstance(one, URLPattern | URLResolver):
+            problem = f"TypeError: {one!r} is neither path() nor include()"
+            yield Route(urlconf, before, problem=problem)
+            continue
         path = before + _text(one.pattern)
         names = (*kwargs, *_names(one.pattern))
         if isinstance(one, URLResolver):
@@ -171,7 +175,7 @@ def unwrapped(callback: Any) -> tuple[Any, dict[str, Any]]:
 
 
 def _class_of(callback: Any) -> type | None:
-    # `cls` is what REST framework calls it.
+    # REST framework names the attribute `cls`.
     for name in ("view_class", "cls"):
         cls = inspect.getattr_static(callback, name, None)
         if isinstance(cls, type) and issubclass(cls, View):

@@ -67,7 +67,7 @@ def _passes_on(wrapper: Any, inner: Any) -> bool:
         )
     }
     if "decorators" in cells and "method" in cells:
-        # Django's method_decorator(), which makes the wrapper anew for each request.
+        # Django's method_decorator() makes the wrapper in each request.
         decorators = cells["decorators"]
         return all(map(decorator_passes_on, decorators))
     names = [name for name, value in cells.items() if value is inner]
@@ -122,7 +122,8 @@ def decorator_passes_on(decorator: Any) -> bool:
     if not isinstance(decorator, FunctionType) or not isinstance(code, CodeType):
         return False
     if decorator.__module__.startswith("django."):
-        # Django's only make a function of a function. Some have another one do that.
+        # Django's decorators only wrap the function. Some call another decorator for
+        # that.
         made = decorator(_decorated)
         return made is _decorated or _passes_on(made, _decorated)
     wrapped = code.co_varnames[0]

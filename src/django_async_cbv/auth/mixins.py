@@ -1,4 +1,4 @@
-"""Async twins of the access mixins: who may see a view is asked before any of it."""
+"""Async variants of the access mixins, which check a user before the view runs."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from ..core.hooks import SUPER
 from ..core.twins import TwinMixin, django_super, twin
 
 if TYPE_CHECKING:
-    # Where Django's mixins have dispatch(), a sync one, a checker must not see them:
-    # it would refuse the user's `async def dispatch()`.
+    # A type checker must not see the sync dispatch() of Django's mixins. It would
+    # report the user's `async def dispatch()`.
     class DjangoLoginRequiredMixin: ...
 
     class DjangoPermissionRequiredMixin:
@@ -35,7 +35,7 @@ else:
     DjangoPermissionRequiredMixin = mixins.PermissionRequiredMixin
     DjangoUserPassesTestMixin = mixins.UserPassesTestMixin
 
-# Django's own, whatever is put in its place.
+# Tests and agents may replace the class in Django's module.
 _AccessMixin = mixins.AccessMixin
 
 __all__ = [
@@ -47,7 +47,7 @@ __all__ = [
 
 
 class AsyncAccessMixin(mixins.AccessMixin, TwinMixin):
-    """Async variant of `AccessMixin`: what happens to those who may not see a view."""
+    """Async variant of `AccessMixin`: answer users who may not see a view."""
 
     # The view's.
     request: HttpRequest
@@ -55,7 +55,7 @@ class AsyncAccessMixin(mixins.AccessMixin, TwinMixin):
     @twin(mixins.AccessMixin.get_login_url, pure=True)
     async def aget_login_url(self) -> str:
         """
-        Return where to log in.
+        Return the URL of the login page.
 
         Async variant of `get_login_url()`.
         """
@@ -63,7 +63,7 @@ class AsyncAccessMixin(mixins.AccessMixin, TwinMixin):
     @twin(mixins.AccessMixin.get_permission_denied_message, pure=True)
     async def aget_permission_denied_message(self) -> str:
         """
-        Return what PermissionDenied says.
+        Return the message of `PermissionDenied`.
 
         Async variant of `get_permission_denied_message()`.
         """
@@ -71,7 +71,7 @@ class AsyncAccessMixin(mixins.AccessMixin, TwinMixin):
     @twin(mixins.AccessMixin.get_redirect_field_name, pure=True)
     async def aget_redirect_field_name(self) -> str | None:
         """
-        Return the name of `next` in the query.
+        Return the name of the query parameter with the URL to come back to.
 
         Async variant of `get_redirect_field_name()`.
         """
@@ -86,16 +86,18 @@ class AsyncAccessMixin(mixins.AccessMixin, TwinMixin):
     )
     def ahandle_no_permission(self) -> Calls[HttpResponseRedirect]:
         """
-        Send anonymous users to the login.
+        Redirect anonymous users to the login page.
 
         Async variant of `handle_no_permission()`.
 
-        Raise PermissionDenied for all others, and with `raise_exception` for all.
+        Raises:
+            PermissionDenied: For users who are logged in. With `raise_exception`, for
+                all users.
         """
         if self.raise_exception or (yield call(_is_authenticated, self.request)):
             message = yield call(self.aget_permission_denied_message)
             raise PermissionDenied(message)
-        # Django's own, which finds what has been awaited in its attributes.
+        # Django's method reads the awaited values from the attributes of a stand-in.
         answers = _AccessMixin()
         answers.request = self.request  # type: ignore[attr-defined]  # a view's
         answers.login_url = yield call(self.aget_login_url)
@@ -111,10 +113,11 @@ class AsyncLoginRequiredMixin(DjangoLoginRequiredMixin, AsyncAccessMixin):
     )
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> BaseAnswer:
         """
-        Let in who is logged in.
+        Let in users who are logged in.
 
-        The user is looked up in the worker: in the hop of the handler where that
-        is sync, in one of its own where the handler is async.
+        Runs on:
+            A worker thread, which reads the user. A sync handler runs in the same hop.
+            Before an async handler, the check makes one hop.
         """
         if not (yield call(_is_authenticated, request)):
             return (yield call(self.ahandle_no_permission))
@@ -128,7 +131,7 @@ class AsyncPermissionRequiredMixin(DjangoPermissionRequiredMixin, AsyncAccessMix
     @twin(mixins.PermissionRequiredMixin.get_permission_required, pure=True)
     async def aget_permission_required(self) -> Iterable[str]:
         """
-        Return the permissions.
+        Return the permissions that a user needs.
 
         Async variant of `get_permission_required()`.
         """
@@ -152,11 +155,15 @@ class AsyncPermissionRequiredMixin(DjangoPermissionRequiredMixin, AsyncAccessMix
     )
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> BaseAnswer:
         """
-        Let in who has the permissions.
+        Let in users who have the permissions.
 
-        They are looked up in the worker, in the hop of the handler where that is
-        sync, or as ahas_permission() says. Raise ImproperlyConfigured for a
-        verdict that is none, as it would have to be awaited.
+        Raises:
+            ImproperlyConfigured: If the check returns something that has to be awaited.
+                Access is denied.
+
+        Runs on:
+            A worker thread. A sync handler runs in the same hop. Your
+            `ahas_permission()` runs on the event loop.
         """
         verdict = yield call(self.ahas_permission)
         names = "ahas_permission", "has_permission"
@@ -180,7 +187,7 @@ class AsyncUserPassesTestMixin(DjangoUserPassesTestMixin, AsyncAccessMixin):
     @twin(mixins.UserPassesTestMixin.get_test_func, calls=("test_func",), pure=True)
     def aget_test_func(self) -> Calls[Callable[[], Any]]:
         """
-        Return the function that gives the verdict.
+        Return the function that checks the user.
 
         Async variant of `get_test_func()`.
         """
@@ -193,11 +200,15 @@ class AsyncUserPassesTestMixin(DjangoUserPassesTestMixin, AsyncAccessMixin):
     )
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> BaseAnswer:
         """
-        Let in who passes the test.
+        Let in users who pass the test.
 
-        The test is run in the worker, in the hop of the handler where that is
-        sync, or awaited where it is async. Raise ImproperlyConfigured for a
-        verdict that is none, as it would have to be awaited.
+        Raises:
+            ImproperlyConfigured: If the test returns something that has to be awaited.
+                Access is denied.
+
+        Runs on:
+            A worker thread. A sync handler runs in the same hop. Your `atest_func()`
+            runs on the event loop.
         """
         test = yield call(self.aget_test_func)
         verdict = yield call(test)

@@ -1,8 +1,8 @@
 """
-Async twins of the views to log in, to log out, and to change and reset a password.
+Async variants of the views to log in, to log out, and to change a password.
 
-Their dispatch() stays Django's own, with the decorators on it, and so runs in the
-worker; its super() leads back to the hooks, whichever colour they have.
+Django's dispatch() and its decorators run in the worker thread. Its super() calls the
+async hooks of these classes.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     )
     from django.contrib.auth.tokens import PasswordResetTokenGenerator
 
-    # As where the generic views come from, a checker is shown what Django's views
-    # have, and not their handlers.
+    # A type checker sees the attributes of Django's views and not their sync handlers,
+    # as in views/_django.py.
     class RedirectURLMixin:
         next_page: str | None
         redirect_field_name: str
@@ -107,7 +107,7 @@ __all__ = [
     "AsyncRedirectURLMixin",
 ]
 
-# Django's own, whatever is put in its place.
+# Tests and agents may replace the class in Django's module.
 _RedirectURLMixin = views.RedirectURLMixin
 
 
@@ -135,7 +135,7 @@ class AsyncRedirectURLMixin(RedirectURLMixin, TwinMixin):
     )
     def aget_success_url(self) -> Calls[str]:
         """
-        Return where to go.
+        Return the URL to redirect to.
 
         Async variant of `get_success_url()`.
         """
@@ -149,11 +149,12 @@ class AsyncRedirectURLMixin(RedirectURLMixin, TwinMixin):
     )
     def aget_redirect_url(self, request: HttpRequest | None = None) -> Calls[str]:
         """
-        Return where the request asks to go, "" if that is not safe.
+        Return the URL that the request asks for. An unsafe URL gives "".
 
         Async variant of `get_redirect_url()`.
 
-        One hop, as it may read the request's body.
+        Runs on:
+            A worker thread, in one hop, because the URL may be in the body.
         """
         arguments = () if request is None else (request,)
         hosts = yield call(self.aget_success_url_allowed_hosts, *arguments)
@@ -165,7 +166,7 @@ class AsyncRedirectURLMixin(RedirectURLMixin, TwinMixin):
         self, request: HttpRequest | None = None
     ) -> set[str]:
         """
-        Return the hosts to go to.
+        Return the hosts that a redirect may lead to.
 
         Async variant of `get_success_url_allowed_hosts()`.
         """
@@ -173,7 +174,7 @@ class AsyncRedirectURLMixin(RedirectURLMixin, TwinMixin):
     @twin(views.RedirectURLMixin.get_default_redirect_url)
     async def aget_default_redirect_url(self) -> str:
         """
-        Return where to go by default.
+        Return the URL to redirect to if the request asks for none.
 
         Async variant of `get_default_redirect_url()`.
         """
@@ -190,12 +191,12 @@ class AsyncLoginView(
 
     @twin(views.LoginView.get_default_redirect_url)
     async def aget_default_redirect_url(self) -> str:
-        """Return LOGIN_REDIRECT_URL or `next_page`."""
+        """Return `next_page`, or the setting `LOGIN_REDIRECT_URL`."""
 
     @twin(views.LoginView.get_form_class, pure=True)
     async def aget_form_class(self) -> type[AuthenticationForm]:
         """
-        Return `authentication_form` or the usual one.
+        Return `authentication_form`, or `AuthenticationForm`.
 
         Async variant of `get_form_class()`.
         """
@@ -217,7 +218,7 @@ class AsyncLoginView(
         not_calls=("get_user",),
     )
     def aform_valid(self, form: AuthenticationForm) -> Answer:
-        """Log in, which gives the session a new key, and redirect."""
+        """Log the user in, give the session a new key, and redirect."""
         yield call(login, self.request, form.get_user())
         return HttpResponseRedirect((yield call(self.aget_success_url)))
 
@@ -247,7 +248,7 @@ class AsyncLogoutView(LogoutView, AsyncRedirectURLMixin, AsyncTemplateView):
 
     @handler.post(views.LogoutView.post, calls=("get_success_url", "get"))
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Answer:
-        """Log out, and redirect or show that it is done: one hop."""
+        """Log the user out, and redirect or show a page."""
         yield call(logout, request)
         redirect_to = yield call(self.aget_success_url)
         if redirect_to != request.get_full_path():
@@ -256,7 +257,7 @@ class AsyncLogoutView(LogoutView, AsyncRedirectURLMixin, AsyncTemplateView):
 
     @twin(views.LogoutView.get_default_redirect_url)
     async def aget_default_redirect_url(self) -> str:
-        """Return LOGOUT_REDIRECT_URL, `next_page` or this page itself."""
+        """Return `next_page`, `LOGOUT_REDIRECT_URL`, or the URL of this page."""
 
     @twin(views.LogoutView.get_context_data, calls=(SUPER,))
     def aget_context_data(self, **kwargs: Any) -> Calls[dict[str, Any]]:
@@ -303,7 +304,7 @@ class AsyncPasswordContextMixin(PasswordContextMixin, AsyncContextMixin):
 class AsyncPasswordResetView(
     PasswordResetView, AsyncPasswordContextMixin, AsyncFormView["PasswordResetForm"]
 ):
-    """Async variant of `PasswordResetView`: the mail is sent in the worker."""
+    """Async variant of `PasswordResetView`. A worker thread sends the mail."""
 
     @twin(views.PasswordResetView.form_valid, calls=(SUPER,))
     def aform_valid(self, form: PasswordResetForm) -> Answer:
@@ -342,7 +343,7 @@ class AsyncPasswordResetConfirmView(
     @twin(views.PasswordResetConfirmView.get_user, not_calls=("get",))
     async def aget_user(self, uidb64: str) -> AbstractBaseUser | None:
         """
-        Return whose password it is, None if nobody's.
+        Return the user whose password it is. None if there is no such user.
 
         Async variant of `get_user()`.
         """
@@ -361,7 +362,7 @@ class AsyncPasswordResetConfirmView(
     @twin(views.PasswordResetConfirmView.form_valid, calls=(SUPER,))
     def aform_valid(self, form: SetPasswordForm[Any]) -> Answer:
         """
-        Save the password, and log in if that is asked for.
+        Save the password, and log the user in with `post_reset_login`.
 
         Async variant of `form_valid()`.
         """
@@ -399,7 +400,7 @@ class AsyncPasswordResetCompleteView(
     )
     def aget_context_data(self, **kwargs: Any) -> Calls[dict[str, Any]]:
         """
-        Return the context with where to log in.
+        Return the context with the URL of the login page.
 
         Async variant of `get_context_data()`.
         """
@@ -426,7 +427,7 @@ class AsyncPasswordChangeView(
 
     @twin(views.PasswordChangeView.form_valid, calls=(SUPER,))
     def aform_valid(self, form: PasswordChangeForm) -> Answer:
-        """Save the password; this session goes on, all others of the user end."""
+        """Save the password, and end the other sessions of the user."""
         yield call(form.save)
         yield call(update_session_auth_hash, self.request, form.user)
         return (yield call(super().aform_valid, form))

@@ -159,11 +159,14 @@ class Channel(Protocol):
 def check_name(what: str, name: str) -> str:
     """Return a name that each database and each event stream can carry, else raise."""
     if not isinstance(name, str):
-        raise TypeError(f"The {what} {name!r} is not a str.")
+        raise TypeError(
+            f"The {what} {name!r} is not a str. Convert it: `str({name!r})`."
+        )
     if not 0 < len(name) <= LONGEST_NAME or not name.isprintable():
         raise ValueError(
-            f"The {what} {name[:LONGEST_NAME]!r} has to be 1 to {LONGEST_NAME} "
-            "printable characters."
+            f"The {what} {name[:LONGEST_NAME]!r} is not 1 to {LONGEST_NAME} printable "
+            "characters, so not every channel could carry it. Choose another one, such "
+            "as 'prices'."
         )
     return name
 
@@ -171,7 +174,10 @@ def check_name(what: str, name: str) -> str:
 def check_topics(topics: tuple[str, ...]) -> frozenset[str]:
     """Return the topics to subscribe to, else raise."""
     if not topics:
-        raise TypeError("subscribe() needs a topic: channel.subscribe('prices').")
+        raise TypeError(
+            "subscribe() got no topic, so no message would arrive. Name one or more: "
+            "`channel.subscribe('prices')`."
+        )
     return frozenset(check_name("topic", topic) for topic in topics)
 
 

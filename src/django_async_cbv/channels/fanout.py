@@ -13,8 +13,8 @@ from .base import Message, Reset, Slow, check_topics
 
 __all__ = ["TURNS", "Fanout", "Mailbox", "Office", "Subscribable", "Subscriber"]
 
-# How many turns of the event loop subscribers get between two messages of a burst: a
-# view and its response are two tasks, and each takes its turn.
+# Turns of the event loop that subscribers get between two messages of a burst. A view
+# and its response are two tasks, and each needs a turn.
 TURNS = 4
 
 
@@ -42,15 +42,15 @@ class Mailbox:
         self.topics = topics
         self.limit = limit
         self.slow = slow
-        # Messages up to this position are not for this subscriber: it has them, or
-        # gets them from the history.
+        # The subscriber has the messages up to this position, or gets them from the
+        # history.
         self.floor = 0
-        # The ids from which to resume: before the first message that is new, and
-        # after all that the subscriber has taken.
+        # The ids to resume from: before the first new message, and after the last one
+        # that the subscriber has taken.
         self.begins_at: str | None = None
         self.cursor: str | None = None
-        # What the history gave, and the id that the rest of the history comes after.
-        # An empty deque takes 700 bytes, so a subscriber that waits has none.
+        # The messages from the history, and the id after which the rest of it comes. An
+        # empty deque takes 700 bytes, so a subscriber that waits has None.
         self.past: deque[Message] | None = None
         self.history: str | None = None
         self.queue: deque[tuple[int, Message]] | None = None
@@ -74,7 +74,8 @@ class Mailbox:
             self.queue = deque()
         if len(self.queue) >= self.limit:
             if self.slow == "drop":
-                # What is queued is still read. The subscriber resumes after it.
+                # The subscriber still reads the queued messages, and resumes after
+                # them.
                 self.is_dropped = True
                 return
             self.queue.popleft()
@@ -97,7 +98,7 @@ class Mailbox:
     def reset(self) -> None:
         """Say that messages are missing. What is queued is of no use after that."""
         self.queue = None
-        # The positions may begin anew.
+        # The positions may start again from the beginning.
         self.floor = 0
         self.begins_at = None
         self.forget()
@@ -128,7 +129,7 @@ class Mailbox:
             while self.queue:
                 position, message = self.queue.popleft()
                 self.queue = self.queue or None
-                # The history may have gone further than when it was queued.
+                # The history may have passed this message since it was queued.
                 if position > self.floor:
                     self.cursor = message.id
                     return message
@@ -138,7 +139,8 @@ class Mailbox:
         """Wait until something may be there."""
         if self.waiter is not None:
             raise RuntimeError(
-                "Two tasks wait for one subscription. Call subscribe() for each."
+                "Two tasks wait for one subscription, which gives each message to one "
+                "of them. Call `channel.subscribe()` in each task."
             )
         self.waiter = asyncio.get_running_loop().create_future()
         try:
@@ -232,7 +234,7 @@ class Subscriber:
         self._office = office
         self._since = since
         self._mailbox = Mailbox(topics, limit, slow)
-        # The one on which it is in force.
+        # The event loop of the subscription.
         self._loop: asyncio.AbstractEventLoop | None = None
 
     @property
@@ -296,7 +298,10 @@ class Subscriber:
 
     async def _begin(self) -> None:
         if self._loop is not None or self._mailbox.is_over:
-            raise RuntimeError("This subscription has begun already. Subscribe anew.")
+            raise RuntimeError(
+                "This subscription was entered before, and serves once. Call "
+                "`channel.subscribe()` again."
+            )
         self._loop = asyncio.get_running_loop()
         try:
             await self._office.join(self._mailbox, self._since)
@@ -307,8 +312,8 @@ class Subscriber:
     def __del__(self) -> None:
         if self._loop is None or self._mailbox.is_over:
             return
-        # In whatever thread the garbage collector runs. A loop that is closed has
-        # ended the subscription with everything else.
+        # The garbage collector may run in any thread. A closed event loop has ended the
+        # subscription already.
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._office.abandon, self._mailbox)
 

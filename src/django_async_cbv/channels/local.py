@@ -60,7 +60,8 @@ class LocalChannel(Subscribable):
         check_name("topic", topic)
         if event is not None:
             check_name("event", event)
-        # Subscribers get what they would get from a channel between processes.
+        # Through JSON, so that subscribers get the same as from a channel between
+        # processes.
         return self._office().append(topic, load(dump(data)), event)
 
     async def apublish(self, topic: str, data: Any, *, event: str | None = None) -> str:
@@ -82,8 +83,8 @@ class LocalChannel(Subscribable):
 
     def _office(self) -> _Log:
         if self._log.process != os.getpid():
-            # A fork: the ids of the two processes would be the same, and so would
-            # their locks, event loops and subscribers.
+            # After a fork, both processes would have the same ids, locks, event loops
+            # and subscribers.
             self._log = _Log(self._length)
         return self._log
 
@@ -93,7 +94,8 @@ class _Log:
 
     def __init__(self, length: int) -> None:
         self.process = os.getpid()
-        # Without it, an id of the process before a restart would look like one of ours.
+        # Without an epoch, an id from before a restart would look like an id of this
+        # process.
         self._epoch = secrets.token_hex(6)
         self._lock = threading.Lock()
         self._count = 0
@@ -108,10 +110,11 @@ class _Log:
             self._history.append(message)
             for loop, pump in [*self._pumps.items()]:
                 try:
-                    # Under the lock, so that each loop gets them in order.
+                    # Inside the lock, so that each event loop gets the messages in
+                    # order.
                     loop.call_soon_threadsafe(pump.feed, position, message)
                 except RuntimeError:
-                    # Closed, and its subscribers with it.
+                    # The event loop is closed, and its subscribers have ended.
                     del self._pumps[loop]
         return message.id
 

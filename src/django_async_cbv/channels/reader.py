@@ -12,21 +12,22 @@ import sys
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from ..core.threads import await_to_the_end
+from ..sync import run_sync
 from .base import Message
-from .fanout import TURNS, Fanout, Mailbox
+from .fanout import TURNS, Fanout, Mailbox, Subscribable
 
-__all__ = ["Batch", "Cursor", "Entry", "Log", "Past", "Readers"]
+__all__ = ["Batch", "Cursor", "Entry", "Log", "Past", "Readers", "Shared"]
 
 _logger = logging.getLogger("django_async_cbv.channels")
 
-# How many messages are read at once.
+# How many messages a reader reads at once.
 LIMIT = 500
-# Seconds until the first and between later attempts to connect.
+# Seconds before the second attempt to connect, and the most between later ones.
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0
-# Seconds until a task that was cancelled, and has not heard of it, is cancelled again.
+# Seconds after which a task that lost its cancellation is cancelled again.
 AGAIN = 0.2
 
 _inherited: list[object] = []
@@ -50,7 +51,7 @@ class Entry(NamedTuple):
 class Batch:
     """Some entries in their order; `gap` if others before them are gone."""
 
-    # How far it reaches: to the last entry, or further, to one that is no message.
+    # The end of the batch: its last entry, or a later entry that is not a message.
     cursor: Cursor
     entries: list[Entry] = field(default_factory=list)
     gap: bool = False
@@ -62,7 +63,7 @@ class Past:
 
     position: int
     entries: list[Entry]
-    # What to ask for next; None at the end.
+    # The id after which the rest comes. None at the end.
     more: str | None
 
 
@@ -94,7 +95,8 @@ class Readers:
     def __init__(
         self, name: str, connect: Callable[[], Awaitable[Log]], memory: int
     ) -> None:
-        # Of all readers: one that is given up leaves the outage to the next one.
+        # Shared by all readers, so that a new reader knows of an outage that an old one
+        # logged.
         self._outage = _Outage(name)
         self._connect = connect
         self._memory = memory
@@ -105,8 +107,8 @@ class Readers:
         """Let a mailbox get the messages from now on, and those since an id."""
         loop = asyncio.get_running_loop()
         if self._process != os.getpid():
-            # A fork: the connections are the parent's. Nobody here may use them, nor
-            # close them, which the garbage collector would do.
+            # After a fork, the connections belong to the parent. This process must
+            # neither use nor close them, as the garbage collector would.
             self._process = os.getpid()
             _inherited.append(self._readers)
             self._readers = {}
@@ -139,10 +141,40 @@ class Readers:
         reader.fanout.remove(mailbox)
         if reader.fanout:
             return None
-        # Who subscribes from now on gets a reader of its own.
+        # The next subscriber gets a new reader.
         del self._readers[loop]
         reader.end()
         return reader
+
+
+class Shared(Subscribable):
+    """The half of a channel that is the same for each log between processes."""
+
+    _readers: Readers
+
+    def publish(self, topic: str, data: Any, *, event: str | None = None) -> str:
+        """Write a message to the log, and return its id."""
+        raise NotImplementedError
+
+    async def apublish(self, topic: str, data: Any, *, event: str | None = None) -> str:
+        """
+        Send a message. Async variant of `publish()`.
+
+        Args:
+            topic: The topic, 1 to 200 printable characters.
+            data: What becomes JSON.
+            event: The name of the event.
+
+        Returns:
+            The id of the message.
+
+        Runs on:
+            The worker thread of the request. One hop.
+        """
+        return await run_sync(self.publish, topic, data, event=event)
+
+    def _office(self) -> Readers:
+        return self._readers
 
 
 class _Reader:
@@ -161,16 +193,17 @@ class _Reader:
         self._connect = connect
         self._outage = outage
         self._memory = memory
-        # The newest messages: who was gone for a moment gets them from here.
+        # The newest messages, for subscribers that were gone for a moment.
         self._recent: OrderedDict[str, Entry] = OrderedDict()
         self._cursor = Cursor(0, "")
         self._is_over = False
-        # Whether the task waits for what comes: no harm is done if it is cancelled.
+        # Whether the task waits for messages, so that a cancellation loses nothing.
         self._follows = False
         self._knows_cursor = asyncio.Event()
         self._history: Log | None = None
         self._history_is_read = asyncio.Lock()
-        # Not in the context of the request that happens to be the first.
+        # In an empty context, because the task would keep the context of the first
+        # request alive.
         self._task = asyncio.get_running_loop().create_task(
             self._run(), context=contextvars.Context()
         )
@@ -185,8 +218,9 @@ class _Reader:
         self._task.cancel()
 
     def _cancel_again(self) -> None:
-        # Until Python 3.11 goes: its wait_for(), by which a client of Redis sends,
-        # loses a cancellation that comes as it ends, by end() or by the loop's end.
+        # Until Python 3.11 goes: its wait_for(), which redis-py calls, loses a
+        # cancellation that comes as it ends. end() and the end of the event loop
+        # cancel.
         if self._follows and self._task.cancelling():
             self._task.cancel()
         if not self._task.done():
@@ -227,15 +261,17 @@ class _Reader:
                 past = await self._after(since, mailbox.topics)
             finally:
                 if self._is_over:
-                    # Closed by another task, and so was the last connection but this.
+                    # Another task has closed the reader. Only this connection is still
+                    # open.
                     await self._close_history()
         if mailbox.history is None:
-            # Meanwhile it was reset, or closed.
+            # The mailbox was reset or closed meanwhile.
             return
         if past is None:
             mailbox.forget()
         elif past.position >= mailbox.floor:
-            # Another process has sent that message already, and this one has not.
+            # Another process has delivered that message already, and this process has
+            # not.
             mailbox.floor = past.position
             mailbox.history = None
         else:
@@ -302,7 +338,8 @@ class _Reader:
                         await self._hand_on(batch)
                 except Exception as error:  # noqa: BLE001 - subscribers wait for it
                     self._outage.begins("reader", error)
-                    # It has broken too, or will: who reads it next gets a new one.
+                    # The connection for the history has broken too, or will. The next
+                    # reader gets a new one.
                     if not self._history_is_read.locked():
                         await self._close_history()
                 finally:
@@ -317,7 +354,8 @@ class _Reader:
     async def _hand_on(self, batch: Batch) -> None:
         if batch.gap:
             self._recent.clear()
-            # The positions may begin anew, and somebody may join between two entries.
+            # The positions may start again, and a subscriber may join between two
+            # entries.
             self._cursor = Cursor(0, "")
             self.fanout.reset()
         for number, (position, message) in enumerate(batch.entries):
@@ -355,10 +393,9 @@ class _Outage:
 class _Cancellations:
     """Raises a cancellation of this task that a driver has swallowed."""
 
-    # Until Python 3.11 goes: its wait_for(), by which the drivers of Redis and
-    # PostgreSQL wait, loses a cancellation that comes as it ends. Who reads the history
-    # is the task of a view: it would wait for its next message, and nobody would
-    # cancel it again.
+    # Until Python 3.11 goes: its wait_for(), which both drivers call, loses a
+    # cancellation that comes as it ends. The task of a view reads the history. It would
+    # wait for its next message, and nobody would cancel it again.
 
     def __init__(self) -> None:
         task = asyncio.current_task()

@@ -12,25 +12,24 @@ from typing import Any
 import redis
 from redis import asyncio as aioredis
 
-from ..sync import run_sync
 from .base import Message, Slow, check_name, dump, load
-from .fanout import Subscribable
-from .reader import Batch, Cursor, Entry, Past, Readers
+from .reader import Batch, Cursor, Entry, Past, Readers, Shared
 
 __all__ = ["RedisChannel"]
 
-# Seconds that a read waits for messages, and that an answer may take.
+# Seconds that a read waits for messages, and that Redis may take for an answer.
 WAIT, TIMEOUT = 5, 5
 
-# For each connection redis-py would look in files, on the event loop, for its version.
+# Without these options, redis-py reads its version from files, on the event loop, for
+# each connection.
 ANONYMOUS: dict[str, Any] = (
     {"driver_info": None}
     if find_spec("redis.driver_info")
     else {"lib_name": None, "lib_version": None}
 )
 
-# Each entry names the one before it, so that a reader sees what is missing. The time
-# is the server's own, as that in the ids.
+# Each entry names the entry before it, so that a reader sees a gap. The time is that of
+# the server, as in the ids.
 PUBLISH = """
 local last = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)
 local before = ''
@@ -51,7 +50,7 @@ ID = re.compile(r"(\d{1,20})-(\d{1,20})-([0-9a-f]{8})")
 LARGEST = 2**64
 
 
-class RedisChannel(Subscribable):
+class RedisChannel(Shared):
     """
     Carry messages between processes through one stream of Redis 6.2 or later.
 
@@ -123,34 +122,15 @@ class RedisChannel(Subscribable):
         token = secrets.token_hex(4)
         arguments = (self._max_length, self._max_age, token)
         message = (topic, dump(data), event or "")
-        # Known to Redis by its hash: sent whole to one that has not seen it.
+        # redis-py sends the hash of the script, and the whole script to a server that
+        # does not know it.
         given = self._script()([self._key], [*arguments, *message])
         return f"{given.decode()}-{token}"
-
-    async def apublish(self, topic: str, data: Any, *, event: str | None = None) -> str:
-        """
-        Send a message. Async variant of `publish()`.
-
-        Args:
-            topic: The topic, 1 to 200 printable characters.
-            data: What becomes JSON.
-            event: The name of the event.
-
-        Returns:
-            The id of the message.
-
-        Runs on:
-            The worker thread of the request. One hop.
-        """
-        return await run_sync(self.publish, topic, data, event=event)
-
-    def _office(self) -> Readers:
-        return self._readers
 
     def _script(self) -> Any:
         if self._publisher is None or self._process != os.getpid():
             self._process = os.getpid()
-            # No second attempt: the first may have arrived, and only its answer not.
+            # No retry, because the first attempt may have arrived without its answer.
             retry = redis.retry.Retry(redis.backoff.NoBackoff(), 0)
             pool = redis.BlockingConnectionPool.from_url(
                 self._url, max_connections=1, retry=retry, **self._options
@@ -167,10 +147,10 @@ class _Log:
     """One connection to the stream."""
 
     def __init__(self, client: aioredis.Redis, key: str) -> None:
-        # Its types are those of each version and protocol of Redis at once.
+        # Any, because redis-py's types cover all versions and protocols at once.
         self._client: Any = client
         self._key = key
-        # Nothing has said yet that the entry to follow is still there.
+        # Whether Redis still has the entry to follow.
         self._is_sure = False
 
     @classmethod
@@ -196,7 +176,7 @@ class _Log:
         if not self._is_sure:
             newest = await self.newest()
             if newest.position <= cursor.position and newest != cursor:
-                # A Redis that is empty, or older: nothing that it has is new.
+                # Redis is empty, or has older data, so none of its entries is new.
                 return Batch(newest, gap=True)
             self._is_sure = True
         stream = {self._key: stream_id(cursor.position)}
@@ -209,7 +189,7 @@ class _Log:
         return Batch(
             cursor_of(*raw[-1]),
             [entry for one in raw if (entry := entry_of(*one)) is not None],
-            # Nobody else's entry names the one before it.
+            # Entries of other programs do not name the entry before them.
             before is not None and before.decode() != cursor.id,
         )
 
@@ -238,7 +218,7 @@ class _Log:
 def cursor_of(entry_id: bytes, fields: dict[bytes, bytes]) -> Cursor:
     """Return where in the stream an entry is: ids in the order of their numbers."""
     milliseconds, _, number = entry_id.partition(b"-")
-    # As the script names it, which looks at that place alone.
+    # The script looks for the token at this place only.
     token = fields[b"r"] if [*fields][1:2] == [b"r"] else b""
     unique = entry_id + b"-" + token
     return Cursor((int(milliseconds) << 64) + int(number), unique.decode())

@@ -28,7 +28,7 @@ __all__ = ["check_entry_point", "entry_point"]
 
 _ENTRY = "django_async_cbv.asgi"
 
-# Databases for which a new connection is a process, or a login over the network.
+# Databases for which a new connection costs a process, or a login over the network.
 _COSTLY = frozenset({"mysql", "postgresql"})
 
 # Methods of a middleware that Django calls while it serves a request.
@@ -36,7 +36,7 @@ _CALLED = (
     *("__call__", "__acall__", "process_request", "process_response", "process_view"),
     *("process_exception", "process_template_response"),
 )
-# Methods of containers that change them.
+# Methods that change a container.
 _CHANGES = frozenset(
     {
         *("add", "append", "appendleft", "clear", "difference_update", "discard"),
@@ -45,7 +45,7 @@ _CHANGES = frozenset(
         *("subtract", "symmetric_difference_update", "update"),
     }
 )
-# What gives each thread, or each task, a value of its own.
+# Classes that keep a value for each thread or task.
 _LOCALS = frozenset({"Local", "local", "ContextVar"})
 
 
@@ -54,10 +54,10 @@ def check_entry_point(
     app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
 ) -> list[checks.CheckMessage]:
     """
-    Report settings and middleware that the ASGI entry point can't serve well.
+    Report settings and middleware that do not fit the ASGI entry point.
 
-    Does nothing unless the ASGI module of the project calls get_asgi_application() of
-    this package. The check reads the source of that module and does not import it.
+    The check reads the source of the project's ASGI module, and does not import it. It
+    reports nothing if the module does not call get_asgi_application() of this package.
     """
     options = entry_point()
     if options is None:
@@ -80,7 +80,7 @@ def entry_point() -> dict[str, Any] | None:
             spec = find_spec(name)
             tree = ast.parse(spec.loader.get_source(name) or "")  # type: ignore[union-attr]
         except (AttributeError, ImportError, OSError, SyntaxError, ValueError):
-            # There is none, or none that can be read.
+            # There is no such module, or nobody can read it.
             continue
         if any(map(_imports_entry, ast.walk(tree))):
             return {
@@ -102,7 +102,8 @@ def _asgi_modules() -> list[str]:
     for setting in ("SETTINGS_MODULE", "ROOT_URLCONF"):
         package = getattr(settings, setting, None)
         while isinstance(package, str) and package:
-            # Of `config.settings.production`: config.settings.asgi, config.asgi.
+            # For `config.settings.production`, look at config.settings.asgi and
+            # config.asgi.
             package = package.rpartition(".")[0]
             found.append(f"{package}.asgi".lstrip("."))
     return list(dict.fromkeys(filter(None, found)))
@@ -130,7 +131,7 @@ def _new_connections() -> Iterator[Problem]:
         try:
             vendor = load_backend(options["ENGINE"]).DatabaseWrapper.vendor
         except ImproperlyConfigured:
-            # Django says so when it connects.
+            # Django raises this error when it connects.
             continue
         if vendor in _COSTLY:
             yield Problem(
@@ -138,7 +139,7 @@ def _new_connections() -> Iterator[Problem]:
                 f"DATABASES[{alias!r}] has CONN_MAX_AGE = 0. Django opens a new "
                 "connection for each request, and one after each await of an async "
                 "view",
-                f"set `CONN_MAX_AGE = 60` and `CONN_HEALTH_CHECKS = True` in "
+                f"Set `CONN_MAX_AGE = 60` and `CONN_HEALTH_CHECKS = True` in "
                 f"DATABASES[{alias!r}]. The connections then outlive a request, and "
                 "so do session variables and advisory locks that your code leaves on "
                 "them. If another pool gives you cheap connections, silence this "
@@ -155,7 +156,7 @@ def _unknown_engines() -> Iterator[Problem]:
             f"DATABASES[{alias!r}] has the ENGINE {engine!r}, which may keep the state "
             "of a request on its connection. A worker thread therefore waits in each "
             "await that comes after sync code",
-            f"set `ASYNC_CBV_STATELESS_ENGINES = [{engine!r}]` if the ENGINE keeps "
+            f"Set `ASYNC_CBV_STATELESS_ENGINES = [{engine!r}]` if the ENGINE keeps "
             "nothing for a request. Otherwise set `workers` of get_asgi_application() "
             "to the number of requests that await at the same time.",
             ("settings",),
@@ -164,7 +165,7 @@ def _unknown_engines() -> Iterator[Problem]:
 
 def _middleware() -> Iterator[tuple[str, Any]]:
     for path in settings.MIDDLEWARE:
-        # Django reports what can't be imported.
+        # Django reports a failed import.
         with suppress(ImportError):
             yield path, import_string(path)
 
@@ -182,8 +183,8 @@ def _async_only(middleware: list[tuple[str, Any]]) -> Iterator[Problem]:
             "async_cbv.W012",
             f"{path} {reason}. Django's async handler therefore serves the sync views "
             "too, and each of them costs more hops",
-            "give it both modes: decorate it with sync_and_async_middleware. If you "
-            "accept the hops, say so with `get_asgi_application(sync_chain=False)`.",
+            "Decorate it with `@sync_and_async_middleware`, which gives it both modes. "
+            "If you accept the hops, write `get_asgi_application(sync_chain=False)`.",
             (f"module {one.__module__}",),
         )
 
@@ -192,17 +193,17 @@ def _stateful(
     middleware: list[tuple[str, Any]], has_sync_chain: bool
 ) -> Iterator[Problem]:
     """Middleware that keeps on its instance what belongs to a request."""
-    twice = " and the async views have another one," if has_sync_chain else ""
+    twice = ", and the async views have another one" if has_sync_chain else ""
     for path, cls in middleware:
         if not isinstance(cls, type):
             continue
         for klass, name, attribute in _kept(cls):
             yield Problem(
                 "async_cbv.W011",
-                f"{path}.{name}() changes self.{attribute}. All "
-                f"worker threads share that instance,{twice} so one request can read "
-                "or lose the value of another",
-                f"keep it on the request, for example "
+                f"{path}.{name}() lets one request read or lose the value of another: "
+                f"it changes self.{attribute}. All worker threads share that instance"
+                f"{twice}",
+                f"Keep it on the request, for example "
                 f"`request.{attribute.lstrip('_')} = ...`, or in Django's cache if "
                 "requests share it.",
                 (where(klass, name),),

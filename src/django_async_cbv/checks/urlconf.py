@@ -13,6 +13,7 @@ from django import get_version
 from django.apps import AppConfig, apps
 from django.conf import settings
 from django.core import checks
+from django.core.exceptions import ViewDoesNotExist
 from django.core.handlers.base import BaseHandler
 from django.db import connections
 from django.urls import URLPattern, URLResolver, get_callable, get_resolver
@@ -40,17 +41,16 @@ def check_views(
     app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
 ) -> list[checks.CheckMessage]:
     """
-    Report each view class of the URLconf whose overrides would be skipped.
+    Report each view class of the URLconf that would skip an override.
 
-    Most of these have been refused by as_view() before, as the URLconf was
-    imported; what a decorator or an assignment did to the class since is found
-    here. Warns of sync overrides that hold a worker while they wait, and of
-    async methods, of Django's own generic views too, that nothing calls.
+    as_view() raises ImproperlyConfigured for most of them when Django imports the
+    URLconf. This check finds what a decorator or an assignment did to a class later. It
+    warns of sync overrides in which a worker thread waits, and of async methods that
+    nothing calls, also on Django's views.
 
-    Of views that are not ours it reports those that let everyone in, or fail,
-    as an access mixin or a transaction around them knows no await, or that skip the
-    async validation of a form, as the admin does too; and, where
-    there are async views, the middleware that holds a thread for each request.
+    For Django's views, the check reports access that is open to everyone, requests that
+    fail, and async validation that nothing awaits. If the project has async views, it
+    warns of sync middleware.
     """
     found: list[checks.CheckMessage] = []
     callbacks = _callbacks()
@@ -63,7 +63,7 @@ def check_views(
         found += messages(checks.Warning, cls, doubtful)
     found += messages(checks.Warning, None, unvalidated_by_admin())
     skipped = [(one.view_class, each) for one in callbacks for each in unvalidated(one)]
-    # The same class may be routed twice.
+    # Two URLs may have the same class.
     for cls, problem in dict.fromkeys(skipped):
         found += messages(checks.Error, cls, [problem])
     for callback in callbacks:
@@ -83,9 +83,9 @@ def check_imported_views(
     app_configs: Sequence[AppConfig] | None = None, **kwargs: Any
 ) -> list[checks.CheckMessage]:
     """
-    Report view classes that let everyone in, where ROOT_URLCONF does not lead to them.
+    Report view classes that are open to everyone, and that ROOT_URLCONF does not have.
 
-    Another URLconf may: that of a subdomain, or of `request.urlconf`.
+    Another URLconf may have them, for example one of a subdomain.
     """
     routed = set(_view_classes(_callbacks()))
     found: list[checks.CheckMessage] = []
@@ -106,7 +106,7 @@ def check_imported_views(
                 f"{cls.__name__}, but another URLconf may",
             )
             for problem in wrong
-            # A base that a subclass completes.
+            # If a subclass has no such problem, the class is only a base.
             if problem.id not in mended
         )
         found += messages(checks.Error, cls, unmended)
@@ -137,7 +137,7 @@ def _may_be_served(cls: Any) -> bool:
 
 def _access_problems(cls: type) -> list[Problem]:
     """What is wrong with how a view says who may see it."""
-    # One of our mixins does not make a view one of ours.
+    # A mixin of this package does not make a class an AsyncView.
     return [*(uncalled_checks(cls) if issubclass(cls, AsyncView) else unguarded(cls))]
 
 
@@ -174,7 +174,8 @@ def _patterns(
     for pattern in patterns:
         if isinstance(pattern, URLResolver):
             yield from _patterns(pattern.url_patterns)
-        else:
+        # Django's check reports what is neither.
+        elif isinstance(pattern, URLPattern):
             yield pattern
 
 
@@ -210,18 +211,18 @@ def not_atomic(callback: Callable[..., Any]) -> Problem | None:
     name = getattr(named, "__qualname__", repr(callback))
     if _wraps_ours(callback):
         hint = (
-            f"put `@functools.wraps(view)` on {name}: then Django finds what the view "
-            "says of transactions."
+            f"Put `@functools.wraps(view)` on {name}, so that Django finds the "
+            "transaction settings of the view."
         )
     else:
         hint = (
-            "make it an AsyncView, or put transaction.non_atomic_requests on it, and "
-            "aatomic() around what it writes."
+            "Make it an AsyncView. Or decorate it with "
+            "`@transaction.non_atomic_requests`, and write in `async with aatomic():`."
         )
     return Problem(
         "async_cbv.E009",
-        f"{name} is async, and ATOMIC_REQUESTS is on for {', '.join(aliases)}: "
-        "Django refuses each request",
+        f"{name} is async, and ATOMIC_REQUESTS is on for {', '.join(aliases)}. "
+        "Django raises RuntimeError in each request",
         hint,
         (where_written(callback),),
     )
@@ -240,11 +241,12 @@ def _wraps_ours(callback: Any) -> bool:
 def called_by_sync_code() -> Iterator[Problem]:
     """Views that Django calls from sync code, and that give it a coroutine."""
     resolver = get_resolver()
-    views = {f"handler{code}": code for code in (400, 403, 404, 500)}
-    named: dict[str, Any] = {
-        name: resolver.resolve_error_handler(code) for name, code in views.items()
-    }
-    with suppress(ImportError):  # Django reports it
+    named: dict[str, Any] = {}
+    # Django reports a view that it can't import.
+    for code in (400, 403, 404, 500):
+        with suppress(ImportError, ViewDoesNotExist):
+            named[f"handler{code}"] = resolver.resolve_error_handler(code)
+    with suppress(ImportError, ViewDoesNotExist):
         named["CSRF_FAILURE_VIEW"] = get_callable(settings.CSRF_FAILURE_VIEW)
     for name, view in named.items():
         if not iscoroutinefunction(view) or getattr(view, "is_async", True) is False:
@@ -253,12 +255,12 @@ def called_by_sync_code() -> Iterator[Problem]:
         yield Problem(
             "async_cbv.E014",
             f"{name} is async: {getattr(cls, '__name__', None) or view.__qualname__}. "
-            "Django calls it from sync code and does not await it, so the page is a "
+            "Django calls it from sync code and does not await it, so users get a "
             "server error",
-            "use an async hook, `async def aget_context_data()` for example, in place "
-            "of the `async def` handler."
+            "Use an async hook instead of the `async def` handler, for example "
+            "`async def aget_context_data()`."
             if isinstance(cls, type) and issubclass(cls, AsyncView)
-            else "make it sync.",
+            else f"Make it sync: `def {view.__name__}()`.",
             (f"module {view.__module__}",),
         )
 
@@ -275,9 +277,9 @@ def sync_middleware() -> Iterator[Problem]:
                 "async_cbv.W004",
                 f"{path} is sync. Under ASGI, a worker thread waits in it for each "
                 "request until the async view has answered",
-                "if it is yours, derive it from MiddlewareMixin or decorate it with "
-                "sync_and_async_middleware. If it is of another package, wrap it in a "
-                "function with that decorator, or take it out of MIDDLEWARE.",
+                "If it is yours, derive it from MiddlewareMixin, or decorate it with "
+                "`@sync_and_async_middleware`. If it is of another package, wrap it in "
+                "a function with this decorator, or remove it from MIDDLEWARE.",
                 (f"module {middleware.__module__}",),
             )
 
@@ -291,7 +293,8 @@ def newer_hooks() -> Iterator[Problem]:
                 "async_cbv.W009",
                 f"{hook.function.__qualname__}() of Django {get_version()} calls "
                 f"{called}, which this version of django-async-cbv does not know. "
-                "It runs in the worker thread, and waits there for async overrides",
-                "install a version of django-async-cbv that knows this Django.",
+                "A worker thread runs it, and waits there for your async overrides",
+                "Install a version of django-async-cbv that supports Django "
+                f"{get_version()}.",
                 (where_written(hook.function),),
             )

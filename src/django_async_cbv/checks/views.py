@@ -11,13 +11,13 @@ from django.core.exceptions import ImproperlyConfigured
 from django.views.generic.base import View
 
 from ..core.guards import MIXINS
-from ..core.hooks import is_async_function, is_library
-from ..core.problems import Problem, where
+from ..core.hooks import is_async_function
+from ..core.problems import Problem, async_view_of, where
 from ..core.twins import TwinMixin
 
 __all__ = ["skipped_validation", "uncalled_checks", "unguarded", "unvalidated"]
 
-# The hooks that say who may see a view, each with our mixin that asks for it.
+# The access checks of Django, each with the mixin of this package that calls it.
 _MIXINS = {name: MIXINS[name] for name in ("test_func", "has_permission")}
 
 
@@ -34,35 +34,22 @@ def uncalled_checks(cls: type) -> Iterator[Problem]:
     for name, mixin in _MIXINS.items():
         aname = f"a{name}"
         klass = next((base for base in cls.__mro__ if aname in vars(base)), None)
-        # A view of ours asks for it where it has a mixin of Django's or of ours.
+        # A view of this package calls the check if it has a mixin of Django or of this
+        # package.
         if klass is None or (issubclass(cls, TwinMixin) and hasattr(cls, name)):
             continue
         yield Problem(
             "async_cbv.E010",
-            f"{klass.__name__}.{aname}() is not called: {cls.__name__} has no mixin "
-            "that asks for it, so everyone is let in",
-            f"derive {cls.__name__} from {mixin} and {_ours(cls)}.",
+            f"{cls.__name__} is open to everyone. {klass.__name__}.{aname}() is never "
+            f"called, because {cls.__name__} has no mixin that calls it",
+            f"Derive {cls.__name__} from {mixin} and {async_view_of(cls)}.",
             (where(klass, aname),),
         )
 
 
-# Where Django has the views that ours are named after.
-_VIEWS = ("django.views.generic", "django.contrib.auth.views")
-
-
-def _ours(cls: type) -> str:
-    """Our view in the place of the view of Django's that a class is derived from."""
-    for base in cls.__mro__:
-        if is_library(base) and issubclass(base, View):
-            return base.__name__
-        if base.__module__.startswith(_VIEWS):
-            return f"Async{base.__name__}"
-    return "AsyncView"
-
-
 def _async_verdicts(cls: type) -> Iterator[Problem]:
     """An `async def test_func()` under Django's mixin: its coroutine is true."""
-    # As AccessMixin has it, and those of third parties that are like it.
+    # AccessMixin has this method, and so do similar mixins of third parties.
     if not hasattr(cls, "handle_no_permission"):
         return
     for name, mixin in _MIXINS.items():
@@ -82,10 +69,10 @@ def _async_verdicts(cls: type) -> Iterator[Problem]:
         )
         yield Problem(
             "async_cbv.E007",
-            f"{klass.__name__}.{name}() is async, and {asks}.dispatch() does not await "
-            "it: a coroutine is true, so everyone is let in",
-            f"derive {cls.__name__} from {mixin} and {_ours(cls)}, and rename it "
-            f"a{name}().",
+            f"{cls.__name__} is open to everyone. {klass.__name__}.{name}() is async, "
+            f"and {asks}.dispatch() takes the coroutine for True",
+            f"Derive {cls.__name__} from {mixin} and {async_view_of(cls)}, and rename "
+            f"it: `async def a{name}()`.",
             (where(klass, name),),
         )
 
@@ -107,16 +94,16 @@ def _sync_guards(cls: type) -> Iterator[Problem]:
         if hasattr(klass, "handle_no_permission"):
             what = f"{klass.__name__}.dispatch()"
             mixin = f"Async{klass.__name__.removeprefix('Async')}"
-        # What login_required() and its like leave on what they decorate.
+        # login_required() and similar decorators set this attribute.
         elif hasattr(dispatch, "redirect_field_name"):
             what, mixin = f"The decorator of {klass.__name__}.dispatch()", ""
         else:
             continue
         yield Problem(
             "async_cbv.E008",
-            f"{what} is sync, and asks for the user on the event loop, as "
-            f"{cls.__name__} has async handlers: each request fails",
-            f"derive {cls.__name__} from {f'{mixin} and ' if mixin else ''}AsyncView.",
+            f"{what} is sync. It reads the user on the event loop, because "
+            f"{cls.__name__} has async handlers, and each request fails",
+            f"Derive {cls.__name__} from {f'{mixin} and ' if mixin else ''}AsyncView.",
             (where(klass, "dispatch"),),
         )
         return
@@ -125,15 +112,13 @@ def _sync_guards(cls: type) -> Iterator[Problem]:
 def unvalidated(callback: Callable[..., Any]) -> Iterator[Problem]:
     """Async validation of the form of a view of Django's, which does not await it."""
     cls: Any = getattr(callback, "view_class", None)
-    # An override of post() may do it by ais_valid().
+    # An override of post() may await ais_valid().
     if not _is_djangos(cls, "post"):
         return
     options = getattr(callback, "view_initkwargs", {})
-    ours = _ours(cls)
+    ours = async_view_of(cls)
     is_base = cls.__module__.startswith("django.")
-    fix = (
-        f"use {ours} in its place" if is_base else f"derive {cls.__name__} from {ours}"
-    )
+    fix = f"Use {ours} instead" if is_base else f"Derive {cls.__name__} from {ours}"
     for attribute in ("form_class", "authentication_form"):
         form_class = options.get(attribute, getattr(cls, attribute, None))
         yield from skipped_validation(
@@ -154,9 +139,9 @@ def skipped_validation(
             klass = next(one for one in cls.__mro__ if name in vars(one))
             yield Problem(
                 check,
-                f"{klass.__name__}.{name}() is skipped, so data that it would refuse "
-                f"is saved: {user} is a class of Django's, and does not await it",
-                fix or f"validate in a sync `def {name[1:]}()` as well.",
+                f"{klass.__name__}.{name}() is skipped, so data that it rejects is "
+                f"saved. {user} calls Django's is_valid(), which does not await it",
+                fix or f"Validate in a sync `def {name[1:]}()` as well.",
                 (where(klass, name),),
             )
 

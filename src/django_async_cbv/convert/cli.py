@@ -79,14 +79,14 @@ def run(options: argparse.Namespace, out: Any = None, err: Any = None) -> int:
 
 def _run(options: argparse.Namespace, out: Any, err: Any) -> int:
     if options.report not in ("text", "json"):
-        raise BadInput(f"--report {options.report} is unknown: use text or json.")
+        raise BadInput(f"--report {options.report} is unknown. Write text or json.")
     if options.jobs is not None and options.jobs < 1:
-        raise BadInput(f"--jobs {options.jobs} starts no process: use 1 or more.")
+        raise BadInput(f"--jobs {options.jobs} starts no process. Write 1 or more.")
     if find_spec("libcst") is None:
         raise BadInput(
-            "The codemod needs LibCST: pip install 'django-async-cbv[convert]'."
+            "The codemod needs LibCST. Run `pip install 'django-async-cbv[convert]'`."
         )
-    # Only now, as they import LibCST.
+    # Imported here, because these modules import LibCST.
     engine, report = (
         import_module(f"django_async_cbv.convert.{name}")
         for name in ("engine", "report")
@@ -118,6 +118,6 @@ def _refuse_a_dirty_tree(folders: list[Path]) -> None:
     if changed:
         more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
         raise BadInput(
-            f"git has changes that are not committed ({changed[0][3:]}{more}): commit "
-            "or stash them, or use --force."
+            f"git has changes that are not committed ({changed[0][3:]}{more}). Commit "
+            "or stash them, or add `--force`."
         )

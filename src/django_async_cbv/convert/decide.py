@@ -40,7 +40,7 @@ class Swap:
     text: str
     line: int
     ours: Ours
-    # The names of import statements that it came by.
+    # The names of import statements on the way to the class.
     imports: tuple[int, ...]
 
 
@@ -50,11 +50,11 @@ class Decision:
 
     path: str
     swaps: list[Swap] = field(default_factory=list)
-    # Text in the place of other text: the URLs, the names of hooks.
+    # Replaced text, such as URLs and names of hooks.
     texts: list[tuple[Span, str, str]] = field(default_factory=list)
-    # `await form.ais_valid()`: the call and the form.
+    # For `await form.ais_valid()`, the call and the form.
     validations: list[tuple[Span, Span]] = field(default_factory=list)
-    # The imports that other modules, or strings, need.
+    # Imports that other modules or strings need.
     kept: set[int] = field(default_factory=set)
     converted: list[tuple[int, str, str]] = field(default_factory=list)
 
@@ -108,7 +108,7 @@ class _Decider:
         self.findings: set[Finding] = set()
         self.candidates: dict[Found, _Candidate] = {}
         self.decisions = {path: Decision(path) for path in chosen}
-        # The classes of the project that each is derived from, and the reverse.
+        # For each class, its bases in the project, and the reverse.
         self.parents: dict[Found, list[Found]] = {}
         self.children: defaultdict[Found, list[Found]] = defaultdict(list)
 
@@ -228,7 +228,8 @@ class _Decider:
                 return [(code, line, reference.text)]
             if is_view is False or _is_djangos(facts, reference):
                 continue
-            # What cannot be seen is a mixin by its name, or stands beside a view.
+            # A class that the codemod cannot read counts as a mixin, by its name or
+            # beside a view.
             if reference.stars and not reference.bindings:
                 return [("star-import", line, reference.text)]
             if not reference.text.endswith("Mixin"):
@@ -454,7 +455,7 @@ class _Decider:
         if self._is_theirs(found):
             self._rename(found)
             for parent in self._below(found, self.parents):
-                # Plain mixins.
+                # The plain mixins.
                 if parent not in self.candidates:
                     self._rename_in_mixin(parent)
         names = ", ".join(ours[1] for ours in candidate.swaps.values())
@@ -537,7 +538,7 @@ class _Decider:
                         self.decisions[there.path].kept.update(wanted[name][there.path])
             for module, _ in facts.stars:
                 there = self.library.module(module)
-                # With `__all__` its strings count.
+                # If the module has `__all__`, its strings count.
                 if there is None or "__all__" in there.bound:
                     continue
                 for places in wanted.values():

@@ -17,7 +17,7 @@ __all__ = ["rewritten"]
 
 _WIDTH = 88
 _VALIDATE: Ours = ("django_async_cbv.forms", "ais_valid")
-# One name of an import statement: what is imported, and as what.
+# A name in an import statement, and its alias.
 _Name = tuple[str, str | None]
 
 
@@ -32,7 +32,7 @@ class _Place:
 
     statement: Statement
     dropped: set[int]
-    # By the number of the name that it stands for, if it is one for one.
+    # The number of the name that it replaces, if it replaces one name.
     added: dict[Ours, int | None]
 
 
@@ -87,7 +87,7 @@ class _Rewriter:
         for swap in self.decision.swaps:
             if swap.span in roots:
                 others.subtract(swap.imports)
-        # A base that stays, of a class that is not converted.
+        # A base of a class that the codemod leaves as it is.
         swapped = {swap.span for swap in self.decision.swaps}
         references = [
             base.reference for cls in self.facts.classes for base in cls.bases
@@ -358,7 +358,7 @@ def _last_comma(
                     indent=end.indent, last_line=end.last_line
                 )
             )
-        # The last one's comment goes with the last one.
+        # The comment of the last name moves with the name.
         bare = end.first_line.with_changes(
             whitespace=cst.SimpleWhitespace(""), comment=None
         )

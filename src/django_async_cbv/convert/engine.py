@@ -22,13 +22,13 @@ from .source import BOM, Source, Unchangeable, decoded, read, replace
 
 __all__ = ["Change", "Result", "convert", "write"]
 
-# What files are read to the end for: the others only tell of their classes.
+# Files with one of these names are read to the end. Of other files, only classes count.
 _DEEP = re.compile(
     rb"\bdjango\.(?:views|contrib\.(?:auth|messages))\b|\bdjango_async_extensions\b"
     rb"|\bas_view\b|\bfrom django import\b|\.\w+(?:View|Mixin)\b|\bimport \*"
 )
 _CHUNK = 16
-# Fewer are read faster than processes start.
+# With fewer files, one process is faster than the start of others.
 _FEW = 60
 
 
@@ -63,7 +63,7 @@ class Result:
 
     changes: list[Change] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
-    # The files that were looked at.
+    # The number of files that were read.
     files: int = 0
 
 
@@ -130,7 +130,7 @@ def _chosen(
             if not is_excluded(path, exclude):
                 chosen.add(path)
         else:
-            raise BadInput(f"{shown(path)} does not exist: name a file or a folder.")
+            raise BadInput(f"{shown(path)} does not exist. Name a file or a folder.")
     return chosen, links
 
 

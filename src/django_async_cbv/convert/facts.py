@@ -22,9 +22,9 @@ __all__ = [
     "Wrapper",
 ]
 
-# Where something stands in the text of its file: from, to.
+# The start and the end of something in the text of its file.
 Span = tuple[int, int]
-# What a name may stand for: "import", "class" or "call" with a number, or "other".
+# The meaning of a name: "import", "class" or "call" with a number, or "other".
 Binding = tuple[str, int]
 
 
@@ -34,9 +34,9 @@ class Statement:
 
     span: Span
     line: int
-    # The scope that it binds its names in: module, class or function.
+    # The scope of its names: module, class or function.
     scope: str
-    # Whether the module always executes it.
+    # Whether the module always runs the statement.
     is_certain: bool
 
 
@@ -45,13 +45,13 @@ class Import:
     """A name that an import statement binds."""
 
     statement: int
-    # Which of the names of its statement.
+    # The number of the name in its statement.
     index: int
     name: str
     target: Target
-    # `import a.b` binds `a`, and has to be there for `a.b` to be found.
+    # `import a.b` binds `a`, but `a.b` needs the statement too.
     is_dotted: bool = False
-    # How often it is read by what is not converted.
+    # How often code that stays as it is reads the name.
     others: int = 0
 
 
@@ -63,9 +63,9 @@ class Reference:
     line: int
     text: str
     bindings: frozenset[Binding]
-    # The attributes behind what is bound.
+    # The attributes after the bound name.
     path: tuple[str, ...] = ()
-    # The modules that it may come from by `import *`.
+    # The modules whose `import *` may bring the name.
     stars: tuple[Target, ...] = ()
 
 
@@ -104,14 +104,14 @@ class Class:
     line: int
     bases: list[Base] = field(default_factory=list)
     methods: dict[str, Method] = field(default_factory=dict)
-    # The other names that its body binds.
+    # Other names that the body of the class binds.
     attributes: dict[str, int] = field(default_factory=dict)
     notes: list[Note] = field(default_factory=list)
-    # Methods that are awaited on self or super().
+    # Methods of self or super() that the class awaits.
     awaited: list[tuple[str, Span, int]] = field(default_factory=list)
-    # Methods of self or super() that are named otherwise.
+    # Methods of self or super() that the class names without `await`.
     named: list[tuple[str, int]] = field(default_factory=list)
-    # What its body reads.
+    # The names that the body reads.
     reads: list[Reference] = field(default_factory=list)
 
 
@@ -130,7 +130,7 @@ class ViewCall:
     line: int
     reference: Reference
     wrappers: list[Wrapper]
-    # Whether sync code calls the view that it gives, and where.
+    # The line where sync code calls the view that it returns, or 0.
     called: int = 0
 
 
@@ -154,20 +154,20 @@ class Facts:
     classes: list[Class] = field(default_factory=list)
     views: list[ViewCall] = field(default_factory=list)
     includes: list[Include] = field(default_factory=list)
-    # The names at the top, each with what it may stand for at the end.
+    # The names of the module, each with its possible meanings at the end of the file.
     exports: dict[str, frozenset[Binding]] = field(default_factory=dict)
     stars: list[tuple[Target, int]] = field(default_factory=list)
-    # Every name that something in the file binds, and that it has in a string.
+    # Every name that the file binds, or that is in a string of it.
     bound: dict[str, int] = field(default_factory=dict)
     strings: set[str] = field(default_factory=set)
-    # Attributes of modules that are imported: `views.ListView`.
+    # Attributes of imported modules, such as `views.ListView`.
     attributes: set[tuple[Target, str]] = field(default_factory=set)
-    # What else is read of django-async-extensions.
+    # Other names of django-async-extensions that the file reads.
     extension: list[Reference] = field(default_factory=list)
-    # `await form.ais_valid()`: the call, the form, the line.
+    # For `await form.ais_valid()`, the call, the form and the line.
     validations: list[tuple[Span, Span, int]] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
-    # Functions that return a sync function made inside of them.
+    # Functions that define and return a sync function.
     decorators: set[str] = field(default_factory=set)
     functions: set[str] = field(default_factory=set)
     is_generated: bool = False

@@ -15,7 +15,8 @@ from .tables import EXTENSION, Ours, Target, django_folder, ours_for, ours_for_e
 
 __all__ = ["PLAIN", "UNKNOWN", "Found", "Library"]
 
-# A class, by its file and its number there. Or none that matters, or any.
+# A class: its file, and its number in the file. Also stands for an irrelevant class, or
+# for any class.
 Found = tuple[str, int]
 PLAIN: Found = ("", 0)
 UNKNOWN: Found = ("", 1)
@@ -57,7 +58,8 @@ class Library:
             return self._load(Path(*target))
         paths = self._tails.get(target, ())
         if paths:
-            # The one that is nearest to the root: a package, not what is in another.
+            # The path nearest to the root, which is the package and not a copy inside
+            # of another.
             return self.files[min(paths, key=lambda one: len(Path(one).parts))]
         if target[0] in sys.stdlib_module_names or target[0] == EXTENSION:
             return None

@@ -53,9 +53,9 @@ class Scope:
     kind: str
     parent: Scope | None
     env: dict[str, frozenset[Binding]] = field(default_factory=dict)
-    # Whatever was bound to each name at any time.
+    # All meanings that each name ever had.
     ever: dict[str, set[Binding]] = field(default_factory=dict)
-    # What a function binds anywhere is its own everywhere.
+    # A name that a function binds anywhere is local in the whole function.
     own: frozenset[str] = frozenset()
     stars: list[Target] = field(default_factory=list)
 
@@ -109,7 +109,7 @@ class _Reader:
         self.names: list[str] = []
         self.depth = 0
         self.bound: Counter[str] = Counter()
-        # Names that a function binds in a scope around it.
+        # Names that a function binds in an outer scope.
         self.shared: set[str] = set()
         self.later: list[tuple[Any, Scope, Inside, list[str]]] = []
         self.not_methods: set[int] = set()
@@ -134,7 +134,7 @@ class _Reader:
         self.facts.bound = dict(self.bound)
 
     def _string(self, value: str) -> None:
-        # Annotations, `__all__`, getattr(): what may be the name of something.
+        # Annotations, `__all__` and getattr() have names in strings.
         if len(value) < 200:
             self.facts.strings.update(re.findall(r"\w+", value))
 
@@ -261,7 +261,7 @@ class _Reader:
         return self.branches(node.body, node.orelse)
 
     def _loop(self, node: Any) -> None:
-        # What an earlier round has bound is there in the next.
+        # A name from one round of the loop is bound in the next.
         for name in _bound_by([node]):
             if name in self.scope.env:
                 self.scope.env[name] = self.scope.env[name] | {OTHER}
@@ -282,7 +282,7 @@ class _Reader:
     def on_With(self, node: ast.With | ast.AsyncWith) -> None:
         for item in node.items:
             self.any(item)
-        # suppress() may end it early.
+        # suppress() may end the block early.
         self.branches(node.body, [])
 
     on_AsyncWith = on_With
@@ -381,7 +381,7 @@ class _Reader:
             if alias.name == "*":
                 self.facts.stars.append((module, node.lineno))
                 self.scope.stars.append(module)
-                # It may bind anew what there is.
+                # `import *` may bind existing names again.
                 for name, bindings in self.scope.env.items():
                     star = ("star", len(self.facts.stars) - 1)
                     self.scope.env[name] = bindings | {star}
@@ -544,7 +544,7 @@ class _Reader:
             self._comprehension(node)
         elif isinstance(node, ast.NamedExpr):
             self.any(node.value)
-            # As a comprehension's own scope is none for `:=`.
+            # `:=` binds outside of the comprehension.
             self.bind(node.target.id, OTHER)
         else:
             for child in ast.iter_child_nodes(node):
@@ -555,7 +555,7 @@ class _Reader:
         outer = self.scope
         self.scope = Scope("function", outer)
         if outer.kind == "class":
-            # All but the first iterable see past the class.
+            # Only the first iterable of a comprehension sees names of the class.
             self.scope.parent = outer.parent
         for index, one in enumerate(node.generators):
             if index:
@@ -611,7 +611,7 @@ class _Reader:
             elif not self._is_module(owner):
                 self.facts.notes.append(Note("awaited-elsewhere", call.lineno, name))
         if isinstance(call, ast.Call) and (view := self._view(call.func)) is not None:
-            # What is awaited is an async view already.
+            # A view that somebody awaits is async already.
             view.called = 0
             for part in [*call.args, *call.keywords]:
                 self.any(part)
@@ -652,7 +652,7 @@ class _Reader:
         self._is_special(node, found)
         if not isinstance(function, ast.Call):
             self.any(function)
-        # cache_page(60)(view): the decorator is what is called first.
+        # In cache_page(60)(view), the decorator is the first call.
         made_by = function
         while isinstance(made_by, ast.Call):
             made_by = made_by.func

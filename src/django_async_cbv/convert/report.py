@@ -13,7 +13,7 @@ __all__ = ["REASONS", "SCHEMA_VERSION", "as_json", "as_text", "message"]
 
 SCHEMA_VERSION = 1
 
-# What is said of each code: what is so and what follows, then the fix.
+# The text for each code: the fact with its consequence, then the fix.
 REASONS = {
     "E001": (
         (

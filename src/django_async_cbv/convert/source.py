@@ -82,7 +82,7 @@ def edited(source: Source, edits: list[Edit]) -> bytes:
     done: list[bytes] = []
     position = 0
     for edit in sorted(set(edits), key=lambda one: (one.start, one.end)):
-        # Before Python 3.12 the parser misplaces what is inside of an f-string.
+        # Before Python 3.12, the parser gives wrong places inside of an f-string.
         if edit.start < position or text[edit.start : edit.end] != edit.old:
             raise Unchangeable(
                 f"`{edit.old.decode()}` is not where Python's parser places it"

@@ -23,10 +23,10 @@ __all__ = [
 
 # A dotted path, in parts.
 Target = tuple[str, ...]
-# One of our classes: its module and its name.
+# A class of this package: its module and its name.
 Ours = tuple[str, str]
 
-# The modules of Django whose classes have variants, each with our module.
+# Django's modules whose classes have variants, each with the module of this package.
 MODULES = {
     "django.views.generic": "django_async_cbv.views",
     "django.contrib.auth.mixins": "django_async_cbv.auth.mixins",
@@ -35,7 +35,7 @@ MODULES = {
 }
 AUTH_URLS = {"django.contrib.auth.urls": "django_async_cbv.auth.urls"}
 
-# The package of the same kind that is converted from.
+# The similar package that the codemod converts from.
 EXTENSION = "django_async_extensions"
 _EXTENSION_MODULES = {
     f"{EXTENSION}.views.generic": "django.views.generic",
@@ -45,7 +45,7 @@ _EXTENSION_FORMS = {
     (EXTENSION, "forms", "AsyncModelForm"),
     (EXTENSION, "forms", "models", "AsyncModelForm"),
 }
-# What is a coroutine function there, but for handlers, which have one name here.
+# The coroutine functions there, without handlers, whose name stays.
 _EXTENSION_ASYNC = """
     form_invalid form_valid get_context_data get_date_list get_dated_items
     get_dated_queryset get_form get_form_class get_next_day get_next_month get_next_week

@@ -18,7 +18,7 @@ from .tailcalls import start_of
 
 __all__ = ["expects_awaitable", "is_called", "is_installed"]
 
-# Code that names one of these looks at what it has before it uses that.
+# Code that calls one of these checks whether it has a coroutine.
 _LOOKS = {
     "isasyncgen",
     "isasyncgenfunction",
@@ -26,7 +26,7 @@ _LOOKS = {
     "iscoroutine",
     "iscoroutinefunction",
 }
-# What a return annotation names that promises something to await or to iterate over.
+# Names in a return annotation that promise something to await or to iterate over.
 _PROMISES = (
     "AsyncGenerator",
     "AsyncIterable",
@@ -73,7 +73,7 @@ def is_installed(cls: type) -> bool:
     if root == "django":
         return True
     file = getattr(sys.modules.get(cls.__module__), "__file__", None) or ""
-    # A project may be installed as a package as well.
+    # The project itself may be installed as a package.
     project = (getattr(settings, "ROOT_URLCONF", None), settings.SETTINGS_MODULE)
     if root in {str(one).partition(".")[0] for one in project}:
         return False
@@ -118,7 +118,7 @@ def _nested(function: Any) -> Iterator[CodeType]:
 def _uses(code: CodeType, name: str) -> Iterator[bool]:
     """For each use of an attribute: whether the result of its call is awaited."""
     if name not in code.co_names:
-        # As braces does it: getattr(self, "test_func").
+        # django-braces calls getattr(self, "test_func").
         if name in code.co_consts and "getattr" in code.co_names:
             yield False
         return

@@ -48,7 +48,8 @@ def both_colours(view: Any) -> BothColours | None:
     """The view of both colours that this is, or that an agent's proxy stands before."""
     kind = type(view)
     while not issubclass(kind, BothColours):
-        # What functools.wraps() has made may do anything, a proxy of wrapt's may not.
+        # A function from functools.wraps() may do anything. A proxy of wrapt calls the
+        # view.
         if kind is FunctionType or not hasattr(kind, "__wrapped__"):
             return None
         view = view.__wrapped__

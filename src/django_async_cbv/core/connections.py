@@ -30,15 +30,15 @@ __all__ = [
 _logger = logging.getLogger("django_async_cbv.pool")
 
 _ENGINES = ("django.db.backends.", "django.contrib.gis.db.backends.")
-# Methods of QuerySet that run no signal receivers and no save() of a model's.
+# Methods of QuerySet that call no signal receivers and no save() of a model.
 _READS = frozenset(
     {
         *("_fetch_all", "aggregate", "contains", "count", "earliest", "exists"),
         *("explain", "first", "get", "in_bulk", "last", "latest"),
     }
 )
-# What the drivers of PostgreSQL call active, in a transaction, and in a failed one:
-# not what they say of a connection that is gone.
+# The transaction states ACTIVE, INTRANS and INERROR of PostgreSQL's drivers. A lost
+# connection has another state.
 _TRANSACTION = frozenset({1, 2, 3})
 
 
@@ -51,11 +51,11 @@ class Cursors:
 
     def __init__(self, gone: Callable[[], object] = lambda: None) -> None:
         self._gone = gone
-        # While somebody has them. A WeakSet costs more with each request.
+        # Weak references. A WeakSet takes longer in each request.
         self._known: set[weakref.ref[Any]] = set()
-        # Connections in whose place there are new ones, by their aliases.
+        # By alias, the connections that new ones have replaced.
         self._aside: dict[str, Any] = {}
-        # Where there can be no connection, for want of a driver for example.
+        # Aliases that get no connection, for example because a driver is missing.
         self._without: set[str] = set()
 
     def __call__(
@@ -157,10 +157,12 @@ def for_each_connection(do: Callable[[Any], object]) -> None:
 def drop(connection: Any) -> None:
     """Close a connection on which somebody has left something open."""
     if connection.in_atomic_block:
-        # To close one in a transaction leaves its bookkeeping as it was.
+        # If Django closes a connection in a transaction, its wrapper still says
+        # in_atomic_block.
         del connections[connection.alias]
         if not connection.closed_in_transaction:
-            # By the backend: a driver's pool waits for each of its connections.
+            # _close() of the backend returns the connection to a driver's pool, which
+            # waits for it.
             connection._close()
     else:
         connection.close()

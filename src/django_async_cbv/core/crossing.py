@@ -14,7 +14,18 @@ from typing import Any
 from asgiref import sync
 from asgiref.sync import SyncToAsync
 
-__all__ = ["Crossing", "Job"]
+__all__ = ["OWN_THREAD", "STOPPED", "Crossing", "Job"]
+
+# What the errors say of calls that no thread can serve.
+OWN_THREAD = (
+    "Async code would wait for its own thread for ever, because sync code has started "
+    "an event loop there. Call the async code with `async_to_sync()` instead of "
+    "`asyncio.run()`."
+)
+STOPPED = (
+    "The sync function raised StopIteration, which no future can carry. Catch it, or "
+    "give next() a default: `next(items, None)`."
+)
 
 
 class Job:
@@ -22,7 +33,7 @@ class Job:
 
     def __init__(self, work: Callable[[], Any], is_own: bool) -> None:
         self.work = work
-        # It runs no code but Django's and this package's.
+        # Whether the job runs only code of Django and of this package.
         self.is_own = is_own
         self.future: Any = Future()
 
@@ -111,7 +122,7 @@ class Crossing(Job):
             return self.context.run(self._inside)
 
     def _inside(self) -> Any:
-        # What asgiref's Local keeps moves with the context, as in SyncToAsync.
+        # The values of asgiref's Local move with the context, as in SyncToAsync.
         sync._restore_context(self.context)
         return self.work()
 
@@ -120,8 +131,7 @@ class Crossing(Job):
         del self.work
         self.handled = None
         if isinstance(error, StopIteration):
-            # No future carries it.
-            error = RuntimeError("The sync function raised StopIteration.")
+            error = RuntimeError(STOPPED)
         self.result, self.error = result, error
         self.deliver(self)
 
@@ -153,6 +163,6 @@ class Crossing(Job):
             try:
                 raise error
             finally:
-                # Else the traceback's frame and the exception hold each other.
+                # Break the cycle between the exception and the frame of its traceback.
                 del error
         return self.result

@@ -21,6 +21,8 @@ from asgiref.sync import (
 )
 from django.db import connections
 
+from .crossing import OWN_THREAD
+
 __all__ = [
     "LOCAL",
     "Desk",
@@ -36,7 +38,7 @@ __all__ = [
 ]
 
 
-# The name of all variables of asgiref's Local.
+# asgiref gives each context variable of a Local this name.
 LOCAL = "asgiref.local"
 
 
@@ -51,9 +53,9 @@ class PartingExecutor(Executor):
 class RequestExecutor(PartingExecutor):
     """The executor of a request that takes its worker from a pool, between two hops."""
 
-    # Where the pool's requests are served.
+    # The event loop that serves the requests of the pool.
     loop: asyncio.AbstractEventLoop
-    # A project's code has run in the worker, so that stays with the request.
+    # Code of the project has run in the worker thread, so the request keeps the thread.
     is_foreign: bool
 
     async def cross(
@@ -193,7 +195,8 @@ class _Item:
             result = self.work()
         except BaseException as error:  # noqa: BLE001 - for the caller
             self.future.set_exception(error)
-            # The error's traceback holds this frame, which holds the error.
+            # Break the cycle: the traceback holds this frame, and the frame holds the
+            # error.
             self = None  # type: ignore[assignment]  # noqa: PLW0642
         else:
             self.future.set_result(result)
@@ -205,9 +208,9 @@ class Desk:
     def __init__(self) -> None:
         self.thread = threading.current_thread()
         self.lock = threading.Lock()
-        # Those of wait_for() that go on, the innermost last.
+        # The calls of wait_for() that still wait, with the innermost last.
         self.waits: list[Relay] = []
-        # What nobody has begun to do.
+        # The work that no thread has started.
         self.items: list[_Item] = []
 
 
@@ -225,12 +228,12 @@ class Relay(Executor):
         self.desk = desk
         self.outer = executor_in_use()
         self.thread_context = SyncToAsync.thread_sensitive_context.get(None)
-        # A task from outside of them must not take part in them.
+        # A task from outside of these blocks must not write into them.
         self.blocks = _open_blocks()
         self.executor: Executor | None = None
         self.shared: list[tuple[contextvars.ContextVar[Any], Any]] = []
-        # asgiref looks for these, and goes from an executor that has ended to the one
-        # around it: it appends to the items of this one what it is to submit.
+        # asgiref reads these attributes. If an executor has ended, asgiref uses the one
+        # around it, and appends to its items.
         self._work_thread = desk.thread
         self._work_ready = threading.Condition()
         self._work_items = self
@@ -251,7 +254,7 @@ class Relay(Executor):
             waiting = [item for item in desk.items if self.serves(item.relay)]
         self.shared = _share_no_more(self.executor)
         AsyncToSync.executors.current = self
-        # The thread would come to it only after this wait, which may wait for it.
+        # The thread would do this work only after the wait, and the wait may need it.
         for item in waiting:
             self.executor.submit(item.run)
 
@@ -259,7 +262,8 @@ class Relay(Executor):
         """Pass on what comes later; called on the loop, before asgiref's has ended."""
         loop = asyncio.get_running_loop()
         with self.desk.lock:
-            # One that was made for the loop of this wait serves that to its end.
+            # The executor that was made for the loop of this wait serves the loop until
+            # it ends.
             if AsyncToSync.loop_thread_executors.get(loop) is self.executor:
                 self.outer = self.executor
             self.executor = None
@@ -284,14 +288,10 @@ class Relay(Executor):
     def _put(self, work: Callable[[], Any]) -> _Item:
         desk = self.desk
         if threading.current_thread() is desk.thread:
-            raise RuntimeError(
-                "Async code would wait for the thread that it runs in: sync code has "
-                "begun an event loop there. Call async code from sync code with "
-                "async_to_sync(), not with asyncio.run()."
-            )
+            raise RuntimeError(OWN_THREAD)
         item = _Item(self, work)
         with desk.lock:
-            # Those that were cancelled are never begun.
+            # Forget the items that were cancelled.
             desk.items[:] = [one for one in desk.items if not one.future.cancelled()]
             desk.items.append(item)
             for wait in reversed(desk.waits):
@@ -312,7 +312,7 @@ class Relay(Executor):
             try:
                 self.outer.submit(work)
             except RuntimeError:
-                # One that has ended, and around which the thread works for a request.
+                # This wait has ended, and the thread works for a request around it.
                 if self.thread_context is None:
                     raise
             else:
@@ -352,8 +352,9 @@ def _executor_around(context: ThreadSensitiveContext | None) -> Executor:
     if context not in executors:
         if getattr(context, "_exited", False):
             raise RuntimeError(
-                "The task outlived the ThreadSensitiveContext(executor=...) that it "
-                "was begun in. Await it inside of that block."
+                "The task outlived the ThreadSensitiveContext(executor=...) that "
+                "started it, so no thread is left for it. Await the task inside of the "
+                "block."
             )
         executors[context] = ThreadPoolExecutor(1)
     return executors[context]

@@ -79,21 +79,23 @@ class Call:
         self.func = func
         self.args = args
         self.kwargs = {} if kwargs is None else kwargs
-        # Known to do no I/O, so it may run on the loop.
+        # Whether the function does no I/O, so that it may run on the event loop.
         self.inline = inline
-        # A handler or dispatch(): through their sync frames the flow of what is
-        # still to do may come back (see Flow.enter).
+        # Whether this calls a handler or dispatch(). Their sync frames may return a
+        # flow with the rest of the work (see Flow.enter).
         self.response = response
-        # Known to be sync: to ask takes a microsecond, and a plan has asked before.
+        # Whether a plan knows that the function is sync. Asking each time takes a
+        # microsecond.
         self.is_sync = is_sync
-        # The plan's, of Django's function in a view: what tells whose code it runs.
+        # The plan's choice for a function of Django. It tells whose code the function
+        # runs.
         self.choice = choice
 
 
-# What a lifted body is: it yields calls, is sent their results, returns an _R. What
-# is to be called without arguments it may yield as it is, a partial() for example.
+# A lifted body yields calls, receives their results and returns an _R. A function
+# without arguments, for example a partial(), may be yielded as it is.
 Calls: TypeAlias = Generator[Call | Callable[[], Any], Any, _R]
-# What a handler's is.
+# The lifted body of a handler.
 Answer: TypeAlias = Calls[HttpResponse]
 BaseAnswer: TypeAlias = Calls[HttpResponseBase]
 
@@ -121,7 +123,7 @@ def in_worker(body: Calls[_R]) -> Calls[_R]:
     send: Callable[[], Any] = functools.partial(body.send, None)
     try:
         while True:
-            # A flow goes to the worker for this call, and comes back from there.
+            # The flow moves to a worker thread for this call, and returns from there.
             yield _HERE
             try:
                 step = send()
@@ -186,12 +188,12 @@ class Flow:
         self._unwinds = unwinds
         self._value: Any = None
         self._error: BaseException | None = None
-        # What the body has asked for already, if it is not new.
+        # The first call of the body, if the body has started already.
         self._job = first
         self._abandoned = False
         self._hop: Hop | None = None
-        # What the loop is to run or await; neither is begun in a worker, so that
-        # nothing is lost when the loop never comes to it.
+        # The call that the event loop has to run or await. No worker thread starts it,
+        # so nothing is lost if the event loop never runs it.
         self.awaiting: Call | Flow | None = None
 
     async def run(self) -> Any:
@@ -203,8 +205,8 @@ class Flow:
                 try:
                     await run_sync(self._work_in_hop)
                 except BaseException as error:
-                    # Cancelled while the worker is at it: it ends the call it
-                    # is in (a save is never torn) and begins no other.
+                    # The task was cancelled. The worker thread ends its present call,
+                    # so that no save is split, and starts no other.
                     self._abandoned = True
                     if not self._unwinds:
                         self._drop()
@@ -221,7 +223,8 @@ class Flow:
 
     async def _take_back(self, error: BaseException) -> None:
         """Go on with an error on the loop, once the worker is done with this flow."""
-        # Cancelled again or not, the worker has ended all before when it ends this.
+        # When the worker thread ends this empty job, it has ended all jobs before, even
+        # if the task is cancelled again.
         with contextlib.suppress(asyncio.CancelledError):
             await run_to_the_end(_nothing)
         self._abandoned = False
@@ -276,7 +279,7 @@ class Flow:
                 value, error = self._value, self._error
                 self._value = self._error = None
                 if isinstance(error, GeneratorExit):
-                    # To a generator it means that it is closed.
+                    # A GeneratorExit would tell the generator that it is closed.
                     error = _as_runtime_error(error)
                 try:
                     if error is None:
@@ -299,7 +302,8 @@ class Flow:
                     step = None
                     continue
                 if not target.is_sync and is_async(target.func):
-                    # Not called here: its first lines belong to the loop too.
+                    # The event loop makes this call, because even its first lines
+                    # belong there.
                     self.awaiting = target
                     return
                 if on_loop and not (target.inline or _is_pure(target)):
@@ -321,8 +325,8 @@ class Flow:
                         return
                     if type(value) is CoroutineType:
                         _refuse_lost(target, value)
-                        # As Django's own options() gives one in sync code, and
-                        # others do where view_is_async says that they may.
+                        # Django's options() returns a coroutine in sync code. So do
+                        # other methods, if view_is_async is True.
                         self.awaiting = Call(_given, (value,))
                         return
                 else:
@@ -343,7 +347,7 @@ class Flow:
             try:
                 raise error
             finally:
-                # Else the traceback's frame and the exception hold each other.
+                # Break the cycle between the exception and the frame of its traceback.
                 del error
         return self._value
 
@@ -398,9 +402,9 @@ def _refuse_lost(target: Call, coroutine: CoroutineType[Any, Any, Any]) -> None:
     if function is not target.func and is_async(function):
         coroutine.close()
         raise TypeError(
-            f"{target.func!r} is sync, and returned a coroutine, which was not begun: "
-            "a decorator that knows nothing of async would be over before its body "
-            "begins."
+            f"{target.func!r} is sync, but returned a coroutine, which never ran. A "
+            "decorator that knows nothing of async would end before the body begins. "
+            "Put the decorator on a sync method."
         )
 
 
@@ -445,7 +449,7 @@ def _make_response(target: Call) -> Any:
     return target.func(*target.args, **target.kwargs)
 
 
-# The frame below which a flow may come back in a response's place.
+# Below this frame, code may return a flow instead of a response.
 _JOB = _make_response.__code__
 
 
@@ -458,7 +462,8 @@ async def _run(awaiting: Call | Flow) -> Any:
 def _resolve(asked: Call) -> Call | Calls[Any]:
     """What a call comes to: itself, or what the twin that it calls says."""
     method: Any = asked.func
-    # Asked of Python's own methods alone: a proxy has those of what it stands before.
+    # Only for Python's own method type. A proxy shows the attributes of the object
+    # behind it.
     function = method.__func__ if type(method) is MethodType else method
     mark = carried_mark(function)
     if mark is None:

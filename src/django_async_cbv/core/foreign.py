@@ -17,7 +17,7 @@ __all__ = ["reads_only_django", "reads_plainly"]
 def reads_plainly(rows: Any) -> bool:
     """Whether a read by a QuerySet of Django's runs nothing but Django's own code."""
     return not (
-        # Each of these may have a project's code run in between.
+        # A router and a prefetch may run code of the project during the query.
         router.routers or rows._prefetch_related_lookups
     ) and (
         rows._iterable_class is not ModelIterable
@@ -27,7 +27,7 @@ def reads_plainly(rows: Any) -> bool:
 
 def _are_plain(model: Any, related: Any) -> bool:
     """As _is_plain(), of a model and of those that select_related() takes along."""
-    # None: of what is no relation to a certain model, which Django refuses by itself.
+    # None for a field that leads to no certain model, for which Django raises an error.
     if related is True or model is None or not _is_plain(model):
         return False
     try:

@@ -47,7 +47,7 @@ __all__ = [
     "truth",
 ]
 
-# Our mixin for each that Django's access mixins ask.
+# The mixin of this package for each check of Django's access mixins.
 MIXINS = {
     "test_func": "AsyncUserPassesTestMixin",
     "get_test_func": "AsyncUserPassesTestMixin",
@@ -79,7 +79,8 @@ class Guard(StandIn):
         self._passes_on = not value
         if value:
             (self.value,) = value
-            # What asks for a method's color or line sees through a guard.
+            # Code that asks whether the method is async, or for its line, reads
+            # __func__.
             self.__func__ = getattr(value[0], "__func__", value[0])
         else:
             self._twin = _PassedOn(self, name)
@@ -92,7 +93,7 @@ class Guard(StandIn):
         name = self._name
         if view is None:
             found = self._found(cls, None, cls)
-            # A classmethod or staticmethod may be asked of the class.
+            # Code may read a classmethod or a staticmethod from the class.
             is_method = isinstance(self.value, classmethod | staticmethod)
             return self._guarded(found, cls) if is_method else found
         cls = type(view)
@@ -247,7 +248,7 @@ def tests_of(view: Any, test: Any, *names: str) -> tuple[str, ...]:
         (test,) = test.args  # of a generated get_test_func(), which waits for it
     name = getattr(test, "__name__", "")
     if name in _TESTS:
-        # Each of them may run the other.
+        # Either of the two methods may call the other.
         return name, *(_TESTS - {name})
     return (name,) if hasattr(type(view), name) else names
 
@@ -357,7 +358,8 @@ def _is_unguarded(function: Any) -> bool:
         isinstance(function, FunctionType)
         and iscoroutinefunction(function)
         and mark_of(function) is None
-        # An attribute that functools.wraps() copies, so it has to be its own.
+        # functools.wraps() copies this attribute, so it counts only with the function
+        # itself.
         and getattr(function, "_guarded", None) is not function
     )
 

@@ -52,24 +52,24 @@ __all__ = [
     "twin_or_hook",
 ]
 
-# Asked by Django, django-guardian, django-braces and rules, and by mixins like them.
+# Django, django-guardian, django-braces and rules call these methods.
 VERDICTS = ("test_func", "get_test_func", "has_permission", "check_permissions")
-# Names that anybody may use: guarded only where a mixin has them beside a dispatch().
-# django-braces asks the first, django-allauth the second.
+# Common names, guarded only on a mixin that has a dispatch() too. django-braces calls
+# the first, django-allauth the second.
 NAMES_OF_MIXINS = ("check_membership", "is_open")
-# The methods that say who may see a view.
+# The methods that check whether a user may see a view.
 GUARDED = (*VERDICTS, *NAMES_OF_MIXINS)
 
-# In `calls`: that Django's function goes on to the next definition in the MRO.
+# In `calls`, this says that Django's function calls super().
 SUPER = "super()"
 
-# Django's functions that have a twin of ours, and the names of all hooks, each
-# with its twin's (handlers are not among the names: they have one for both).
+# TWINS has Django's functions that have a twin. HOOKS has the name of each hook with
+# the name of its twin. Handlers have one name for both, so HOOKS lacks them.
 TWINS: dict[Any, Hook] = {}
 HOOKS: dict[str, str] = {}
-# The names of all twins, each with its hook's.
+# The name of each twin with the name of its hook.
 ANAMES: dict[str, str] = {}
-# What the hooks of this package's own sync views declare: see twins.hook().
+# The declarations of the hooks of this package's sync views (see twins.hook()).
 DECLARED: dict[Any, Declared] = {}
 
 
@@ -109,7 +109,7 @@ def names_read(function: Any) -> set[str]:
         todo += code.co_consts
         for name in code.co_names:
             helpers = [space.get(name)]
-            # Private methods, which are no hooks.
+            # Private methods that are not hooks.
             helpers += [
                 vars(one).get(name)
                 for one in space.values()
@@ -128,18 +128,18 @@ def names_read(function: Any) -> set[str]:
 class HookOptions(TypedDict, total=False):
     """What is declared of a function of Django's, beside the body for it."""
 
-    # The hooks that it calls on the view, through private methods too, and SUPER. None
-    # where what is called is known at run time only: then the body always runs.
+    # The hooks that Django's function calls on the view, also through private methods,
+    # and SUPER. None if only a request tells, and then the body always runs.
     calls: Sequence[str] | None
-    # Whether it does no I/O, so that it may run on the event loop, given that all that
-    # it calls is Django's own.
+    # Whether the function does no I/O if all that it calls is Django's. Then it may run
+    # on the event loop.
     pure: bool | Callable[[Any], bool]
-    # Whether the body runs even where nothing that it calls is async, as it does more;
-    # or what tells that of a view.
+    # Whether the body runs even if it calls nothing async, because it does more than
+    # Django's function. Or a function that tells this of a view.
     always: bool | Callable[[Any], bool]
-    # Names in it that look like hooks, and are methods of other objects.
+    # Names in the function that look like hooks, but are methods of other objects.
     not_calls: Sequence[str]
-    # Makes of it what runs where the body may not: see Hook.unknown_calls.
+    # Makes the function that runs if the body may not run (see Hook.unknown_calls).
     unlifted: Callable[[Any], Callable[..., Any]] | None
 
 
@@ -147,7 +147,7 @@ class HookOptions(TypedDict, total=False):
 class Declared:
     """What hook() is told of a function, for its sync and its async variant."""
 
-    # A generator where the hook calls others.
+    # A generator function, if the hook calls others.
     body: Callable[..., Any]
     options: HookOptions
 
@@ -166,19 +166,20 @@ class Hook(Mark):
     always: bool | Callable[[Any], bool] = False
     not_calls: Sequence[str] = ()
     unlifted: Callable[[Any], Callable[..., Any]] | None = None
-    # Whether the body is the sync function's too, and names the sync hooks.
+    # Whether the sync function has the same body, which names the sync hooks.
     is_shared: bool = False
-    # The classes that define the twin and the function, once they are made.
+    # The classes that define the twin and the function, as soon as Python has made
+    # them.
     home: type | None = None
     owner: type | None = None
-    # Of a handler, both are Django's.
+    # A handler has Django's name as both.
     name: str = field(init=False)
     aname: str = field(init=False)
 
     def __post_init__(self) -> None:
         self.aname = self.wrapper.__name__
-        # Not the function's own: a wrapper that stood in its place before this
-        # package was imported may have any.
+        # Not the __name__ of the function. If an agent replaced the function before
+        # this package was imported, its wrapper may have any name.
         private, _, rest = self.aname.partition("a")
         self.name = self.aname if self.is_handler else private + rest
 
@@ -223,8 +224,8 @@ class Hook(Mark):
 
     def is_wrapped(self) -> bool:
         """Whether a wrapper stands in the place of Django's function."""
-        # One that hid the function before this package was imported is known by
-        # the module that it is from.
+        # If an agent replaced the function before this package was imported, its module
+        # tells.
         return self.standing() is not self.function or (
             self.owner is not None and self.function.__module__ != self.owner.__module__
         )
@@ -432,7 +433,7 @@ class Definitions:
         self._by_name: dict[str, list[type]] = {}
         names = _names_in(cls)
         for klass in cls.__mro__:
-            # Far faster than the `&` of a view of keys.
+            # Much faster than `&` of a keys view.
             for name in names.intersection(vars(klass)):
                 self._by_name.setdefault(name, []).append(klass)
 
@@ -456,7 +457,7 @@ def hooks_overridden_async(cls: type) -> list[str]:
     return [*found]
 
 
-# By the number of hooks, as each module that is imported adds some.
+# The key is the number of hooks, because each import of a module adds some.
 _names: dict[int, frozenset[str]] = {}
 
 
@@ -477,7 +478,7 @@ _ASYNC = CO_COROUTINE | CO_ITERABLE_COROUTINE | CO_ASYNC_GENERATOR
 def is_plainly_sync(value: Any) -> bool:
     """Whether it takes no inspection to tell that an attribute is not async."""
     if type(value) is FunctionType:
-        # What marks a function is in its `__dict__`.
+        # Each mark of a function is in its `__dict__`.
         return not (value.__dict__ or value.__code__.co_flags & _ASYNC)
     return value is None or type(value) in (bool, int, str, list, tuple, dict)
 

@@ -31,20 +31,20 @@ def is_async(function: Any) -> bool:
     return plain is not None and iscoroutinefunction(function)
 
 
-# What marks a function as async that is not: inspect's, and on Python 3.11 asgiref's.
+# The attributes by which markcoroutinefunction() marks a sync function as async.
 COROUTINE_MARKS: dict[str, Any] = dict(vars(markcoroutinefunction(lambda: None)))
 
 
 class Mark:
     """What our functions carry as `_twin`, to be known by, and known again."""
 
-    # The classes and names that twins are defined under, and the functions of
-    # Django's that they are of: what stands there later, and is neither, is a wrapper.
+    # For each class and name, the twin or the function of Django. Another value that
+    # stands there later is a wrapper.
     slots: ClassVar[dict[tuple[type, str], Any]] = {}
 
-    # The function that carries it.
+    # The function that carries the mark.
     wrapper: Callable[..., Any]
-    # What that stands for: Django's, or the user's.
+    # The function behind the wrapper, of Django or of the user.
     function: Any
 
     def resolve(self, view: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -65,7 +65,7 @@ def carried_mark(function: Any) -> Mark | None:
 def mark_of(function: Any) -> Mark | None:
     """The mark of a function that is ours, None for all others."""
     mark = carried_mark(function)
-    # functools.wraps() copies attributes: a decorated twin is not a twin.
+    # functools.wraps() copies attributes, but a decorated twin is not a twin.
     return mark if mark is not None and mark.wrapper is function else None
 
 
@@ -77,7 +77,8 @@ def is_bound(value: Any, method: Any) -> bool:
         value, method = value.func, method.func
     if type(method) is MethodType:
         return method.__func__ is value
-    # wrapt binds a proxy to a view by another, and tells of which.
+    # wrapt binds a proxy to a view with another proxy, and _self_parent is the first
+    # one.
     return value is method or value is getattr(method, "_self_parent", method)
 
 

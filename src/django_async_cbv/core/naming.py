@@ -13,9 +13,9 @@ __all__ = ["Place", "Unnamed", "name_of", "place_of", "shows", "unnamed"]
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
-# More wrappers than anybody puts around a function; it may wrap itself, too.
+# A limit, because a function may wrap itself.
 _DEPTH = 100
-# What a job of this package's is named as.
+# The name of each job of this package.
 _SHOWN: dict[Any, str | Callable[..., Any]] = {}
 
 
@@ -56,7 +56,8 @@ def shows(what: str | Callable[..., Any]) -> Callable[[_F], _F]:
     return register
 
 
-# A plain function, and the class that it is a method of: to name it takes longer.
+# A plain function and the class of its method. The name is made later, because that
+# takes longer.
 Unnamed: TypeAlias = tuple[FunctionType, type | None]
 
 
@@ -104,10 +105,10 @@ def place_of(func: Any, args: tuple[Any, ...] = ()) -> Place:
                 func, args, owner = shown(*args), (), None
                 continue
             if not func.__dict__:
-                # As most are: nobody has wrapped it.
+                # Most functions end here, because nobody has wrapped them.
                 break
         elif kind is BuiltinMethodType and type(func.__self__) is Context and args:
-            # As asyncio.to_thread() calls it.
+            # asyncio.to_thread() calls context.run(func, ...).
             func, args = args[0], args[1:]
             continue
         if (inner := _wrapped(func)) is None:
@@ -141,10 +142,10 @@ def _described(  # noqa: PLR0911 - one for each kind
         own = type.__getattribute__(func, "__dict__")
         name = _class_name(func)
         if args and own.get("__module__", "builtins") == "builtins":
-            # bool() and list() run a query if they are given a QuerySet.
+            # bool() and list() of a QuerySet run a query, so the name says of what.
             return Place(f"{name}({_class_name(args[0])})")
         return Place(name, *_of_class(own))
-    # A builtin, or a method of one: the name is C's.
+    # A builtin function, or a method of a builtin type.
     name = getattr(func, "__qualname__", "") if kind.__module__ == "builtins" else ""
     if isinstance(name, str) and name:
         return Place(name)
@@ -155,7 +156,7 @@ def _described(  # noqa: PLR0911 - one for each kind
     return Place(_class_name(func))
 
 
-# Not by the code itself: its hash is made of all that is in it, each time.
+# The key is not the code object, because Python hashes all of its contents each time.
 @functools.lru_cache(maxsize=1024)
 def _of_function(name: str, cls: type | None, file: str, line: int) -> Place:
     if cls is None:
@@ -182,7 +183,7 @@ def _of_class(own: Any) -> tuple[str | None, int | None]:
     init = own.get("__init__")
     if type(init) is FunctionType and init.__code__.co_filename == file:
         return _of_code(init.__code__)
-    # Python 3.13 and later.
+    # Python 3.13 and later have this attribute.
     return file, own.get("__firstlineno__")
 
 

@@ -61,18 +61,18 @@ class Choice:
     ) -> None:
         self.function = function
         self._is_djangos_alone = is_djangos_alone
-        # What stands in the class for the hooks that a shared body names.
+        # The values in the class for the hooks that a shared body names.
         self.called = called
-        # Whether the body reads what the class gives as a property, or the like.
+        # Whether the body reads a property, or another descriptor, of the class.
         self.in_worker = in_worker
-        # A function for certain; of any other callable it is asked at each call.
+        # Known only for a plain function. Another callable is asked at each call.
         self.is_sync = type(function) is FunctionType and not is_async_function(
             function
         )
         self.lifted = lifted
-        # Tells of a view whether the body is to run there.
+        # Tells whether the body runs for a view.
         self.asks = asks
-        # What stands in the place of Django's function, put there by an agent.
+        # Whether an agent has replaced Django's function.
         self.is_wrapper = is_wrapper
         self._checks = checks
 
@@ -91,7 +91,7 @@ class Choice:
         )
 
 
-# What each class has.
+# Attributes that each class has.
 _OF_CLASSES = {"__annotate_func__", "__annotate__"}
 
 
@@ -114,14 +114,14 @@ class Plan:
         self.mro = cls.__mro__
         self.own = own
         self._by_own: dict[frozenset[str], Plan] = {}
-        # What the class gives as a property, or another descriptor: to read it may
-        # be work, as to call an override may be.
+        # Properties and other descriptors of the class. Reading one may do I/O, as an
+        # override may.
         self.descriptors = frozenset(_descriptors(self.mro))
         self.definitions = Definitions(cls)
         self._choices: dict[Hook, Choice] = {}
         self._is_async: dict[tuple[str, int], bool] = {}
         self._awaits: dict[str, bool] = {}
-        # Hooks with an async override: no sync one may be put on an instance.
+        # Hooks with an async override. A sync function on an instance would be skipped.
         self.async_hooks = frozenset(hooks_overridden_async(cls))
 
     def with_own(self, names: frozenset[str]) -> Plan:
@@ -183,7 +183,7 @@ class Plan:
                 if any(self.is_async(one) for one in hook.calls if one != SUPER):
                     return True
             elif "dispatch" in vars(klass) and not is_of_a_framework(klass):
-                # What a user's sync code calls nobody knows.
+                # Nobody knows what the user's sync code calls.
                 return True
         return bool(self.sync_overrides(name)) or self.is_async(name)
 
@@ -202,8 +202,8 @@ class Plan:
             if ours and not known and hook.unlifted is not None:
                 function = hook.unlifted(function)
             checks = self._purity(hook) if known else None
-            # Inline, on the loop, a handler that Django's own calls would give it
-            # a coroutine.
+            # On the event loop, Django's function would get a coroutine from the
+            # handler that it calls.
             on_loop = checks is not None and _calls_handlers(hook)
             in_worker = self._reads_descriptors(hook)
             needed = on_loop or self.below_is_async(hook)
@@ -239,14 +239,14 @@ class Plan:
     def _reads_descriptors(self, hook: Hook) -> bool:
         names = hook.reads
         if hook.calls is None:
-            # A handler, by a name that is known at run time.
+            # Only the request tells which handler.
             names = names.union(handler_names(self.cls))
         return self.reads_descriptors(names)
 
     def hook_for(self, value: Any) -> Hook | None:
         """The twin of a Django function that this class has the twin of."""
-        # Not isinstance(): a proxy of wrapt's is a function to that, and equal to
-        # the one that it stands before.
+        # Not isinstance() and not `==`, because a proxy of wrapt passes for the
+        # function behind it.
         hook = TWINS.get(value) if type(value) is FunctionType else None
         if hook is None or getattr(self.cls, hook.aname, None) is None:
             return None
@@ -347,7 +347,7 @@ class Plan:
             if value is None or isinstance(mark_at(klass, name), Hook | Bridge):
                 continue
             hook = self.hook_for(value)
-            # Without `calls` any handler: which one is known at run time.
+            # Without `calls`, only the request tells which handler.
             if hook is None or hook.calls is None:
                 return hook is not None
             calls = hook.calls
@@ -427,7 +427,7 @@ class Fingerprint:
             for name in definitions.names()
             for klass in definitions.of(name)
         ]
-        # A mock may put a property in the place of any attribute.
+        # A mock may replace any attribute with a property.
         names = {*definitions.names()}
         found += [
             (vars(klass), name)
@@ -436,7 +436,7 @@ class Fingerprint:
             for name, value in vars(klass).items()
             if name not in names and not name.startswith("_") and not callable(value)
         ]
-        # Apart, for map(): this is asked for each request.
+        # Separate lists for map(), because each request compares them.
         self._spaces = [vars(klass) for klass in self._mro]
         self._sizes = [*map(len, self._spaces)]
         self._places = [space for space, _ in found]
@@ -449,6 +449,6 @@ class Fingerprint:
         return (
             cls.__mro__ is not self._mro
             or not all(map(operator.eq, map(len, self._spaces), self._sizes))
-            # Not `==`: a proxy is equal to what it stands before.
+            # Not `==`, because a proxy is equal to the object behind it.
             or not all(map(operator.is_, found, self._values))
         )

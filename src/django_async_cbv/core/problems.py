@@ -37,6 +37,7 @@ from .twins import TwinMixin, plan_of
 
 __all__ = [
     "Problem",
+    "async_view_of",
     "problems",
     "refuse",
     "refuse_attributes",
@@ -52,14 +53,16 @@ class Problem:
     """What is wrong with a view class, and the words to say it in."""
 
     id: str
+    # What happened, and what that does to users: without the last full stop.
     message: str
+    # The fix, as code: one sentence or two.
     hint: str
     # Where the methods that the message names are written.
     places: tuple[str, ...]
 
     def __str__(self) -> str:
         places = ", ".join(self.places)
-        return f"{self.message}; {self.hint} ({places}) [{self.id}]"
+        return f"{self.message}. {self.hint} ({places}) [{self.id}]"
 
 
 def refuse(cls: type, initkwargs: dict[str, Any] | None = None) -> None:
@@ -107,9 +110,9 @@ def uncalled_methods(cls: type) -> Iterator[Problem]:
         for name in vars(klass).keys() & methods.keys() if is_ours else ():
             yield Problem(
                 "async_cbv.W002",
-                f"{_label(klass, name)} is not called: a handler has one name for "
-                "sync and async",
-                f"rename it: `async def {methods[name]}()`.",
+                f"{_label(klass, name)} is never called, because a handler has one "
+                "name for sync and async. The view answers without your code",
+                f"Rename it: `async def {methods[name]}()`.",
                 (where(klass, name),),
             )
         if is_ours:
@@ -120,9 +123,10 @@ def uncalled_methods(cls: type) -> Iterator[Problem]:
             if aname in vars(klass) and brings_it.startswith("django.views.generic"):
                 yield Problem(
                     "async_cbv.W003",
-                    f"{_label(klass, aname)} is not called: {cls.__name__} is a view "
-                    "of Django's, which knows no async hooks",
-                    "derive it from the view of the same name with `Async` in front.",
+                    f"{_label(klass, aname)} is never called, because {cls.__name__} "
+                    "is derived from a view of Django. The page is shown without its "
+                    "result",
+                    f"Derive {cls.__name__} from {async_view_of(cls)}.",
                     (where(klass, aname),),
                 )
 
@@ -138,8 +142,9 @@ def _nearly_hooks(cls: type, klass: type) -> Iterator[Problem]:
         for meant in _meant(name, hooks):
             yield Problem(
                 "async_cbv.W007",
-                f"{_label(klass, name)} is not called: there is no hook of that name",
-                f"rename it {meant}(), if that is the hook that you mean.",
+                f"{_label(klass, name)} is never called, because no hook has this "
+                "name. The page is shown without its result",
+                f"If you mean the hook {meant}(), rename it: `async def {meant}()`.",
                 (where(klass, name),),
             )
 
@@ -188,7 +193,7 @@ def _djangos_in_front(cls: type, klass: type) -> Iterator[Problem]:
                 f"{klass.__name__} is derived from Django's {base.__name__}, which has "
                 "no async hooks. A worker thread waits for each async hook of "
                 f"{klass.__name__}",
-                f"derive {klass.__name__} from {meant} instead.",
+                f"Derive {klass.__name__} from {meant} instead.",
                 (f"module {klass.__module__}",),
             )
 
@@ -215,12 +220,26 @@ def waiting_overrides(cls: type) -> Iterator[Problem]:
                 )
                 yield Problem(
                     "async_cbv.W001",
-                    f"{_label(klass, name)} is sync and calls {cause}, which is "
-                    "async, by way of Django's own: a worker is held while that "
-                    "is awaited",
-                    f"make it `async def {aname}()` and await super().{aname}().",
+                    f"{_label(klass, name)} is sync, but Django's code in it calls the "
+                    f"async {cause}. A worker thread waits for each request",
+                    f"Make it `async def {aname}()`, and await super().{aname}() in "
+                    "it.",
                     (where(klass, name),),
                 )
+
+
+# Where Django has the views that ours are named after.
+_VIEWS = ("django.views.generic", "django.contrib.auth.views")
+
+
+def async_view_of(cls: type) -> str:
+    """The name of our view for the view of Django that a class is derived from."""
+    for base in cls.__mro__:
+        if is_library(base) and issubclass(base, View):
+            return base.__name__
+        if base.__module__.startswith(_VIEWS):
+            return f"Async{base.__name__}"
+    return "AsyncView"
 
 
 def _async_under_a_sync_name(plan: Plan) -> Iterator[Problem]:
@@ -240,7 +259,7 @@ def _async_under_a_sync_name(plan: Plan) -> Iterator[Problem]:
                 ),
                 None,
             )
-            # Of ours, a sync wrapper that stands in the place of a twin.
+            # A hook below is a twin of this package, or a sync wrapper around it.
             if (
                 below is None
                 or _needs_await(vars(below)[name])
@@ -251,26 +270,28 @@ def _async_under_a_sync_name(plan: Plan) -> Iterator[Problem]:
                 continue
             if name == "setup":
                 hint = (
-                    "keep setup() sync, and await in `async def dispatch()`, before "
+                    "Keep setup() sync, and await in `async def dispatch()`, before "
                     "`return await super().dispatch(request, *args, **kwargs)`."
                 )
             elif name in GUARDED:
                 yield _async_verdict(plan, klass, below, name)
                 continue
             elif hasattr(plan.cls, HOOKS.get(name, "")):
-                hint = f"rename it {HOOKS[name]}() and await super().{HOOKS[name]}()."
+                hint = (
+                    f"Rename it: `async def {HOOKS[name]}()`, and await "
+                    f"super().{HOOKS[name]}() in it."
+                )
                 if _is_generator(value):
                     hint += _NO_YIELD
             elif expects_awaitable(plan.mro, name, below):
                 continue
             else:
-                hint = (
-                    f"whoever calls {below.__name__}.{name}(), which it overrides, "
-                    "does not await it: make it sync."
-                )
+                hint = f"Make it sync: `def {name}()`."
             yield Problem(
                 "async_cbv.E001",
-                f"{_label(klass, name)} {_is_what(value)}",
+                f"{_label(klass, name)} {_is_what(value)}, but the callers of "
+                f"{_label(below, name)} do not await it. They would get a coroutine "
+                "instead of the result",
                 hint,
                 (where(klass, name),),
             )
@@ -280,46 +301,52 @@ def _async_verdict(plan: Plan, klass: type, below: type, name: str) -> Problem:
     """An `async def test_func()` and the like, which Python would call true."""
     aname = HOOKS.get(name)
     others = {hook: its_aname for hook, its_aname, _ in pairs(plan.cls)}
-    message = f"{_label(klass, name)} {_is_what(vars(klass)[name])}"
+    label = _label(klass, name)
+    kind = _is_what(vars(klass)[name])
     is_awaited = aname is not None and hasattr(plan.cls, aname)
-    if not is_awaited:
-        message += (
-            f", and {below.__name__} does not await it: a coroutine is true, so "
-            "everyone would be let in"
+    if is_awaited:
+        message = (
+            f"{label} {kind}, but the view awaits only {aname}(). Each request would "
+            "fail"
+        )
+    else:
+        message = (
+            f"{label} would let everyone in. It {kind}, and {below.__name__} takes the "
+            "coroutine for True"
         )
     is_djangos = below.__module__.partition(".")[0] == "django"
     if name in others:
-        hint = f"rename it {others[name]}(): then the view awaits it."
+        hint = f"Rename it: `async def {others[name]}()`. Then the view awaits it."
     elif aname is None:
-        hint = "make it sync, and wait in it with `async_to_sync()`."
+        hint = f"Make it sync: `def {name}()`. In it, wait with `async_to_sync()`."
     elif is_djangos and not is_awaited:
         hint = (
-            f"derive {plan.cls.__name__} from {MIXINS[name]} in place of "
-            f"{below.__name__}, and rename it {aname}()."
+            f"Derive {plan.cls.__name__} from {MIXINS[name]} instead of "
+            f"{below.__name__}, and rename it: `async def {aname}()`."
         )
     elif not is_awaited:
-        hint = f"rename it {aname}(): then the view awaits it."
+        hint = f"Rename it: `async def {aname}()`. Then the view awaits it."
     elif not is_djangos:
         hint = (
-            f"rename it {aname}(). In it, `await super().{aname}()` gives the result "
-            f"of {_label(below, name)}."
+            f"Rename it: `async def {aname}()`. In it, `await super().{aname}()` "
+            f"returns the result of {_label(below, name)}."
         )
     else:
-        hint = f"rename it {aname}(). {_VERDICT_HINTS[name]}"
+        hint = f"Rename it: `async def {aname}()`{_VERDICT_HINTS[name]}."
     if _is_generator(vars(klass)[name]):
         hint += _NO_YIELD
     return Problem("async_cbv.E001", message, hint, (where(klass, name),))
 
 
 _NO_YIELD = " Return the result instead of a `yield`."
-# What to do in the async variant of a check of Django's. Its test_func() only raises
-# NotImplementedError, so super() is of no use there.
+# What to do in the async variant of a check of Django. Django's test_func() only raises
+# NotImplementedError, so an override of atest_func() does not call super().
 _VERDICT_HINTS = {
-    "test_func": "The view awaits it, and lets the user in if it returns True.",
-    "get_test_func": "The view awaits it, and then the function that it returns, which "
-    "may be async: `return self.atest_func`.",
-    "has_permission": "In it, `await super().ahas_permission()` checks "
-    "permission_required.",
+    "test_func": ", and return True for users who may see the page",
+    "get_test_func": ", and return a sync or async function, for example "
+    "`return self.atest_func`",
+    "has_permission": ". In it, `await super().ahas_permission()` checks "
+    "permission_required",
 }
 
 
@@ -333,8 +360,9 @@ def _sync_under_a_twins_name(plan: Plan, name: str, aname: str) -> Iterator[Prob
         elif not is_async_function(value):
             yield Problem(
                 "async_cbv.E002",
-                f"{_label(klass, aname)} is not a coroutine function, and is awaited",
-                f"make it `async def {aname}()`, or rename it {name}().",
+                f"{_label(klass, aname)} is not a coroutine function, but the view "
+                "awaits it. Each request would fail",
+                f"Make it `async def {aname}()`, or rename it: `def {name}()`.",
                 (where(klass, aname),),
             )
 
@@ -342,9 +370,9 @@ def _sync_under_a_twins_name(plan: Plan, name: str, aname: str) -> Iterator[Prob
 def _generator(klass: type, name: str) -> Problem:
     return Problem(
         "async_cbv.E002",
-        f"{_label(klass, name)} is an async generator, as it has a `yield`. The view "
-        "awaits it, so each request would fail",
-        "return the result instead: collect the items in a list, and `return` that.",
+        f"{_label(klass, name)} is an async generator, because it has a `yield`. The "
+        "view awaits it, so each request would fail",
+        "Collect the items in a list instead, and `return` the list.",
         (where(klass, name),),
     )
 
@@ -352,10 +380,10 @@ def _generator(klass: type, name: str) -> Problem:
 def _under_a_sync_decorator(klass: type, name: str) -> Problem:
     return Problem(
         "async_cbv.E002",
-        f"{_label(klass, name)} is an `async def` under a decorator that makes it "
-        "sync, and is over before its body begins",
-        "put the decorator on a sync method, or on the class with "
-        '@method_decorator(..., name="dispatch").',
+        f"{_label(klass, name)} is an `async def` under a sync decorator. The "
+        "decorator would end before the body of the method begins",
+        "Put the decorator on a sync method, or on the class: "
+        '`@method_decorator(..., name="dispatch")`.',
         (where(klass, name),),
     )
 
@@ -389,10 +417,10 @@ def _sync_before_async(plan: Plan, name: str, aname: str) -> Iterator[Problem]:
             )
             yield Problem(
                 "async_cbv.E003",
-                f"{_label(klass, name)} is sync and stands before "
-                f"{_label(hidden_by, aname)}, which is async, in the MRO of "
-                f"{plan.cls.__name__}: on the event loop it would be skipped",
-                f"make it `async def {aname}()` and await super().{aname}() in it, or "
+                f"{_label(klass, name)} would be skipped on the event loop, with any "
+                "filter in it. It is sync, and comes before the async "
+                f"{_label(hidden_by, aname)} in the MRO of {plan.cls.__name__}",
+                f"Make it `async def {aname}()` and await super().{aname}() in it, or "
                 f"put {hidden_by.__name__} before {klass.__name__}.",
                 (where(klass, name), where(hidden_by, aname)),
             )
@@ -409,9 +437,10 @@ def _out_of_reach(plan: Plan, name: str, aname: str) -> Iterator[Problem]:
                 named = _as_the_user_knows_it(plan, owner)
                 yield Problem(
                     "async_cbv.E004",
-                    f"{_label(klass, aname)} stands behind {named} in "
-                    f"the MRO of {plan.cls.__name__}, where nothing calls it",
-                    f"put {klass.__name__} before {named} among the bases "
+                    f"{_label(klass, aname)} would never be called, because it comes "
+                    f"after {named} in the MRO of {plan.cls.__name__}. The page would "
+                    "be shown without its result",
+                    f"Put {klass.__name__} before {named} among the bases "
                     f"of {plan.cls.__name__}.",
                     (where(klass, aname),),
                 )
@@ -444,9 +473,10 @@ def _unlike_handlers(plan: Plan, name: str) -> Iterator[Problem]:
         if ours is not None and is_async_function(value):
             yield Problem(
                 "async_cbv.E004",
-                f"{_label(klass, name)} stands behind {ours.__name__} in the MRO of "
-                f"{plan.cls.__name__}, and its super() meets Django's sync one",
-                f"derive {klass.__name__} from {ours.__name__}.",
+                f"{_label(klass, name)} comes after {ours.__name__} in the MRO of "
+                f"{plan.cls.__name__}, so its super() calls Django's sync {name}(). "
+                "Each request would fail",
+                f"Derive {klass.__name__} from {ours.__name__}.",
                 (where(klass, name),),
             )
             continue
@@ -456,20 +486,24 @@ def _unlike_handlers(plan: Plan, name: str) -> Iterator[Problem]:
             if upper_is_async != is_async_function(value) and not (
                 name == "dispatch" and _knows_coroutines(upper, value)
             ):
+                effect = (
+                    f"`await super().{name}()` would fail"
+                    if upper_is_async
+                    else f"`super().{name}()` would return a coroutine"
+                )
                 yield Problem(
                     "async_cbv.E005",
-                    f"{_label(above, name)} is {_colour(upper_is_async)} and its "
-                    f"super() meets {_label(klass, name)}, which is "
-                    f"{_colour(not upper_is_async)} and can't answer in both ways",
-                    f"give {klass.__name__} to a base of {above.__name__} that is "
-                    f"an AsyncView too, as in `class Base({klass.__name__}, "
-                    "AsyncView)`: such a class answers in both.",
+                    f"{_label(above, name)} is {_colour(upper_is_async)}, but its "
+                    f"super() calls {_label(klass, name)}, which is "
+                    f"{_colour(not upper_is_async)}. {effect}",
+                    f"Put a class between them, and derive {above.__name__} from it: "
+                    f"`class Base({klass.__name__}, AsyncView)`.",
                     (where(above, name), where(klass, name)),
                 )
         above = klass
 
 
-# What code looks at that takes coroutines for what they are.
+# Names in code that can tell a coroutine from a response.
 _OF_COROUTINES = {
     "async_to_sync",
     "isawaitable",
@@ -492,7 +526,7 @@ def _knows_coroutines(upper: Any, lower: Any) -> bool:
     )
     sync = lower if is_async_function(upper) else upper
     code = getattr(inspect.unwrap(sync), "__code__", None)
-    # A name may also be what getattr() is asked for.
+    # The name may also be an argument of getattr().
     if code is not None and not _OF_COROUTINES.isdisjoint(
         (*code.co_names, *code.co_consts)
     ):
@@ -518,10 +552,10 @@ def _checks_of_two_colors(plan: Plan) -> Iterator[Problem]:
                     yield Problem(
                         "async_cbv.E013",
                         f"The access check {skipped} would be skipped, so users whom "
-                        f"it denies would be let in: {_label(above, other)} comes "
+                        f"it denies would be let in. {_label(above, other)} comes "
                         f"before it in the MRO of {plan.cls.__name__}, and "
                         f"{mixin.__name__} calls only one of the two",
-                        f"make both `async def {aname}()`, and await "
+                        f"Make both `async def {aname}()`, and await "
                         f"super().{aname}() in {above.__name__}.",
                         (where(above, other), where(klass, taken)),
                     )
@@ -533,7 +567,7 @@ def _access_behind(plan: Plan) -> Iterator[Problem]:
     """An access mixin behind the view, which lets in everyone: nothing calls it."""
     last = plan.mro.index(View)
     for klass in plan.mro[last + 1 :]:
-        # As AccessMixin has it, and those of third parties that are like it.
+        # AccessMixin has both methods, and so do similar mixins of third parties.
         if "dispatch" in vars(klass) and hasattr(klass, "handle_no_permission"):
             mixin = next(
                 one
@@ -549,10 +583,10 @@ def _access_behind(plan: Plan) -> Iterator[Problem]:
             )
             yield Problem(
                 "async_cbv.E006",
-                f"{mixin.__name__} stands behind {view.__name__} in the MRO of "
-                f"{plan.cls.__name__}, where nothing calls its dispatch(): it lets "
-                "everyone in",
-                f"put {mixin.__name__} before {view.__name__} among the bases of "
+                f"{plan.cls.__name__} would be open to everyone. {mixin.__name__} "
+                f"comes after {view.__name__} in its MRO, so nothing calls the "
+                f"dispatch() of {mixin.__name__}",
+                f"Put {mixin.__name__} before {view.__name__} among the bases of "
                 f"{plan.cls.__name__}.",
                 (where(klass, "dispatch"),),
             )
@@ -571,10 +605,11 @@ def _message_behind(plan: Plan) -> Iterator[Problem]:
         for one in plan.mro
         if issubclass(one, SuccessMessageMixin) and not issubclass(one, View)
     ).__name__
-    # Where Django's form_valid() ends, without a super().
+    # Django's form_valid() ends here without calling super().
     hooks = (plan.hook_for(vars(klass).get("form_valid")) for klass in above)
     if any(hook and SUPER not in (hook.calls or ()) for hook in hooks):
-        # The class that has put the one behind the other: a subclass can't mend it.
+        # The class with the wrong order of bases. Its subclasses cannot change the
+        # order.
         owner = next(
             one
             for one in reversed(plan.mro)
@@ -583,17 +618,17 @@ def _message_behind(plan: Plan) -> Iterator[Problem]:
         view = next(base.__name__ for base in owner.__bases__ if issubclass(base, View))
         yield Problem(
             "async_cbv.E011",
-            f"{mixin} stands behind {view} in the MRO of {name}, where nothing calls "
-            "its form_valid(): no message is shown",
-            f"put {mixin} before {view}: `class {owner.__name__}({mixin}, {view})`.",
+            f"{mixin} comes after {view} in the MRO of {name}, so nothing calls its "
+            "form_valid(). Users would see no message",
+            f"Put {mixin} before {view}: `class {owner.__name__}({mixin}, {view})`.",
             (f"module {owner.__module__}",),
         )
     elif hasattr(plan.cls, "formset_valid") and not issubclass(plan.cls, FormMixin):
         yield Problem(
             "async_cbv.E011",
             f"{mixin} queues its message in form_valid(), which {name} does not call, "
-            "as it is a view of a formset: no message is shown",
-            f"leave {mixin} out, and call `messages.success(self.request, ...)` in "
+            "because it is a view of a formset. Users would see no message",
+            f"Leave {mixin} out, and call `messages.success(self.request, ...)` in "
             "`async def aformset_valid(self, formset)`, after `await "
             "super().aformset_valid(formset)`.",
             (f"module {plan.cls.__module__}",),
@@ -612,26 +647,26 @@ def _attributes(cls: type, attributes: dict[str, Any]) -> Iterator[Problem]:
                 yield Problem(
                     "async_cbv.E001",
                     f"{name}() was set on a {cls.__name__} instance, and is async. "
-                    "Nothing would await it, so the page would go without its result",
-                    f"set {aname} instead: `{cls.__name__}.as_view({aname}=...)`.",
+                    "Nothing would await it, so the page would lack its result",
+                    f"Set {aname} instead: `{cls.__name__}.as_view({aname}=...)`.",
                     (where_written(value),),
                 )
             elif name in plan.async_hooks:
                 klass = plan.async_overrides(name)[0]
                 yield Problem(
                     "async_cbv.E003",
-                    f"{name}() was set on a {cls.__name__} instance, and "
-                    f"{_label(klass, aname)} is async: on the event loop it would be "
-                    "skipped",
-                    f"set {aname} to a coroutine function instead.",
+                    f"{name}() was set on a {cls.__name__} instance. It would be "
+                    f"skipped on the event loop, because {_label(klass, aname)} is "
+                    "async",
+                    f"Set {aname} to a coroutine function instead.",
                     (where(klass, aname),),
                 )
         if aname in attributes and not is_async_function(attributes[aname]):
             yield Problem(
                 "async_cbv.E002",
                 f"{aname}() was set on a {cls.__name__} instance, and is not a "
-                "coroutine function. The view awaits it, so each request fails",
-                f"set {name} instead: `{cls.__name__}.as_view({name}=...)`.",
+                "coroutine function. The view awaits it, so each request would fail",
+                f"Set {name} instead: `{cls.__name__}.as_view({name}=...)`.",
                 (where_written(attributes[aname]),),
             )
 

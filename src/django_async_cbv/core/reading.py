@@ -37,8 +37,8 @@ __all__ = [
 
 _T = TypeVar("_T")
 
-# Fields whose values a database compares with its own as it has sorted them. Not
-# floats, which some databases give back rounded.
+# Fields whose values the database compares in the order in which it sorts them. Not
+# floats, because some databases return them rounded.
 _KEYS = (
     models.AutoField,
     models.BooleanField,
@@ -54,7 +54,7 @@ class Reader(Protocol):
     """Reads a source in sync code; `keeps_open`: something between two batches."""
 
     keeps_open: bool
-    # Whether nothing but Django's own code is run.
+    # Whether the reader runs no code of the project.
     is_plain: bool
 
     def read(self) -> tuple[Sequence[Any], bool]:
@@ -89,30 +89,30 @@ def reader_of(
     """
     if isinstance(source, RawQuerySet):
         raw: Any = source
-        # One that prefetches has to have all its rows at once, as Django's has.
+        # With prefetch_related(), Django needs all rows at once.
         if not raw._prefetch_related_lookups:
             return _ByCursor(raw.iterator, size, raw.db)
     if not isinstance(source, QuerySet):
         return _FromIterable(source, size)
-    # A router may name another replica each time.
+    # The alias is fixed here, because a router may return another replica each time.
     rows: QuerySet[Any] = source.using(source.db)
     row: Callable[[Any], Any] | None = None
     names = list(dict.fromkeys(lookups or ()))
     if lookups is not None:
         if _compares_objects(rows):
-            # Two objects may have the same values, and are two rows nevertheless.
+            # The primary key keeps two objects with the same values apart.
             primary = [field.attname for field in rows.model._meta.pk_fields]
             names = [*dict.fromkeys([*names, *primary])]
-        # values_list() drops a name that comes a second time.
+        # values_list() drops a repeated name.
         if names != list(lookups):
             row = _getter([names.index(name) for name in lookups])
         plain: Any = rows._chain()  # type: ignore[attr-defined]  # no stub
-        # As prefetch_related(None) does, which refuses what union() gives.
+        # As prefetch_related(None) does, which raises an error after union().
         plain._prefetch_related_lookups = ()
         rows = plain.values_list(*names)
     elif source._result_cache is not None:
         return _FromIterable(source, size)
-    # The objects of values() need not have the key.
+    # The dicts of values() may lack the key.
     is_of_values = lookups is None and rows._fields is not None  # type: ignore[attr-defined]  # no stub
     keys = None if snapshot or is_of_values else _keys(rows)
     if keys is None:
@@ -140,9 +140,9 @@ class _Key:
 
     name: str
     descends: bool
-    # What order_by() was given for it.
+    # The argument of order_by() for this column.
     order: Any
-    # Whether rows without a value come first; None where there are no such rows.
+    # Whether rows with NULL come first. None if the column has no NULL.
     nulls_first: bool | None
 
     def after(self, value: Any) -> Q | None:
@@ -203,7 +203,7 @@ def _keys(rows: QuerySet[Any]) -> list[_Key] | None:
                 return None
             keys.setdefault(key.name, key)
             is_unique = meta.get_field(key.name).unique and key.nulls_first is None
-            # By more than that it makes no difference.
+            # A unique key decides the order, so further columns change nothing.
             if is_unique or keys.keys() >= {*primary}:
                 return [*keys.values()]
     return None
@@ -280,7 +280,7 @@ def _key(
         field: Any = rows.model._meta.get_field(name or "")
     except FieldDoesNotExist:
         return None
-    # By the name of a relation it is sorted as the related model is.
+    # For the name of a relation, Django sorts as the related model does.
     is_relation = field.is_relation and name != getattr(field, "attname", None)
     if is_relation or name in query.annotations or not _is_sortable(field):
         return None
@@ -334,20 +334,21 @@ class _ByKey:
     ) -> None:
         self.is_plain = type(rows) is QuerySet and reads_plainly(rows)
         order = [key.order for key in keys]
-        # Left as it is where it has this order: a subclass may have a part in it.
+        # If the QuerySet has this order already, it stays. A subclass may override
+        # order_by().
         self._rows = rows if [*rows.query.order_by] == order else rows.order_by(*order)
         self._size = size
         self._keys = keys
         self._values = values
         self._row = row
         self._last: Sequence[Any] | None = None
-        # Whether the first column of the key has had one value in a whole batch.
+        # Whether the first column of the key had the same value in a whole batch.
         self._is_among_equals = False
 
     def read(self) -> tuple[Sequence[Any], bool]:
         """Return the rows of the next batch, and whether others follow."""
         first, last = self._keys[0], self._last
-        # One row more, to know whether that is all.
+        # One row more tells whether others follow.
         wanted = self._size + 1
         rows: list[Any] = []
         if last is None:
@@ -355,11 +356,11 @@ class _ByKey:
         elif len(self._keys) == 1:
             rows = self._some(first.after(last[0]), wanted)
         elif not self._is_among_equals:
-            # The first condition is what an index is looked into by.
+            # The database finds the rows in an index by the first condition.
             after = _after(self._keys, last)
             rows = self._some(Q(first.beyond(last[0]), after), wanted)
         else:
-            # Of many equals, none is looked at that was read.
+            # Among many equal values, the database skips the rows that were read.
             rest = _after(self._keys[1:], last[1:])
             if rest is not None:
                 rows = self._some(Q(first.at(last[0]), rest), wanted)
@@ -439,7 +440,7 @@ class _ByCursor:
             block.__enter__()
             self._transaction = block
             self._iterator = self._begin()
-        # One row more, to know whether that is all.
+        # One row more tells whether others follow.
         wanted = self._size + 1 - len(self._next)
         rows = [*self._next, *itertools.islice(self._iterator, wanted)]
         has_more = len(rows) > self._size
@@ -498,7 +499,7 @@ class _Steps:
 
     def close(self) -> None:
         """End it before its end."""
-        # A request's thread that is gone took its connections with it.
+        # If the request's thread has ended, its connections and cursors have ended too.
         if self.driven.is_at_home:
             self.reader.close(GeneratorExit())
 

@@ -62,9 +62,9 @@ class RestingExecutor(PartingExecutor):
         self._loop = loop
         self._inner = inner
         self._cursors = Cursors()
-        # The one in which they are noted.
+        # The thread whose connections are noted.
         self._watched: threading.Thread | None = None
-        # For all that follows.
+        # Guards the attributes below.
         self._lock = threading.Lock()
         self._holds = 0
         self._submitted = 0
@@ -74,7 +74,8 @@ class RestingExecutor(PartingExecutor):
 
     @property
     def _threads(self) -> AbstractSet[threading.Thread]:
-        # As of asgiref's, for who looks whether it is in one of them.
+        # asgiref's executors have this attribute, and callers look for their own thread
+        # in it.
         inner = self._inner
         return set() if inner is None else inner._threads
 
@@ -120,7 +121,8 @@ class RestingExecutor(PartingExecutor):
             if not self._rests or self._has_timer:
                 return
             self._has_timer = True
-        # In no request's context, which it would keep alive.
+        # In an empty context, because the callback would keep the context of a request
+        # alive.
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(
                 self._wait, self._submitted, context=contextvars.Context()
@@ -176,7 +178,7 @@ class RestingExecutor(PartingExecutor):
             )
             if ends:
                 self._inner = None
-                # A thread that has ended keeps 2 kB while somebody has its object.
+                # The object of a thread that has ended still takes 2 kB.
                 self._watched = None
         if ends:
             inner.shutdown(wait=False)

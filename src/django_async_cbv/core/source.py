@@ -42,7 +42,7 @@ def _read_alone(function: Any) -> FunctionTree | None:
     """The source of a function in a file that is more than a module, as a page is."""
     try:
         lines, first = inspect.getsourcelines(function)
-        # In a block, so that what is indented keeps its columns.
+        # The block keeps the columns of code that is indented.
         is_indented = lines[0][:1].isspace()
         before = "if 1:\n" if is_indented else ""
         block: Any = ast.parse(before + "".join(lines))

@@ -44,14 +44,14 @@ class Driven:
     """
 
     def __init__(self) -> None:
-        # Empty: so there is a token for each variable that is brought into it, which
-        # alone can take it out again.
+        # Starts empty, so that each variable has a token. Only a token can remove a
+        # variable from a context.
         self._context = contextvars.Context()
         self._tokens: _Tokens = {}
         self._callers_tokens: _Tokens = {}
-        # What the last steps have changed, and the caller has not got yet.
+        # The changes of the last steps that the caller does not have yet.
         self._changed: dict[contextvars.ContextVar[Any], Any] = {}
-        # The task that has got all of it.
+        # The task that has all changes.
         self._task: asyncio.Task[Any] | None = None
         self._thread: threading.Thread | None = None
         self._executor: Executor | None = None
@@ -69,7 +69,7 @@ class Driven:
         try:
             result = await run_sync(self._work, step, True)
         except asyncio.CancelledError:
-            # The worker may be in the step yet.
+            # The worker thread may still run this step.
             self._task = None
             raise
         except BaseException:
@@ -94,8 +94,8 @@ class Driven:
 
     async def run_last_to_the_end(self, step: Callable[[], _R]) -> _R:
         """Run the last step whole, though cancelled, in the thread of the first one."""
-        # The loop closes an abandoned generator in a task of its own: the variables
-        # there are of who knows what.
+        # If nobody closes a generator, the event loop closes it in another task, whose
+        # variables have nothing to do with this code.
         known = self._task is not None and self._task is asyncio.current_task()
         with self._at_home():
             try:
@@ -116,7 +116,7 @@ class Driven:
     def _at_home(self) -> Generator[None]:
         """Have this task's hops lead to the thread of the first step."""
         executor = getattr(AsyncToSync.executors, "current", None)
-        # If it waits for this very task, it is to be found by its present executor.
+        # If the thread waits for this very task, only its present executor reaches it.
         if getattr(executor, "_work_thread", None) is self._thread:
             yield
             return
@@ -140,7 +140,7 @@ class Driven:
                 self._step, step, caller if bring else None, executor
             )
         finally:
-            # What asgiref keeps for a thread it hands over itself, and to another one.
+            # asgiref hands its own Local over by itself.
             for variable in [*self._changed]:
                 if variable.name == LOCAL:
                     variable.set(self._changed.pop(variable))
@@ -203,6 +203,6 @@ def _unset(variable: contextvars.ContextVar[Any], tokens: _Tokens) -> None:
             return
     except (ValueError, RuntimeError):
         pass  # It was put in elsewhere, or is out already.
-    # No variable can be taken out without its token.
+    # Without its token, no variable can be removed from a context.
     with contextlib.suppress(LookupError):
         variable.set(contextvars.Context().run(variable.get))

@@ -89,7 +89,7 @@ def _tail_call(code: CodeType, lasti: int) -> tuple[str, str] | None:
     if code.co_flags & _SUSPENDABLE:
         return None
     bytecode = dis.Bytecode(code)
-    # exception_entries is how dis itself shows the table, on 3.11 to 3.14.
+    # Python 3.11 to 3.14 have exception_entries, which dis itself reads.
     for entry in bytecode.exception_entries:  # type: ignore[attr-defined]
         if entry.start <= lasti < entry.end:
             return None
@@ -123,7 +123,7 @@ def _callables(
 ) -> list[CodeType]:
     """The codes that the name may stand for, if Python code is called by it."""
     if opname in {"LOAD_ATTR", "LOAD_METHOD", "LOAD_SUPER_ATTR"}:
-        # super().dispatch(), self.get(): a method of the callee's first argument.
+        # In super().dispatch() and self.get(), the callee's first argument is the view.
         arguments = callee.f_code.co_varnames[: callee.f_code.co_argcount]
         if not arguments:
             return []

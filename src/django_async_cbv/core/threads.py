@@ -28,6 +28,7 @@ from asgiref.sync import (
     sync_to_async,
 )
 
+from .crossing import STOPPED
 from .executors import Desk, Relay, RequestExecutor, request_executor
 from .naming import shows
 
@@ -71,14 +72,14 @@ class Worker(threading.local):
         self.hops: list[Hop] = []
         self.flows = 0
         self.desk = Desk()
-        # What it was leased to, in a pool.
+        # The request that has this thread of a pool.
         self.executor: RequestExecutor | None = None
 
 
 worker = Worker()
 
-# Functions, and classes with methods, that run no code of a project's in a worker, or
-# tell its executor.
+# Functions, and classes with methods, that run no code of the project in a worker
+# thread, or that tell its executor so.
 OWN: set[Any] = set()
 
 
@@ -131,8 +132,8 @@ async def _cross_once(
         result: _R = await _cross(hop, func, *args, **kwargs)
     except asyncio.CancelledError:
         hop.cancelled = True
-        # asgiref has copied the context of the worker to here, perhaps in the
-        # middle of a wait_for(), whose executor is of no use once that ends.
+        # asgiref has copied the context of the worker thread to here. It may name the
+        # executor of a wait_for(), which ends before this task.
         AsyncToSync.executors.current = executor
         raise
     return result
@@ -164,18 +165,26 @@ def _refuse_to_wait_for_itself(func: Any) -> None:
         threads = getattr(executor, "_threads", set())
     else:
         threads = SyncToAsync.single_thread_executor._threads
-    # A pool counts a new thread as its own only once that runs: hence our own list.
+    # ThreadPoolExecutor lists a new thread only after it runs, so `worker.hops` counts
+    # too.
     if worker.hops or threading.current_thread() in threads:
         raise RuntimeError(
-            f"run_sync({name_of(func)}) would wait for the thread that it is called "
-            "in: sync code has begun an event loop there. Call async code from sync "
-            "code by async_to_sync(), not by asyncio.run()."
+            f"run_sync({name_of(func)}) would wait for its own thread for ever, "
+            "because sync code has started an event loop there. Call the async code "
+            "with `async_to_sync()` instead of `asyncio.run()`."
         )
 
 
 def name_of(value: Any) -> str:
     """What to call a function in a message."""
     return getattr(value, "__qualname__", None) or repr(value)
+
+
+def _async_error(func: Any) -> TypeError:
+    return TypeError(
+        f"run_sync() got {func!r}, which is async, and would return a coroutine "
+        f"instead of the result. Await it: `await {name_of(func)}(...)`."
+    )
 
 
 def _called(_: Any, func: Callable[..., Any], /, *args: Any, **__: Any) -> Any:
@@ -187,24 +196,24 @@ def _work(
     hop: Hop, func: Callable[_P, _R], /, *args: _P.args, **kwargs: _P.kwargs
 ) -> _R:
     if iscoroutinefunction(func):
-        raise TypeError(f"{func!r} is async: await it instead of run_sync().")
+        raise _async_error(func)
     worker.hops.append(hop)
     try:
         result = func(*args, **kwargs)
     except StopIteration as error:
-        # A future refuses to carry it and would leave the awaiting task
-        # hanging, so it becomes what Python makes of it in a generator.
-        raise RuntimeError("The sync function raised StopIteration.") from error
+        # A future cannot carry StopIteration, and the task would wait for ever. In a
+        # generator, Python makes RuntimeError of it too.
+        raise RuntimeError(STOPPED) from error
     finally:
         worker.hops.pop()
     if isinstance(result, CoroutineType):
-        # A manager's acount() is such a one: sync, and gives a coroutine.
+        # The acount() of a manager is sync, but returns a coroutine, for example.
         result.close()
-        raise TypeError(f"{func!r} is async: await it instead of run_sync().")
+        raise _async_error(func)
     return result
 
 
-# Made once: to make it anew for each hop costs more than all else here.
+# Made once, because asgiref takes longer to make it than this module takes for a hop.
 _cross: Any = sync_to_async(_work, thread_sensitive=True)
 
 
@@ -235,8 +244,8 @@ async def await_to_the_end(
     variables flow back.
     """
     runs_in = contextvars.copy_context() if context is None else context
-    # In a task of its own, which no cancellation of this one reaches, nor of
-    # what it waits for in its turn.
+    # Another task runs the coroutine, so that a cancellation of this task does not
+    # reach the coroutine or what it awaits.
     task = asyncio.get_running_loop().create_task(coroutine, context=runs_in)
     cancelled: asyncio.CancelledError | None = None
     while not task.done():
@@ -253,7 +262,8 @@ async def await_to_the_end(
             raise cancelled from task.exception()
         return task.result()
     finally:
-        # Each would hold the other, and both this frame, for the collector.
+        # Break the cycle of task, exception and frame, which the garbage collector
+        # would have to find.
         del task, cancelled
 
 
@@ -277,7 +287,7 @@ async def _insist(func: Callable[[], _R]) -> _R:
         except BaseException as error:  # noqa: BLE001 - for the caller
             errors.append(error)
 
-    # What it is named as.
+    # Traces and messages show the name of the wrapped function.
     once.__wrapped__ = func  # type: ignore[attr-defined]
     while not (outcome or errors):
         with contextlib.suppress(asyncio.CancelledError):
@@ -339,8 +349,8 @@ async def _unless_cancelled(
     *args: _P.args,
     **kwargs: _P.kwargs,
 ) -> _R:
-    # Asked here, on the loop, where a cancellation is dealt with. One that comes
-    # later finds this task running, and asgiref passes it on.
+    # The event loop sees each cancellation until here. asgiref passes on a later one,
+    # because this task runs by then.
     if any(hop.cancelled for hop in hops):
         raise asyncio.CancelledError
     relay.begin()

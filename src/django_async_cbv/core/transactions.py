@@ -39,7 +39,7 @@ class Block:
     def __init__(self, using: str) -> None:
         self.using = using
         self.task = asyncio.current_task()
-        # Those that it is inside of.
+        # The blocks around this block.
         self.before = blocks.get()
         self.context: contextvars.Context | None = None
         self.is_open = False
@@ -53,7 +53,7 @@ class Block:
         raise NotImplementedError
 
 
-# The blocks that the current task is in: its own, and those it was begun in.
+# The blocks of the current task: those that it entered, and those that it started in.
 blocks: contextvars.ContextVar[tuple[Block, ...]] = contextvars.ContextVar(
     "django_async_cbv_blocks", default=()
 )
@@ -75,15 +75,15 @@ class WorkerBlock(Block):
         super().__init__(using)
         self._atomic = transaction.atomic(using, savepoint, durable)
         self._guard: _Guard | None = None
-        # Where its connection is.
+        # The thread that has its connection.
         self.home: threading.Thread | None = None
         self._own_thread: _OwnThread | None = None
 
     async def begin(self) -> None:
         """Begin it, in a worker of its own where the task has none; one hop."""
         if not _has_a_thread():
-            # Without a request all tasks of the process share one worker and its
-            # connections: this transaction gets its own.
+            # Outside of a request, all tasks of the process share one worker thread and
+            # its connections. This transaction gets a thread of its own.
             self._own_thread = _OwnThread()
         try:
             await run_to_the_end(self.enter)
@@ -112,21 +112,22 @@ class WorkerBlock(Block):
         for outer in (one.block for one in wrappers if isinstance(one, _Guard)):
             if outer not in self.before:
                 raise TransactionManagementError(
-                    f"aatomic(using={using!r}) was entered while a block of another "
-                    "task is open on the same connection: they would interleave. "
-                    "Await one after the other; or make each a sync function under "
-                    "transaction.atomic(), and run them by agather()."
+                    f"aatomic(using={using!r}) was entered while another task has a "
+                    "block open on the same connection. Their savepoints would "
+                    "interleave. Await one block after the other, or run sync "
+                    "functions under transaction.atomic() with `agather()`."
                 )
             if not (outer.task is self.task or outer.is_alone):
                 raise TransactionManagementError(
-                    f"aatomic(using={using!r}) was entered by a task that was begun "
-                    "inside of another aatomic() block: their savepoints would "
-                    "interleave. Enter it in the task that entered the outer block, "
-                    "or begin the task outside of it."
+                    f"aatomic(using={using!r}) was entered by a task that started "
+                    "inside of another aatomic() block. Their savepoints would "
+                    "interleave. Enter it in the task that entered the outer block, or "
+                    "start the task outside of that block."
                 )
         self._atomic.__enter__()
         self._guard = _Guard(self)
-        # First of all: so it is asked first, and is not what execute_wrapper() pops.
+        # The first wrapper sees a query before all others, and execute_wrapper() pops
+        # the last.
         wrappers.insert(0, self._guard)
         self.home = threading.current_thread()
         self.is_open = True
@@ -151,8 +152,8 @@ class WorkerBlock(Block):
             wrappers.remove(guard)
             refused = guard.refused
         is_rolled_back = details[0] is not None or connection.needs_rollback
-        # Django holds an error in save() against the transaction, whoever made it,
-        # and would roll back without a word.
+        # After an error in save(), Django marks the transaction for rollback, whichever
+        # task called save(), and raises no error when the block ends.
         spoilt = refused is not None and connection.needs_rollback
         try:
             self._atomic.__exit__(*details)
@@ -161,8 +162,9 @@ class WorkerBlock(Block):
                 _RolledBack.watch(wrappers).add(self)
         if spoilt and details[0] is None:
             raise TransactionManagementError(
-                f"The aatomic(using={using!r}) block was rolled back: a task from "
-                "outside of it tried to write into it, was refused, and so spoilt it."
+                f"The aatomic(using={using!r}) block was rolled back, because a task "
+                "from outside of the block tried to write into it. Start this task "
+                "inside of the block, or await it before the block."
             ) from refused
 
 
@@ -182,21 +184,22 @@ def request_blocks(aliases: Sequence[str]) -> list[WorkerBlock]:
 
 def _lost(block: WorkerBlock) -> TransactionManagementError:
     return TransactionManagementError(
-        f"The aatomic(using={block.using!r}) block outlived its request, whose "
-        "thread and connection it used: they are gone, and the transaction is rolled "
-        "back. Await the block before the request ends, or begin its task outside of "
-        "any request."
+        f"The aatomic(using={block.using!r}) block was rolled back: it outlived its "
+        "request, whose thread and connection are gone. Await the block before the "
+        "request ends, or start its task outside of any request."
     )
 
 
 class _OwnThread:
     """A worker with connections of its own, for all sync work of this task."""
 
-    # Those that have ended: a task that did not end its own may be in one yet.
+    # The contexts that have ended. If another task ended a block, the task that entered
+    # the block may still be in one.
     ended: ClassVar[weakref.WeakSet[ThreadSensitiveContext]] = weakref.WeakSet()
 
     def __init__(self) -> None:
-        # Not entered: the contexts of asgiref can be left only where they were.
+        # Not entered, because only the context that enters it can leave it, and another
+        # task may end this block.
         self._thread = ThreadSensitiveContext()
         self._token = SyncToAsync.thread_sensitive_context.set(self._thread)
 
@@ -209,7 +212,7 @@ class _OwnThread:
             executor = SyncToAsync.context_to_thread_executor.pop(self._thread, None)
             if executor is not None:
                 executor.shutdown(wait=False)
-            # A task that ends the block of another one has the token of that.
+            # If another task ends this block, the token belongs to another context.
             with contextlib.suppress(ValueError):
                 SyncToAsync.thread_sensitive_context.reset(self._token)
 
@@ -219,7 +222,7 @@ class _Guard:
 
     def __init__(self, block: WorkerBlock) -> None:
         self.block = block
-        # The last one, to tell its owner.
+        # The last error, which tells the owner of the block.
         self.refused: TransactionManagementError | None = None
 
     def __call__(
@@ -228,10 +231,10 @@ class _Guard:
         if self.block in blocks.get():
             return execute(sql, params, many, context)
         self.refused = TransactionManagementError(
-            f"A query on {self.block.using!r} was made by a task that was begun "
-            "outside of the aatomic() block that is open on its connection, and would "
-            "become part of that transaction. Begin the task inside of the block, or "
-            "await it before the block is entered."
+            f"A query on {self.block.using!r} was refused, because its task started "
+            "outside of the aatomic() block that is open. The query would become part "
+            "of the transaction. Start the task inside of the block, or await the task "
+            "before the block."
         )
         raise self.refused
 
@@ -240,7 +243,7 @@ class _RolledBack:
     """Refuses what a task begun inside of a block writes after its rollback."""
 
     def __init__(self) -> None:
-        # As long as there is such a task, its context holds the block.
+        # The context of each such task holds the block.
         self.blocks: weakref.WeakSet[Block] = weakref.WeakSet()
 
     @classmethod
@@ -258,22 +261,22 @@ class _RolledBack:
         for block in blocks.get():
             if block in self.blocks:
                 raise TransactionManagementError(
-                    f"A query on {block.using!r} was made by a task that was "
-                    "begun inside of an aatomic() block, which has been rolled back "
-                    "since: it would be kept all the same. Await the task inside of "
-                    "the block, as asyncio.TaskGroup does."
+                    f"A query on {block.using!r} was refused, because its task started "
+                    "inside of an aatomic() block that was rolled back. The query "
+                    "would be kept all the same. Await the task inside of the block, "
+                    "for example with `asyncio.TaskGroup`."
                 )
         return execute(sql, params, many, context)
 
 
-# What blocks, and the pool, put among the execute_wrappers of a connection.
+# The execute_wrappers that this package adds to a connection.
 WRAPPERS = (_Guard, _RolledBack, Cursors)
 
 
 @receiver(connection_created)
 def _refuse_lost(connection: Any, **_: Any) -> None:
     """Refuse a new connection to a block whose thread, and connection, are gone."""
-    # The signal is sent for async connections as well.
+    # django-async-backend sends this signal for async connections too.
     if not isinstance(connection, BaseDatabaseWrapper):
         return
     for block in blocks.get():
@@ -297,6 +300,7 @@ def _has_a_thread() -> bool:
         or asyncio.get_running_loop() in AsyncToSync.loop_thread_executors
     )
     if not has_one:
-        # Of a wait_for() that is over. asgiref would prefer it to a thread of our own.
+        # The executor of a wait_for() that has ended. asgiref would use it before our
+        # thread.
         AsyncToSync.executors.current = None
     return has_one

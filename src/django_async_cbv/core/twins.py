@@ -87,9 +87,9 @@ __all__ = [
 ]
 
 _NONE: frozenset[str] = frozenset()
-# The bridges that wait for an override now, in this context, each with its view's id.
+# The generated sync methods that wait in this context, each with the id of its view.
 _waiting: ContextVar[tuple[tuple[int, str], ...]] = ContextVar("waiting", default=())
-# An override may come back to its bridge, and end: no request does so that often.
+# An override may call its sync method and still end. No request nests that often.
 _TOO_DEEP = 8
 
 
@@ -155,11 +155,14 @@ def _doc(function: Any, declared: Declared, *, is_handler: bool) -> str:
         said += f"\n\nAsync variant of `{function.__name__}()`."
     pure = declared.options.get("pure")
     if not pure:
-        where = "A worker thread: one hop."
+        where = "A worker thread. One hop."
     elif pure is True and not declared.options.get("calls"):
-        where = "The event loop: no hop."
+        where = "The event loop, without a hop."
     else:
-        where = "The event loop if it does no I/O, else a worker thread: one hop."
+        where = (
+            "The event loop, without a hop, if only Django's code runs. Otherwise a "
+            "worker thread, in one hop."
+        )
     return f"{said}\n\nRuns on:\n    {where}\n"
 
 
@@ -220,7 +223,8 @@ def _register(
         wrapper.__doc__ = _doc(function, declared, is_handler=is_handler)
     wrapper.__annotations__ = _for_callers(wrapper)
     if is_handler:
-        # as_view() hands them on, to where their names mean nothing.
+        # as_view() copies the annotations to a function of another module, which lacks
+        # their names.
         wrapper.__annotations__ = get_type_hints(wrapper)
     wrapper._twin = hook
     TWINS[hook.function] = hook
@@ -267,7 +271,7 @@ def plan_of(cls: type, *, verify: bool = False) -> Plan:
     found: tuple[Plan, Fingerprint] | None = vars(cls).get("_plan")
     if found is None or (verify and found[1].changed(cls)):
         prepare(cls)
-        # On the class and not in a table of ours, so that both go together.
+        # An attribute of the class, so that the plan is freed with the class.
         cls._plan = None  # type: ignore[attr-defined]  # ours
         plan = Plan(cls)
         found = cls._plan = (plan, Fingerprint(plan))  # type: ignore[attr-defined]  # ours
@@ -278,7 +282,7 @@ def prepare(cls: type) -> None:
     """Give a user's class its bridges, and handlers that are not ours both colours."""
     if not is_library(cls):
         for base in cls.__mro__[:0:-1]:
-            # A class decorator puts its dispatch() on a class that is made already.
+            # A class decorator replaces dispatch() after Python has made the class.
             if issubclass(base, TwinMixin) and not (
                 is_library(base) or _is_prepared(base)
             ):
@@ -333,7 +337,7 @@ def _sync_asked(cls: type, name: str, aname: str) -> Callable[..., Any]:
             method = function if name in vars(self) else bind(function, self)
             return checked(method(*args, **kwargs), self, name)
 
-        # What it is named as.
+        # Traces and messages show the name of the wrapped function.
         ask.__wrapped__ = function  # type: ignore[attr-defined]
         return await run_call(Call(ask, is_sync=True))
 
@@ -359,7 +363,7 @@ def _wrap_handlers(cls: type) -> None:
     for name in handler_names(cls):
         owner = next(iter(definitions.of(name)), cls)
         value: Any = vars(owner).get(name)
-        # A proxy of wrapt's is a function as well.
+        # isinstance() takes a proxy of wrapt for a function too.
         if not isinstance(value, FunctionType):
             continue
         if mark_at(owner, name) is not None or _is_proxy_of_wrapper(value):
@@ -367,8 +371,8 @@ def _wrap_handlers(cls: type) -> None:
         if owner is cls:
             setattr(cls, name, _override(value))
         elif slot(owner, name) is None and value not in TWINS:
-            # A plain mixin's: what is derived from `cls` meets it in both
-            # colours too.
+            # The method of a plain mixin. Subclasses of `cls` call it from sync and
+            # async code.
             setattr(cls, name, _override(_passing_on(cls, name, value)))
 
 
@@ -384,8 +388,9 @@ def _bridge(name: str, aname: str, owner: type | None) -> Callable[..., Any]:
         if loop_is_running():
             view = type(self).__name__
             raise RuntimeError(
-                f"{view}.{name}() was called on the event loop, and its override "
-                f"{aname}() is async; await self.{aname}() instead."
+                f"{view}.{name}() was called on the event loop, but its override "
+                f"{aname}() is async. The request fails. Write `await self.{aname}()` "
+                "instead."
             )
         around = _waiting.get()
         if around.count((id(self), name)) >= _TOO_DEEP:
@@ -398,7 +403,7 @@ def _bridge(name: str, aname: str, owner: type | None) -> Callable[..., Any]:
             _waiting.reset(token)
         gives_test = name == "get_test_func"
         if iscoroutinefunction(result) and (gives_test or name not in GUARDED):
-            # Sync code, which calls what it is given, is to get the value.
+            # Sync code calls the function that it gets, and needs its result.
             result = functools.partial(wait_for, result)
         if name in GUARDED:
             return checked(result, self, aname, gives_test=gives_test)
@@ -418,7 +423,7 @@ def _bridged(view: Any, name: str, aname: str, owner: type | None) -> Any:
     definers = (klass for klass in mro if not is_passed_on(vars(klass).get(name)))
     if owner is None or owner is next(one for one in definers if name in vars(one)):
         return getattr(view, aname)
-    # A super() has led to the bridge: what stands before it has had its turn.
+    # A super() call led to the bridge, so the classes before `owner` have run already.
     behind = mro[mro.index(owner) :]
     return bind(next(vars(one)[aname] for one in behind if aname in vars(one)), view)
 
@@ -464,7 +469,7 @@ def _passing_on(
 
         @functools.wraps(function)
         def inherited(self: Any, /, *args: Any, **kwargs: Any) -> Any:
-            # By a name, so that it is known for a tail call (see tailcalls.py).
+            # tailcalls.py recognizes a tail call by the name of the method.
             method = getattr(super(cls, self), name)
             return method(*args, **kwargs)
 

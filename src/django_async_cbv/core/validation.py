@@ -77,11 +77,12 @@ def validate(form: Any) -> Calls[bool]:
     if not (is_formset or isinstance(form, BaseForm)):
         return (yield from _validate_form_like(form))
     if form.is_bound:
-        # In the worker: a formset makes its forms when it is asked for them.
+        # In a worker thread, because a formset makes its forms on access, which may
+        # query.
         yield call(_prepare, form)
     unique = _UniqueCheck(form)
     valid = yield from _answer(unique.is_valid)
-    # Django makes it anew when it cleans anew.
+    # Django makes a new `_errors` when it validates again.
     if not form.is_bound or getattr(form, "_acleaned", None) is form._errors:
         return valid
     asks = [one for one in (form.forms if is_formset else [form]) if _asks(one)]
@@ -119,7 +120,8 @@ def _validate_form_like(form: Any) -> Calls[bool]:
             raise
         yield call(form.add_error, None, error)
         return False
-    # Asked again only for errors that aclean() has added: is_valid() may clean anew.
+    # aclean() may have added errors to a form that was valid. A form that was not valid
+    # is not asked again, because is_valid() may validate again.
     return valid and (yield from _answer(form.is_valid))
 
 
@@ -130,7 +132,7 @@ def _inner_forms(form: Any) -> list[Any]:
     forms = getattr(form, "forms", ())
     if isinstance(forms, Mapping):
         forms = forms.values()
-    # An iterator would be used up here, and the form would miss its forms.
+    # Reading an iterator here would leave none of its forms for the form itself.
     elif not isinstance(forms, Iterable) or isinstance(forms, Iterator):
         return []
     return [
@@ -159,7 +161,8 @@ class _UniqueCheck:
     def __init__(self, form: Any) -> None:
         self._form = form
         self._check = getattr(form, "validate_unique", None)
-        # Of a formset that has been cleaned before there is no telling.
+        # If a formset was validated before, nothing tells whether it checked for unique
+        # values.
         self.is_asked = self._is_formset and form._errors is not None
 
     @property
@@ -194,13 +197,14 @@ def _to_be_cleaned(form: Any, asks: list[Any]) -> list[Any]:
     return [
         one
         for one in asks
-        # To see whether it has changed may be a query.
+        # has_changed() may query.
         if not (one.empty_permitted and not one.has_changed())
         and not (can_delete and form._should_delete_form(one))
     ]
 
 
-# Validation that Django calls and does not await: of a form, a formset, an instance.
+# Methods of a form, a formset or an instance that Django calls to validate, and does
+# not await.
 _CLEANS = ("clean", "full_clean", "has_changed", "validate_unique")
 _CLEANS_INSTANCE = (
     "clean",
@@ -209,7 +213,7 @@ _CLEANS_INSTANCE = (
     "validate_constraints",
     "validate_unique",
 )
-# What Django calls to save, of each of them.
+# Methods that Django calls to save a form, a formset or an instance.
 _SAVES = (
     "save",
     "save_m2m",
@@ -221,7 +225,7 @@ _SAVES = (
     "delete_existing",
 )
 _SAVES_INSTANCE = ("save", "delete", "get_absolute_url")
-# Django's own functions of these names, which are sync: most are never overridden.
+# Django's functions of these names, which are sync. Most classes do not override them.
 _DJANGOS = {
     vars(kind).get(name)
     for owner in (BaseModelForm, BaseInlineFormSet, Model)
@@ -288,7 +292,7 @@ _known_cleaners: weakref.WeakKeyDictionary[Any, tuple[list[int], bool]] = (
 def _has_async_cleaners(form_class: type) -> bool:
     """Whether a form class has aclean(), or aclean_...() of any field."""
     spaces = [vars(kind) for kind in form_class.__mro__]
-    # What is put on a class later makes it larger.
+    # A method that somebody adds to a class later changes these sizes.
     sizes = [*map(len, spaces)]
     known = _known_cleaners.get(form_class)
     if known is None or known[0] != sizes:
@@ -308,14 +312,16 @@ def _prepare(form: Any) -> list[Any]:
     inner = _inner_forms(form)
     for one in inner:
         if is_async(one.is_valid):
-            raise _never_awaited(one, "is_valid", "make it sync")
+            raise _never_awaited(one, "is_valid", "Make it sync: `def is_valid()`")
         _prepare(one)
     cleaners = [f"clean_{field}" for field in getattr(form, "fields", ())]
     for name, _ in _async_ones(form, (*_CLEANS, *cleaners)):
         raise _never_awaited(
             form,
             name,
-            f"rename it a{name}()" if name.startswith("clean") else "make it sync",
+            f"Rename it: `async def a{name}()`"
+            if name.startswith("clean")
+            else f"Make it sync: `def {name}()`",
         )
     let_sync_code_wait(form, _SAVES)
     if isinstance(form, BaseModelForm):
@@ -323,7 +329,7 @@ def _prepare(form: Any) -> list[Any]:
             raise _never_awaited(
                 form.instance,
                 name,
-                "make it sync, and await in `async def aclean()` of "
+                f"Make it sync: `def {name}()`. Await in `async def aclean()` of "
                 f"{type(form).__name__}",
             )
         prepare_instance(form.instance)
@@ -333,7 +339,7 @@ def _prepare(form: Any) -> list[Any]:
 def _never_awaited(thing: Any, name: str, fix: str) -> ImproperlyConfigured:
     method = f"{type(thing).__name__}.{name}()"
     return ImproperlyConfigured(
-        f"{method} is async, and Django does not await it: {fix}."
+        f"{method} is async, but Django does not await it. Nothing is saved. {fix}."
     )
 
 
@@ -359,14 +365,15 @@ def let_sync_code_wait(thing: Any, names: Sequence[str]) -> None:
 def _waiting(method: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(method)
     def waiting(*args: Any, **kwargs: Any) -> Any:
-        # async_to_sync() calls it outside of its loop, and awaits what it gets.
+        # async_to_sync() calls the function outside of its event loop, and awaits the
+        # result.
         is_awaited = sys._getframe(1).f_code is _ASYNC_TO_SYNC
         if is_awaited or loop_is_running():
             return method(*args, **kwargs)
         return wait_for(method, *args, **kwargs)
 
     waiting._waits = True  # type: ignore[attr-defined]  # our mark
-    # As it is: else Django's asave() would come back to it for ever.
+    # Marked as async, because Django's asave() would call it for ever otherwise.
     return markcoroutinefunction(waiting)
 
 
@@ -377,7 +384,7 @@ def call_and_await(func: Callable[..., Any], *args: Any, **kwargs: Any) -> Calls
     """Call a method of the project's; what it gives is awaited if it has to be."""
     if is_async(func):
         return (yield call(func, *args, **kwargs))
-    # In a box, as a flow takes no coroutine for a result.
+    # In a list, because a flow accepts no coroutine as a result.
     [result] = yield call(_boxed, func, *args, **kwargs)
     if inspect.isawaitable(result):
         result = yield call(_given, result)
@@ -431,7 +438,7 @@ def _refuse_unsaved(view: Any, form: Any) -> None:
             found.close()
         raise TypeError(
             f"Nothing was saved: {type(form).__name__}.save() returned a coroutine. "
-            f"Make it `async def save()`, and await in it."
+            "Make it `async def save()`, and await in it."
         )
 
 
@@ -456,8 +463,9 @@ def _cleaner(form: Any, name: str) -> Any:
     cleaner = getattr(form, name, None)
     if cleaner is not None and not is_async(cleaner):
         raise ImproperlyConfigured(
-            f"{type(form).__name__}.{name}() is not async; make it "
-            f"`async def {name}()`, or rename it {name[1:]}()."
+            f"{type(form).__name__}.{name}() is sync, but the view awaits it. Nothing "
+            f"is saved. Make it `async def {name}()`, or rename it: `def "
+            f"{name[1:]}()`."
         )
     return cleaner
 
@@ -495,7 +503,7 @@ def _differs(before: dict[str, Any], after: dict[str, Any]) -> bool:
 
 
 def _put_on_instance(form: Any) -> Calls[None]:
-    # What Django does with cleaned data in full_clean(), a hook of its own.
+    # Django's full_clean() calls _post_clean() after the form's own validation.
     yield call(form._post_clean)
 
 

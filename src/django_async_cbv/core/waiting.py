@@ -16,7 +16,8 @@ class FirstWait:
 
     __slots__ = ("_future", "coroutine")
 
-    # As that of what is suspended, for who looks where a task waits.
+    # A suspended coroutine has a frame too. Tools that show where a task waits read
+    # this attribute.
     frame = None
 
     def __init__(self, coroutine: Coroutine[Any, Any, Any], future: Any) -> None:

@@ -15,16 +15,16 @@ from django.utils.duration import duration_iso_string
 
 __all__ = ["BOM", "Dialect", "encode_csv", "refuse_dialect"]
 
-# What csv.writer() takes: a name, a class, or an instance.
+# A dialect as csv.writer() accepts it: a name, a class or an instance.
 Dialect: TypeAlias = str | csv.Dialect | type[csv.Dialect]
 
-# By which Excel knows UTF-8.
+# The byte order mark, which tells Excel that a file is UTF-8.
 BOM = b"\xef\xbb\xbf"
 
-# What a spreadsheet takes for the beginning of a formula, or leaves out before it: at
-# the beginning of a file it does so with a byte order mark.
+# Characters that start a formula in a spreadsheet, or that it skips before a formula.
+# It skips a byte order mark at the start of a file.
 _FORMULAS = frozenset("=+-@\t\r\n＝＋－＠\ufeff")  # noqa: RUF001 - the full-width forms
-# The writer itself writes them as Python does, whatever the language.
+# csv.writer() writes these types as Python does, in each language.
 _NUMBERS = frozenset({int, float, decimal.Decimal, NoneType})
 
 
@@ -53,7 +53,8 @@ def encode_csv(
     rows = [*rows]
     converted: Iterable[Sequence[Any]]
     try:
-        # By columns: their cells have few types, and a column of numbers costs nothing.
+        # Column by column, because the cells of a column have few types, and a column
+        # of numbers needs no work.
         columns = [*zip(*rows, strict=True)]
     except ValueError:
         converted = [[cell(value) for value in row] for row in rows]
@@ -110,11 +111,11 @@ def _cells(
         ):
             return value
         if isinstance(value, bytes | bytearray | memoryview):
-            # As Django's serializers have it.
+            # Base64, as in Django's serializers.
             text = base64.b64encode(value).decode()
         else:
             text = str(value)
-        # Text that is empty is in no set of characters.
+        # The slice of an empty text is not in the set.
         return f"'{text}" if escape_formulas and text[:1] in _FORMULAS else text
 
     return cell
@@ -124,6 +125,6 @@ def _utf8(text: str) -> bytes:
     try:
         return text.encode()
     except UnicodeEncodeError:
-        # Half a character has no UTF-8: a reader of it would stop there.
+        # A lone surrogate has no UTF-8, and a reader would stop there.
         whole = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
         return whole.encode()

@@ -11,7 +11,7 @@ from django.core.serializers.json import DjangoJSONEncoder
 
 __all__ = ["encode_ndjson"]
 
-# What JSON takes inside of a string, and what some readers end a line at.
+# JSON allows these characters in a string, but some readers end a line there.
 _LINE_ENDS = {"\x85": "\\u0085", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 
 
@@ -38,7 +38,7 @@ def encode_ndjson(
     if not text.isascii():
         for character, escaped in _LINE_ENDS.items():
             text = text.replace(character, escaped)
-    # Half a character has no UTF-8, and what JSON writes for one is what this does.
+    # A lone surrogate has no UTF-8. backslashreplace writes it as JSON does.
     return text.encode(errors="backslashreplace")
 
 

@@ -67,14 +67,20 @@ class Event:
         if self.id is not None:
             check_id(self.id)
         if self.retry is not None and (type(self.retry) is not int or self.retry < 0):
-            raise ValueError(f"retry={self.retry!r} is not a number of milliseconds.")
+            raise ValueError(
+                f"retry={self.retry!r} is not a number of milliseconds. Pass an int, "
+                "for example `retry=3000`."
+            )
 
 
 def _check_event(value: Any) -> None:
     if value is not None and (
         not isinstance(value, str) or _LINE_END.search(value) or "\0" in value
     ):
-        raise ValueError(f"event={value!r} is not text of one line without a NUL.")
+        raise ValueError(
+            f"event={value!r} is not one line of text without a NUL. A browser would "
+            "read another field in it. Pass one line, for example `event='prices'`."
+        )
 
 
 def check_id(value: Any) -> None:

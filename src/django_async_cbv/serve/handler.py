@@ -12,7 +12,7 @@ from collections.abc import Callable, Coroutine, Iterable
 from contextvars import ContextVar
 from io import BytesIO
 from types import FunctionType, TracebackType
-from typing import Any, Self
+from typing import Any, Self, get_args
 
 from asgiref.sync import (
     AsyncToSync,
@@ -22,7 +22,7 @@ from asgiref.sync import (
 )
 from django.conf import settings
 from django.core import signals
-from django.core.exceptions import RequestAborted
+from django.core.exceptions import ImproperlyConfigured, RequestAborted
 from django.core.handlers import asgi, base
 from django.core.handlers.exception import (
     convert_exception_to_response,
@@ -60,7 +60,7 @@ from .signals import Receivers
 
 __all__ = ["Handler", "can_be_sync"]
 
-# Whether a request has been served in this context already.
+# Whether this context has served a request already.
 _serves: ContextVar[bool] = ContextVar("django_async_cbv_serves", default=False)
 
 
@@ -87,7 +87,7 @@ class _SyncChain(_Choice):
 
     def make_view_atomic(self, view: Any) -> Any:
         """Have a view of this package called as the sync view that it is here."""
-        # Of an agent's proxy Django makes a sync function, by async_to_sync().
+        # Not for an agent's proxy, which Django wraps in async_to_sync().
         if (found := both_colours(view)) is not None and found is view:
             view = found.as_sync() or view
         return super().make_view_atomic(view)
@@ -101,7 +101,7 @@ class Handler(_Choice, asgi.ASGIHandler):
     event loop where it does no I/O. See get_asgi_application() for the options.
     """
 
-    # As BaseHandler.load_middleware() makes them.
+    # BaseHandler.load_middleware() sets these attributes.
     _middleware_chain: Any
     _exception_middleware: Any
     _template_response_middleware: Any
@@ -115,22 +115,26 @@ class Handler(_Choice, asgi.ASGIHandler):
         release: Release = "between",
         sync_chain: bool = True,
     ) -> None:
-        self._make_pool = functools.partial(
-            Pool,
-            workers=workers,
-            queue=queue,
-            queue_timeout=queue_timeout,
-            release=release,
+        options: dict[str, Any] = {
+            "workers": workers,
+            "queue": queue,
+            "queue_timeout": queue_timeout,
+            "release": release,
+        }
+        _refuse_options(**options)
+        self._make_pool: Callable[[asyncio.AbstractEventLoop], Pool] = (
+            functools.partial(Pool, **options)
         )
         self._retry_after = str(max(1, round(queue_timeout)))
-        # One for each loop: neither a thread nor a loop is of use after a fork.
+        # One pool for each event loop. After a fork, the old threads and loops do not
+        # run.
         self._pools: weakref.WeakKeyDictionary[Any, Pool] = weakref.WeakKeyDictionary()
         super().__init__()
         kind = type(self)
-        # As Django's: receivers may be connected for that sender alone.
+        # Django's class, because a receiver may be connected for that sender only.
         self._sender: type = asgi.ASGIHandler if kind is Handler else kind
-        options = blocking_options()
-        self._detector = None if options is None else Detector(options)
+        blocking = blocking_options()
+        self._detector = None if blocking is None else Detector(blocking)
         self.timings = timings_of_settings()
         if self.timings is not None:
             weakref.finalize(self, self.timings.end)
@@ -143,7 +147,8 @@ class Handler(_Choice, asgi.ASGIHandler):
     def load_middleware(self, is_async: bool = False) -> None:
         """Load Django's own middleware as what stays on the event loop."""
         with _loading:
-            # No hook of Django's gives what it makes the chain of.
+            # Django has no hook for the parts of its middleware chain, so its names are
+            # replaced meanwhile.
             _base.import_string = _import_swapped
             _base.convert_exception_to_response = answering_exceptions
             try:
@@ -180,17 +185,18 @@ class Handler(_Choice, asgi.ASGIHandler):
         if scope["type"] == "lifespan":
             await self._live(receive, send)
         elif scope["type"] == "http" and _is_djangos(asgi.ASGIHandler.__call__):
-            # Django's does no more than to enter a context, in which a lease is none.
+            # Django's method only enters a context, and a lease must not be in that
+            # context.
             await self.handle(scope, receive, send)
         else:
-            # An agent may have put its own in the place of Django's.
+            # An agent may have replaced Django's method.
             await super().__call__(scope, receive, send)
 
     async def handle(self, scope: Any, receive: Any, send: Any) -> None:
         """Serve one request in a context of its own."""
         if _has_a_thread():
-            # The caller's thread does the work, in a test's transaction for example.
-            # A task that inherits nothing gets a thread of its own there, as in Django.
+            # The thread of the caller does the work, for example in the transaction of
+            # a test. As in Django, a task that inherits no context gets its own thread.
             async with ThreadSensitiveContext():
                 await self._exchange(None, scope, receive, send)
         elif asyncio.current_task() is None or _serves.get():
@@ -241,7 +247,7 @@ class Handler(_Choice, asgi.ASGIHandler):
                 except Overloaded:
                     await self.send_response(self._overloaded(), send)
                 except RequestAborted:
-                    # By a stream, which the server is to cut off.
+                    # A stream raises this, so that the server cuts the response off.
                     pass
                 finally:
                     if exchange.timing is not None:
@@ -280,7 +286,8 @@ class Handler(_Choice, asgi.ASGIHandler):
                     or settings.LANGUAGE_CODE
                 )
                 if language not in _catalogues._translations:
-                    # To load its catalogue is work for a worker.
+                    # A worker thread has to load the catalog of this language from
+                    # files.
                     return chain
                 with translation.override(language):
                     match = resolver.resolve(request.path_info)
@@ -330,8 +337,8 @@ class Handler(_Choice, asgi.ASGIHandler):
             lease.has_begun = True
             lease.name = _name_of(view)
         made: Any = super().make_view_atomic(view)
-        # An agent's proxy, or a decorator, is to see the response before.
-        # Middleware for template responses comes before the rendering.
+        # An agent's proxy, a decorator and template-response middleware have to see the
+        # response before it is rendered.
         is_bare = made is view and both_colours(view) is view
         if self._template_response_middleware:
             return made
@@ -342,7 +349,7 @@ class Handler(_Choice, asgi.ASGIHandler):
             and iscoroutinefunction(made)
             and _is_djangos(base.BaseHandler.process_exception_by_middleware)
         ):
-            # Django would ask no middleware, in a hop of its own.
+            # Django would make another hop here to call no exception middleware.
             return functools.partial(_paged, made, self._make_page)
         return made
 
@@ -358,7 +365,7 @@ def _name_of(view: Any) -> str:
 
 
 _loading = threading.Lock()
-# To type checkers it does not show what it imports.
+# Any, because type checkers see no names that these modules import.
 _base: Any = base
 _catalogues: Any = trans_real
 
@@ -396,13 +403,13 @@ async def _driven(view: Any, request: HttpRequest, *args: Any, **kwargs: Any) ->
             result, error = response, raised
 
         async def given() -> Any:
-            # For that one call.
+            # The replacement serves one call only.
             del response.render
             if error is not None:
                 raise error
             return result
 
-        # What Django's handler finds awaits nothing, and costs no hop.
+        # Django's handler calls this function on the event loop, and needs no hop.
         response.render = given
         return response
 
@@ -512,6 +519,42 @@ class _Client:
         raise self._error
 
 
+# Of each option: whether a value is right, what it has to be, and an example.
+_OPTIONS: dict[str, tuple[Callable[[Any], bool], str, str]] = {
+    "workers": (
+        lambda value: isinstance(value, int) and value >= 1,
+        "a whole number of 1 or more",
+        'int(os.environ["WORKERS"])',
+    ),
+    "queue": (
+        lambda value: isinstance(value, int) and value >= 0,
+        "a whole number of 0 or more",
+        'int(os.environ["QUEUE"])',
+    ),
+    "queue_timeout": (
+        lambda value: isinstance(value, int | float) and 0 <= value < float("inf"),
+        "a number of seconds",
+        'float(os.environ["QUEUE_TIMEOUT"])',
+    ),
+    "release": (
+        lambda value: value in get_args(Release),
+        '"between", "request" or "always"',
+        '"between"',
+    ),
+}
+
+
+def _refuse_options(**options: Any) -> None:
+    """Raise ImproperlyConfigured for an option with which no pool can work."""
+    for name, value in options.items():
+        is_right, wanted, example = _OPTIONS[name]
+        if not is_right(value):
+            raise ImproperlyConfigured(
+                f"get_asgi_application() got {name}={value!r}, which is not {wanted}. "
+                f"The server does not start. Pass for example `{name}={example}`."
+            )
+
+
 def _is_sync_stream(response: Any) -> bool:
     return response.streaming and not getattr(response, "is_async", True)
 
@@ -559,7 +602,7 @@ class _Exchange:
         self.request: Any = None
         self.timing: Timing | None = None
         self.response: Any = None
-        # The first signal has been sent; the last one has.
+        # Whether request_started and request_finished were sent.
         self.has_begun = self.has_ended = False
         self.started = self._receivers(signals.request_started)
 
@@ -654,14 +697,16 @@ class _Exchange:
         """Close the response, after its last byte."""
         response = self.response
         if self.has_ended or not self.has_begun:
-            # It has waited for a worker, and nobody has heard of it.
+            # The request waited for a worker thread, and no receiver has seen its
+            # start.
             return
         if self.lease is not None:
-            # Who has heard of its begin hears of its end, how long that may wait.
+            # Receivers that saw the start have to see the end, however long it waits.
             self.lease.has_begun = True
         finished = self._receivers(signals.request_finished)
         if response is None:
-            # Behind a job that runs yet: the body that it may read is closed after.
+            # After a job that still runs, because it may read the body that is closed
+            # next.
             if finished.sync or (self.lease and self.lease.worker):
                 await self._cross(finished.send, back=True)
             await finished.asend()

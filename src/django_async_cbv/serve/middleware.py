@@ -114,7 +114,8 @@ def is_final(chain: Any, innermost: Any, request: Any, response: Any) -> bool:
     row, get_response = [], chain
     if isinstance(chain, _Row):
         row, get_response = chain._row, chain._get_response
-    # What makes another response of a 404 asks its URLconf, and so is not inline.
+    # Middleware that replaces a 404 reads the URLconf, and does not run on the event
+    # loop.
     return getattr(get_response, "__wrapped__", None) == innermost and all(
         one._is_inline(request, response)
         for one in row
@@ -168,7 +169,7 @@ class _Common(Inline):
             settings.PREPEND_WWW if response is None else response.status_code == 404
         )
         may_append = settings.APPEND_SLASH and not request.path_info.endswith("/")
-        # Then Django resolves the path with a slash, where converters may query.
+        # Django then resolves the path with a slash, and converters may query.
         return not (asked and may_append)
 
 
@@ -185,8 +186,8 @@ class _Session(Inline):
     _is_pure = False
 
     def _prepare(self: Any) -> None:
-        # A first store imports the serializer and the cache, and looks for the folder
-        # of files. If it fails, so does each request, in a worker as ever.
+        # The first store imports the serializer and the cache, and looks for the folder
+        # of files. If this fails, each request fails later, in a worker thread.
         if _path(self.SessionStore) in _ENGINES:
             with contextlib.suppress(Exception):
                 cache = _path(type(getattr(self.SessionStore(), "_cache", None)))
@@ -198,7 +199,7 @@ class _Session(Inline):
         session: Any = getattr(request, "session", None)
         if _path(type(session)) not in _ENGINES:
             return session is None
-        # Of an empty session no more is done than to delete its cookie.
+        # For an empty session, Django only deletes the cookie.
         is_saved = session.modified or settings.SESSION_SAVE_EVERY_REQUEST
         return not is_saved or session.is_empty()
 
@@ -209,8 +210,8 @@ class _Csrf(Inline):
         return not (is_read and settings.CSRF_USE_SESSIONS)
 
     def _view_is_inline(self, request: Any, view: Any) -> bool:
-        # All else may read the body and render a refusal. The test client's requests,
-        # which Django does not check, cost a hop there as a browser's do.
+        # Other requests may read the body and render an error page. Requests of the
+        # test client cost a hop too, though Django does not check them.
         is_safe = request.method in {"GET", "HEAD", "OPTIONS", "TRACE"}
         return is_safe or getattr(view, "csrf_exempt", False)
 
@@ -218,19 +219,19 @@ class _Csrf(Inline):
 class _Message(Inline):
     def _is_inline(self, request: Any, response: Any = None) -> bool:
         if response is None:
-            # The storage in cookies makes a signer.
+            # The cookie storage makes a signer.
             is_known = settings.SIGNING_BACKEND == "django.core.signing.TimestampSigner"
             return is_known and settings.MESSAGE_STORAGE in _STORAGE_PATHS
         storage: Any = getattr(request, "_messages", None)
         if type(storage) not in _STORAGES or storage.added_new:
             return False
-        # A template that asks for messages where there are none has used it too.
+        # Reading messages in a template uses the storage, even if there are none.
         return not (storage.used and getattr(storage, "_used_storages", True))
 
 
 class _Locale(Inline):
     def _prepare(self) -> None:
-        # Django looks for the catalogue of each language once, on the disk.
+        # Django looks for the catalog of each language on the disk, once.
         for code in trans_real.get_languages():
             trans_real.check_for_language(code)
 
@@ -240,7 +241,8 @@ class _Locale(Inline):
             return False  # it would be imported
         used, default_is_prefixed = is_language_prefix_patterns_used(urlconf)
         if response is not None:
-            # A 404 resolves the path behind a language: converters may query.
+            # For a 404, Django resolves the path with a language prefix, and converters
+            # may query.
             return response.status_code != 404 or not used
         languages = {translation.get_language_from_request(request, used)}
         if used and not default_is_prefixed:
@@ -262,11 +264,13 @@ class _GZip(Inline):
 
 class _LoginRequired(Inline):
     def _view_is_inline(self, request: Any, view: Any) -> bool:
-        # Before Django 6.0 the user is loaded first, whatever the view says.
+        # Before version 6.0, Django loads the user even for a view without
+        # login_required.
         return django.VERSION >= (6, 0) and not getattr(view, "login_required", True)
 
 
-# By name: Django's class may need the apps to be ready, or an app that is not there.
+# By path, because the import of a class may need ready apps, or an app that is not
+# installed.
 INLINE: dict[str, type[Inline]] = {
     "django.contrib.auth.middleware.AuthenticationMiddleware": Inline,
     "django.contrib.auth.middleware.LoginRequiredMiddleware": _LoginRequired,
@@ -287,7 +291,7 @@ INLINE: dict[str, type[Inline]] = {
 def swapped(middleware: Any) -> Any:
     """Return the variant of exactly a class of Django's, anything else unchanged."""
     path = _path(middleware)
-    # A wrapper may have taken the name of what it wraps.
+    # A wrapper may have the name of the class that it wraps.
     if (rules := INLINE.get(path)) and import_string(path) is middleware:
         return type(middleware.__name__, (rules, middleware), {"__module__": __name__})
     return middleware

@@ -26,7 +26,7 @@ from ..core.connections import (
     has_foreign_engine,
     is_read,
 )
-from ..core.crossing import Crossing, Job
+from ..core.crossing import OWN_THREAD, Crossing, Job
 from ..core.executors import Desk, RequestExecutor
 from ..core.threads import worker as this_thread
 from ..trace import watch
@@ -37,9 +37,10 @@ Release: TypeAlias = Literal["between", "request", "always"]
 
 _logger = logging.getLogger("django_async_cbv.pool")
 
-# Seconds that a worker may be held idle, while others wait, before a warning.
+# After so many seconds with an idle worker thread, while others wait, a warning is
+# logged.
 _LONG = 1.0
-# Why a request keeps a worker that has nothing to do, with what gives it back.
+# Why a request keeps an idle worker thread. _FIXES has what releases the thread.
 _BLOCK = "a block of hold_worker(), aatomic() or to_async() is open"
 _OPEN = "a transaction or a cursor is open in the thread"
 _REQUEST = 'release="request"'
@@ -50,7 +51,7 @@ _FIXES = {
     _REQUEST: 'Give it back earlier: `get_asgi_application(release="between")`.',
     _FOREIGN: "Give it back during the await: `async with release_worker():`",
 }
-# Seconds for the workers to end at exit.
+# Seconds that the worker threads get to end at exit.
 _LAST = 5.0
 
 
@@ -70,8 +71,8 @@ class _Context(ThreadSensitiveContext):
         self.lease = lease
 
     def __del__(self) -> None:
-        # Also of tasks that were never ended. The collector may call this in any
-        # thread, and where a lock is held.
+        # The task may never have ended. The garbage collector may call this in any
+        # thread, also while that thread holds a lock.
         self.lease.abandon()
 
 
@@ -87,14 +88,14 @@ class Lease(RequestExecutor):
         self.pool = pool
         self.loop = pool.loop
         self.worker: _Worker | None = None
-        # The one that it had before.
+        # The worker of the job before.
         self.last: _Worker | None = None
         self.pending: deque[Job] = deque()
-        # What it is for, in warnings and statistics.
+        # The name of the request in warnings and statistics.
         self.name = "a request"
-        # Its view has begun, so it is not refused any more.
+        # Whether the view has started. From then on, the request gets no status 503.
         self.has_begun = False
-        # Its response has left the last middleware.
+        # Whether the response has left the last middleware.
         self.has_ended = False
         # It is for queries beside those of the request, which prepare themselves.
         self.is_beside = False
@@ -401,14 +402,13 @@ class Pool:
         that. Raise Overloaded if it would have to wait, and may not.
         """
         if lease.worker is threading.current_thread():
-            raise RuntimeError(
-                "Async code would wait for the thread that it runs in: sync code has "
-                "begun an event loop there. Call async code from sync code by "
-                "async_to_sync(), not by asyncio.run()."
-            )
+            raise RuntimeError(OWN_THREAD)
         with self.lock:
             if self.is_closed:
-                raise RuntimeError("The server is shutting down: no worker is left.")
+                raise RuntimeError(
+                    "The server is shutting down, so no worker thread is left for this "
+                    "task. Await the task before its request ends."
+                )
             if (
                 lease.worker is None
                 and lease not in self.waiting

@@ -26,11 +26,11 @@ class subscriptable:  # noqa: N801 - reads as the function that it is
         self.cls = cls
 
     def __getitem__(self, item: Any) -> GenericAlias:
-        # As a base class an alias stands for its origin (__mro_entries__).
+        # Python replaces an alias among the bases by its origin (__mro_entries__).
         return GenericAlias(self.cls, item)
 
 
-# Those that take subscripts in Django's stubs, and not when they run.
+# Django's stubs subscript these classes, which Django itself does not support.
 View = subscriptable(View)
 TemplateResponseMixin = subscriptable(TemplateResponseMixin)
 SingleObjectMixin = subscriptable(SingleObjectMixin)
@@ -40,5 +40,5 @@ FormMixin = subscriptable(FormMixin)
 ModelFormMixin = subscriptable(ModelFormMixin)
 DeletionMixin = subscriptable(DeletionMixin)
 
-# A mixin's __class_getitem__(), where it has to be given a subscript at run time.
+# The __class_getitem__() of a mixin that code subscripts at run time.
 itself: Any = classmethod(lambda cls, _: cls)

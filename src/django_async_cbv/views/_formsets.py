@@ -78,9 +78,9 @@ def require_inline(view: str, inline_class: Any) -> None:
     ):
         name = getattr(inline_class, "__name__", None) or repr(inline_class)
         raise ImproperlyConfigured(
-            f"{view} has {name} among its inlines, which makes no formset. Derive "
-            f"a class from AsyncInlineFormSetFactory, and put that into "
-            f"{view}.inlines."
+            f"{view}.inlines has {name}, which makes no formset, so the view cannot "
+            "show its page. Derive a class from AsyncInlineFormSetFactory, and put "
+            f"this class into {view}.inlines."
         )
 
 
@@ -96,7 +96,7 @@ class BaseFormSetFactory:
     form_kwargs: dict[str, Any] = {}
     request: HttpRequest
 
-    # Making a formset may query.
+    # A formset may query when Django makes it.
     @hook(calls=("get_formset", "get_formset_kwargs"))
     def construct_formset(self) -> Calls[BaseFormSet[Any]]:
         """Return the formset."""
@@ -106,7 +106,7 @@ class BaseFormSetFactory:
 
     @hook(pure=lambda view: type(view.initial) in (list, tuple))
     def get_initial(self) -> Sequence[dict[str, Any]]:
-        """Return the initial data, a dict for each form."""
+        """Return the initial data, with a dict for each form."""
         return self.initial[:]
 
     @hook(pure=True)
@@ -116,7 +116,7 @@ class BaseFormSetFactory:
 
     @hook(pure=True)
     def get_formset_class(self) -> type[BaseFormSet[Any]] | None:
-        """Return the class to derive the formset's from."""
+        """Return the base class of the formset class."""
         return self.formset_class
 
     @hook(pure=True)
@@ -126,12 +126,12 @@ class BaseFormSetFactory:
 
     @hook(pure=lambda view: type(view.form_kwargs) is dict)
     def get_form_kwargs(self) -> dict[str, Any]:
-        """Return the arguments to make each form with."""
+        """Return the arguments of each form."""
         return self.form_kwargs.copy()
 
     @hook(calls=("get_form_class", "get_factory_kwargs"), pure=True)
     def get_formset(self) -> Calls[type[BaseFormSet[Any]]]:
-        """Return the formset's class."""
+        """Return the formset class."""
         form_class = yield self.get_form_class
         require(self, form_class, "a form class", "form_class", "get_form_class")
         kwargs = yield self.get_factory_kwargs
@@ -139,14 +139,14 @@ class BaseFormSetFactory:
 
     @hook(
         calls=("get_initial", "get_prefix", "get_form_kwargs"),
-        # The body of a POST is read and parsed, perhaps to files.
+        # For POST, Django reads and parses the body, and may write files.
         pure=lambda view: (
             view.request.method not in ("POST", "PUT")
             and type(view.formset_kwargs) is dict
         ),
     )
     def get_formset_kwargs(self) -> Calls[dict[str, Any]]:
-        """Return the arguments to make the formset with."""
+        """Return the arguments of the formset."""
         kwargs = {
             **self.formset_kwargs,
             "initial": (yield self.get_initial),
@@ -166,7 +166,7 @@ class BaseFormSetFactory:
         pure=lambda view: type(view.factory_kwargs) is dict,
     )
     def get_factory_kwargs(self) -> Calls[dict[str, Any]]:
-        """Return the arguments to make the formset's class with."""
+        """Return the arguments of the function that makes the formset class."""
         kwargs = self.factory_kwargs.copy()
         formset_class = yield self.get_formset_class
         if formset_class:
@@ -181,10 +181,10 @@ class FormSetMixin(BaseFormSetFactory, ContextMixin):
 
     @hook(pure=lambda view: view.success_url is None or has_plain_success_url(view))
     def get_success_url(self) -> str:
-        """Return where to go after a valid formset: by default, to the same page."""
+        """Return the URL to redirect to. The default is the URL of the page."""
         return str(self.success_url or self.request.get_full_path())
 
-    # Always, as the URL may be an object of the project's, which is made text of.
+    # Always, because the URL may be an object of the project, whose str() may query.
     @hook(calls=("get_success_url",), pure=True, always=True)
     def formset_valid(self, formset: Any) -> Answer:
         """Answer to a valid formset with a redirect."""
@@ -207,21 +207,21 @@ class ModelFormSetMixin(FormSetMixin, MultipleObjectMixin[_M]):
 
     @hook(calls=("get_queryset", SUPER))
     def get_formset_kwargs(self) -> Calls[dict[str, Any]]:
-        """Return the arguments to make the formset with, the objects among them."""
+        """Return the arguments of the formset, with the objects."""
         kwargs: dict[str, Any] = yield super().get_formset_kwargs
         kwargs["queryset"] = yield self.get_queryset
         return kwargs
 
     @hook(calls=("get_form_class", SUPER), pure=True)
     def get_factory_kwargs(self) -> Calls[dict[str, Any]]:
-        """Return the arguments to make the formset's class with."""
+        """Return the arguments of the function that makes the formset class."""
         kwargs: dict[str, Any] = yield super().get_factory_kwargs
         return add_fields(self, kwargs, (yield self.get_form_class))
 
-    # Its form fields may query.
+    # Form fields may query when Django makes the class.
     @hook(calls=("get_queryset", "get_factory_kwargs"))
     def get_formset(self) -> Calls[type[models.BaseModelFormSet[Any, Any]]]:
-        """Return the formset's class, by modelformset_factory()."""
+        """Return the formset class, made with `modelformset_factory()`."""
         model: Any = self.model
         if model is None:
             model = getattr((yield self.get_queryset), "model", None)
@@ -232,7 +232,7 @@ class ModelFormSetMixin(FormSetMixin, MultipleObjectMixin[_M]):
 
     @hook(calls=(SUPER,))
     def formset_valid(self, formset: Any) -> Answer:
-        """Save the objects, all of them or none, and redirect."""
+        """Save the objects, all or none, and redirect."""
         self.object_list = yield partial(save_formset, formset)
         return (yield partial(super().formset_valid, formset))
 
@@ -253,24 +253,24 @@ class BaseInlineFormSetFactory(BaseFormSetFactory):
 
     @hook(calls=(SUPER,), pure=True)
     def get_formset_kwargs(self) -> Calls[dict[str, Any]]:
-        """Return the arguments to make the formset with, the parent among them."""
+        """Return the arguments of the formset, with the parent."""
         kwargs: dict[str, Any] = yield super().get_formset_kwargs
         kwargs["instance"] = self.object
         return kwargs
 
     @hook(calls=("get_form_class", SUPER), pure=True)
     def get_factory_kwargs(self) -> Calls[dict[str, Any]]:
-        """Return the arguments to make the formset's class with."""
+        """Return the arguments of the function that makes the formset class."""
         kwargs: dict[str, Any] = yield super().get_factory_kwargs
         return add_fields(self, kwargs, (yield self.get_form_class))
 
-    # Its form fields may query.
+    # Form fields may query when Django makes the class.
     @hook(calls=("get_inline_model", "get_factory_kwargs"))
     def get_formset(self) -> Calls[type[models.BaseInlineFormSet[Any, Any, Any]]]:
-        """Return the formset's class, by inlineformset_factory()."""
+        """Return the formset class, made with `inlineformset_factory()`."""
         parent = type(self.object) if self.model is None else self.model
         model = yield self.get_inline_model
-        # What stands beside a form has it as its own model.
+        # A factory beside a form names the children's model `model`.
         given = "model" if isinstance(self, InlineFormSetFactory) else "inline_model"
         require(self, model, "the model of the children", given, "get_inline_model")
         kwargs = yield self.get_factory_kwargs
@@ -286,7 +286,7 @@ class InlineFormSetMixin(BaseInlineFormSetFactory, SingleObjectMixin[_M], FormSe
 
     @hook(calls=(SUPER,))
     def formset_valid(self, formset: Any) -> Answer:
-        """Save the children, all of them or none, and redirect."""
+        """Save the children, all or none, and redirect."""
         self.object_list = yield partial(save_formset, formset)
         return (yield partial(super().formset_valid, formset))
 
@@ -303,10 +303,10 @@ class ProcessFormSetView(View):
         context = yield partial(self.get_context_data, formset=formset)
         return (yield partial(self.render_to_response, context))
 
-    # Always, as forms may have async validation.
+    # Always, because a form may have async validation.
     @hook(calls=("_start_formsets", "construct_formset", *_ANSWERS), always=True)
     def post(self: Any, request: HttpRequest, *args: Any, **kwargs: Any) -> Answer:
-        """Make the formset of what is posted, validate it and act on it."""
+        """Make the formset from the body, validate the formset, and act on it."""
         if hasattr(self, "_start_formsets"):
             yield self._start_formsets
         formset = yield self.construct_formset
@@ -316,7 +316,7 @@ class ProcessFormSetView(View):
 
     @hook(calls=("post",), pure=True)
     def put(self: Any, *args: Any, **kwargs: Any) -> Answer:
-        """Do as post() does."""
+        """Answer as `post()` does."""
         return (yield respond(self.post, *args, **kwargs))
 
 
@@ -380,8 +380,8 @@ class ModelFormWithInlinesMixin(ModelFormMixin[_M, _ModelF]):
 
     @hook(calls=("form_valid",))
     def forms_valid(self, form: _ModelF, inlines: Sequence[Any]) -> Answer:
-        """Save the object and its children, all of them or none, and redirect."""
-        # In one call, which a cancellation can't split: that of form_valid().
+        """Save the object and its children, all or none, and redirect."""
+        # One call of form_valid() saves all. A cancellation cannot split one call.
         joined = join_saves(form, inlines)
         response = yield partial(self.form_valid, form)
         if joined.left:
@@ -390,11 +390,11 @@ class ModelFormWithInlinesMixin(ModelFormMixin[_M, _ModelF]):
 
     @hook(calls=_PAGE)
     def forms_invalid(self: Any, form: _ModelF, inlines: Sequence[Any]) -> Answer:
-        """Answer with the page of form and formsets."""
+        """Answer to an invalid form or formset with the page."""
         context = yield partial(self.get_context_data, form=form, inlines=inlines)
         return (yield partial(self.render_to_response, context))
 
-    # Always, as the inlines have hooks too, and may have async ones.
+    # Always, because the inlines may have async hooks of their own.
     @hook(calls=("get_queryset", "get_inlines"), always=True)
     def construct_inlines(self: Any) -> Calls[list[Any]]:
         """Return the inline formsets."""
@@ -436,9 +436,9 @@ class ProcessFormWithInlinesView(View):
     )
     def post(self: Any, request: HttpRequest, *args: Any, **kwargs: Any) -> Answer:
         """
-        Make form and formsets of what is posted, validate and act on them.
+        Make form and formsets from the body, validate them, and act on them.
 
-        Async validation of each comes right after Django's own of it.
+        The view awaits the async validation of a form after Django's validation of it.
         """
         if hasattr(self, "_start_formsets"):
             yield self._start_formsets
@@ -446,10 +446,10 @@ class ProcessFormWithInlinesView(View):
         before = self.object
         is_valid = yield from validate(form)
         if is_valid:
-            # For the formsets, which belong to it.
+            # The formsets need their parent.
             self.object = yield from call_and_await(form.save, commit=False)
         inlines = yield self.construct_inlines
-        # Each of them: all errors are to be shown.
+        # The view validates each formset, so that the page shows all errors.
         for formset in inlines:
             is_valid = (yield from validate(formset)) and is_valid
         if is_valid:
@@ -460,7 +460,7 @@ class ProcessFormWithInlinesView(View):
 
     @hook(calls=("post",), pure=True)
     def put(self: Any, *args: Any, **kwargs: Any) -> Answer:
-        """Do as post() does."""
+        """Answer as `post()` does."""
         return (yield respond(self.post, *args, **kwargs))
 
 

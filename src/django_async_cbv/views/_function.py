@@ -19,7 +19,7 @@ from django.http import HttpRequest, HttpResponseBase
 from django.utils.deprecation import MiddlewareMixin
 from django.views.generic import base
 
-# Watches each connection of a project that has async ones, from the first one on.
+# The import connects a signal receiver, which has to see the first connection.
 from .. import db as _db  # noqa: F401
 from ..core.colours import BothColours
 from ..core.flow import BaseAnswer, Calls, Flow, call, respond
@@ -40,19 +40,19 @@ __all__ = [
     "validates_async",
 ]
 
-# Django's own, whatever a subclass makes of them.
+# Django's functions, which a subclass or an agent may replace in the class.
 _INIT = base.View.__init__
 _SETUP = pristine(base.View.setup)
 _SET_UP = names_read(_SETUP)
 
-# Code that a call may be on the way from: see ViewFunction.__call__().
+# Code that may call the view indirectly (see ViewFunction.__call__()).
 _ASYNC_TO_SYNC = AsyncToSync.__call__.__code__
 _RUN_UNTIL_FUTURE = CurrentThreadExecutor.run_until_future.__code__
 _IN_TRANSACTION = transaction.atomic(lambda: None).__code__
 # Sentry's SDK replaces this method.
 _MAKE_VIEW_ATOMIC = pristine(BaseHandler.make_view_atomic).__code__
 _MIDDLEWARE = MiddlewareMixin.__init__.__code__
-# Where functions ask on behalf of others: inspect's, and on Python 3.11 asyncio's.
+# Files whose functions ask for others: inspect, and on Python 3.11 asyncio.
 _BETWEEN = {inspect.__file__, functools.__file__, asyncio.coroutines.__file__}
 
 
@@ -75,9 +75,9 @@ class _Mark:
             # it is called in a worker thread, in Django's own transaction.
             _stands_for(asking.f_locals["view"], view)
             if asking.f_code is _MAKE_VIEW_ATOMIC
-            # Others ask where no loop runs, and call the view right there: a test that
-            # puts middleware around it, or an agent's wrapper. They get what the call
-            # will give.
+            # Other code asks where no event loop runs, and calls the view there.
+            # Examples are a test with middleware around the view, and an agent's
+            # wrapper. They learn what their call will return.
             else loop_is_running() or view.is_async or _goes_to_a_loop()
         ):
             return self.mark
@@ -88,7 +88,7 @@ def _asking() -> FrameType | None:
     """The frame of who asks, if that needs another answer than others do."""
     frame: FrameType | None = sys._getframe(2)
     asks: FrameType | None = None
-    # A few calls of inspect's, asgiref's or a proxy's stand between.
+    # A few frames of inspect, asgiref or a proxy come between.
     for _ in range(6):
         if frame is None:
             break
@@ -116,9 +116,9 @@ def _was_given_a_request(frame: FrameType) -> bool:
     count = code.co_argcount + code.co_kwonlyargcount
     count += bool(code.co_flags & inspect.CO_VARARGS)
     given = [frame.f_locals.get(name) for name in code.co_varnames[:count]]
-    # As wrapt hands over the arguments of a call.
+    # wrapt passes the arguments of a call as one tuple.
     given += [one for value in given if type(value) is tuple for one in value[:1]]
-    # By their types: isinstance() would make what a lazy object stands for.
+    # By type, because isinstance() would evaluate a lazy object.
     types = [*map(type, given)]
     return any(issubclass(one, HttpRequest) for one in types) and not any(
         issubclass(one, BaseHandler) for one in types
@@ -155,8 +155,8 @@ class ViewFunction(BothColours):
         self._cls = cls
         self._initkwargs = initkwargs
         self._awaits: tuple[Plan | None, dict[str, bool]] = (None, {})
-        # What decorators put on dispatch(), csrf_exempt for example, but not what
-        # marks dispatch() as async.
+        # The attributes that decorators set on dispatch(), for example csrf_exempt,
+        # without the mark that makes dispatch() async.
         mark = mark_of(cls.dispatch)
         dispatch = cls.dispatch if mark is None else mark.function
         attributes = vars(self)
@@ -177,7 +177,7 @@ class ViewFunction(BothColours):
         def sync_view(request: HttpRequest, /, *args: Any, **kwargs: Any) -> Any:
             return Flow(self._serve(plan_of(cls), request, args, kwargs)).enter()
 
-        # Django asks a sync wrapper for the opt-outs: see _OptOuts.
+        # Django reads the opt-outs from a sync wrapper (see _OptOuts).
         sync_view._non_atomic_requests = self._opt_outs  # type: ignore[attr-defined]
         self._sync = sync_view
 
@@ -347,7 +347,7 @@ def _definer(cls: type, name: str) -> type:
 def _goes_to_a_loop() -> bool:
     """Whether asgiref's async_to_sync() calls, and so will await what it is given."""
     frame: FrameType | None = sys._getframe(2)
-    # async_to_sync() may also wait, and meanwhile run sync code in its thread.
+    # async_to_sync() may also wait and run sync code in its thread meanwhile.
     while frame is not None and frame.f_code is not _RUN_UNTIL_FUTURE:
         if frame.f_code is _ASYNC_TO_SYNC:
             return True
@@ -391,7 +391,8 @@ def _in_transactions(aliases: list[str], body: Calls[HttpResponseBase]) -> BaseA
         for block in reversed(blocks):
             yield call(block.leave, None, None, None)
     except GeneratorExit:
-        # Dropped together with its loop: there is nothing to run a rollback on.
+        # The event loop has dropped this task, so nothing is left that could run a
+        # rollback.
         raise
     except BaseException as error:
         yield call(_roll_back, blocks, error)
@@ -411,6 +412,6 @@ async def _roll_back(blocks: list[WorkerBlock], error: BaseException) -> None:
                 if block.is_open:
                     rest.callback(block.leave, *details)
 
-    # What it is named as.
+    # Traces and messages show the name of the wrapped function.
     leave.__wrapped__ = blocks[0].leave  # type: ignore[attr-defined]
     await run_to_the_end(leave)

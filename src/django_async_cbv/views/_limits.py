@@ -10,7 +10,8 @@ from collections.abc import Hashable
 __all__ = ["Slot", "take_slot"]
 
 _taken: Counter[Hashable] = Counter()
-# The collector may give back a slot while another one is taken, in the same thread.
+# RLock, because the garbage collector may release a slot while the same thread takes
+# one.
 _lock = threading.RLock()
 
 

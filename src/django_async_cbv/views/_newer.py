@@ -38,7 +38,7 @@ def _changing(
     def changed(*args: Any, **kwargs: Any) -> Any:
         return change(method(*args, **kwargs))
 
-    # So that no async hook takes it for an override of the user's.
+    # Marked, so that an async hook does not take the function for the user's override.
     changed._twin = Bridge(changed, HOOKS[name])  # type: ignore[attr-defined]  # our mark
     return changed
 
@@ -52,7 +52,7 @@ def _wait_to_validate(form: Any) -> Any:
     is_valid = form.is_valid
 
     def validate_and_wait() -> bool:
-        # Asked in its turn, it is the form's own again.
+        # Restore the form's method, which validate() calls.
         form.is_valid = is_valid
         valid: bool = Flow(validate(form)).enter()
         return valid

@@ -88,7 +88,7 @@ def has_plain_paginator(view: Any) -> bool:
 def has_plain_success_url(view: Any) -> bool:
     """Whether the view's success URL, and what it is filled in with, is plain text."""
     url = view.success_url
-    # In this order: whether a lazy text is empty, only the text tells.
+    # In this order, because `not url` evaluates a lazy text.
     if not is_plain_text(url) or not url:
         return False
     values = getattr(getattr(view, "object", None), "__dict__", {})
@@ -97,7 +97,7 @@ def has_plain_success_url(view: Any) -> bool:
     except ValueError:  # Django says so
         return False
     return all(
-        # A format of its own may name other values.
+        # A nested format may name other values.
         "{" not in (spec or "")
         and type(values.get(_FIRST.split(name or "", maxsplit=1)[0])) in _FORMATTED
         for _, name, spec, _ in fields
@@ -114,7 +114,8 @@ def may_await_for_a_form(view: Any) -> bool:
         for name in ("get_form_class", "get_form", "form_valid", "get_success_url")
     ):
         return True
-    # Else the model's get_absolute_url() is asked, which may give a coroutine.
+    # Otherwise Django calls get_absolute_url() of the model, which may return a
+    # coroutine.
     if not view.success_url:
         return True
     instance, model = own.get("object"), getattr(view, "model", None)
@@ -132,11 +133,11 @@ def has_plain_url(view: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> b
     )
 
 
-# The name of a value in a format, before an attribute or an item of it.
+# Splits the name of a value from its attributes and items in a format string.
 _FIRST = re.compile(r"[.\[]")
-# What formats itself, whatever the format.
+# Types that format themselves without other code.
 _FORMATTED = (NoneType, bool, int, float, str, Decimal, date, datetime, time, UUID)
-# What lazy texts are made by that reads nothing of the project's.
+# Functions behind lazy texts that run no code of the project.
 _TEXTS = (reverse, gettext, pgettext)
 
 
@@ -144,7 +145,7 @@ def is_plain_text(value: Any) -> bool:
     """Whether to make text of a value runs none of the user's code."""
     if not isinstance(value, Promise):
         return type(value) is str
-    # What a lazy object is made by, it tells to pickle.
+    # __reduce__() of a lazy object names its function and arguments.
     made: Any = value.__reduce__()[1]
     return made[0] in _TEXTS and all(map(_is_plain_argument, made[1:]))
 

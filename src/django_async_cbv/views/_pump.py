@@ -19,7 +19,7 @@ __all__ = ["Pump", "Terms"]
 
 _logger = logging.getLogger("django.request")
 
-# Seconds that a client which does not read has left when the server stops.
+# Seconds that a client gets to read the last part when the server stops.
 _LAST = 1.0
 
 
@@ -29,9 +29,9 @@ class Terms:
 
     items: AsyncIterator[Any]
     encode: Callable[[Any], bytes]
-    # The client has gone, or will; give the slot back.
+    # Releases the slot when the client has gone.
     release: Callable[[], object]
-    # What is sent before the first part.
+    # The bytes before the first part.
     first: bytes = b""
     heartbeat: float | None = None
     heartbeat_bytes: bytes = b""
@@ -42,13 +42,14 @@ class Terms:
     may_continue: Callable[[], Awaitable[bool]] | None = None
     # The last bytes of a stream that the server ends.
     goodbye: Callable[[], bytes] = bytes
-    # Those of one that failed; None cuts the response off.
+    # The last bytes of a generator that failed. None cuts the response off.
     failure: Callable[[BaseException], bytes | None] = lambda _: None
-    # Those where the server leaves a connection open that Django cuts off.
+    # The last bytes for a server that leaves the connection open if Django cuts the
+    # response off.
     failure_note: bytes = b""
     request: Any = None
     name: str = "The stream"
-    # Whether it leaves by itself when the server gets a signal.
+    # Whether the stream ends by itself when the server gets a signal to stop.
     ends_with_server: bool = True
 
 
@@ -71,7 +72,8 @@ class Alarm:
     def _schedule(self, at: float) -> None:
         self.stop()
         self._at = at
-        # In no request's context, which it would keep alive.
+        # In an empty context, because the timer would keep the context of a request
+        # alive.
         self._handle = self._loop.call_at(
             at, self._go_off, context=contextvars.Context()
         )
@@ -110,20 +112,20 @@ class Pump(Leaver):
         self.error: BaseException | None = None
         self._task: asyncio.Task[None] | None = None
         self._parts: list[bytes] = [terms.first] if terms.first else []
-        # Set for who waits: the reader for a part, the generator for the reader.
+        # The reader waits here for a part, and the generator for the reader.
         self._reader: asyncio.Future[None] | None = None
         self._writer: asyncio.Future[None] | None = None
-        # The task that reads, while it sends a part.
+        # The task that sends a part to the client.
         self._sender: asyncio.Task[Any] | None = None
         self._alarm: Alarm | None = None
-        # Its generator has come to its end, by itself.
+        # Whether the generator has ended by itself.
         self._is_done = False
-        # It is to end, or has ended.
+        # Whether the stream has to end, or has ended.
         self._is_closing = False
         self._is_leaving = False
-        # Nothing more is to be read.
+        # Whether the reader has read the last part.
         self._is_over = False
-        # The task that was cancelled, as its client does not read.
+        # The task that was cancelled because its client did not read.
         self._stuck: asyncio.Task[Any] | None = None
         self._is_logged = False
         self._ends_at: float | None = None
@@ -143,10 +145,10 @@ class Pump(Leaver):
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if task is not None and task.cancelling():
-                # As all tasks are, when the loop ends.
+                # The event loop ends, and cancels all tasks.
                 self._is_leaving = True
             else:
-                # No end that a client may take for that of a whole answer.
+                # An error, so that the client does not take the answer for complete.
                 self.error = RuntimeError(f"{self.terms.name} cancelled itself.")
         except Exception as error:  # noqa: BLE001 - for the reader
             self.error = error
@@ -169,8 +171,8 @@ class Pump(Leaver):
                 try:
                     await self._put(self.terms.encode(item))
                 except asyncio.CancelledError as error:
-                    # A timeout of the generator's own is to be raised in it, and one
-                    # that is told to end hears of that as where it awaits.
+                    # Raise the error inside the generator, as at an `await`. There, its
+                    # own asyncio.timeout() sees the cancellation.
                     throw = getattr(iterator, "athrow", None)
                     if throw is None:
                         raise
@@ -188,7 +190,7 @@ class Pump(Leaver):
 
     async def _put(self, part: bytes) -> None:
         if not part:
-            # One that yields nothing, again and again, is not to stop the process.
+            # Let other tasks run if a generator yields empty parts again and again.
             await asyncio.sleep(0)
             return
         while self._parts:
@@ -257,7 +259,7 @@ class Pump(Leaver):
         times = (self._beats_at, self._ends_at, self._rechecks_at)
         self._alarm.set(min((at for at in times if at is not None), default=None))
         if self._reader is not None:
-            # Only one of them would be woken.
+            # A new part would wake only one of them.
             raise RuntimeError(
                 f"Two tasks read {self.terms.name} at the same time. One would wait "
                 "for ever. Read a response in one task."
@@ -274,7 +276,7 @@ class Pump(Leaver):
         assert terms.recheck is not None
         self._rechecks_at = self.loop.time() + terms.recheck
         try:
-            # Nothing is sent meanwhile, not even at the end of the server.
+            # The client gets nothing meanwhile, not even when the server stops.
             async with asyncio.timeout(terms.recheck):
                 return await terms.may_continue() is True
         except Exception as error:  # noqa: BLE001 - nobody stays by a failure
@@ -322,7 +324,7 @@ class Pump(Leaver):
         if last is None and not cuts_off():
             last = self.terms.failure_note
         if last is None:
-            # Django ends the response there, and the server cuts it off.
+            # Django ends the response here, and the server cuts the connection off.
             raise CutOff from error
         return self._last(last)
 

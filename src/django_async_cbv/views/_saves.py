@@ -42,7 +42,8 @@ def _database(form: Any) -> str:
 def save_formset(formset: Any) -> Any:
     """Save all forms of a model formset or none; what its save() returns."""
     with _all_or_nothing(_databases(formset)):
-        # In the block, which an async save() of the project's is not to outlive.
+        # Wait inside of the block, because an async save() must not outlive its
+        # transaction.
         return wait_if_awaitable(formset.save())
 
 
@@ -52,7 +53,7 @@ class JoinedSaves:
     def __init__(self, form: BaseModelForm[Any], inlines: Sequence[Any]) -> None:
         self._form = form
         self._save: Callable[..., Any] = form.save
-        # What has not been saved yet.
+        # The formsets that have not been saved yet.
         self.left = list(inlines)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -70,7 +71,7 @@ class JoinedSaves:
         """Whether the form, whose save() may be the project's own, is told to save."""
         signature = inspect.signature(self._save)
         if "commit" not in signature.parameters:
-            # It passes on what Django's save() takes: that alone.
+            # A save(**kwargs) passes its arguments on to Django's save().
             return bool(kwargs.get("commit", args[0] if args else True))
         told = signature.bind(*args, **kwargs)
         told.apply_defaults()

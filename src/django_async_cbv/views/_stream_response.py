@@ -139,10 +139,10 @@ class StreamResponse(StreamingHttpResponse):
 
     async def __aiter__(self) -> AsyncGenerator[bytes]:
         """Give the parts, and end the generator before this ends."""
-        # That of the last middleware.
+        # The iterator that the last middleware has set.
         iterator: Any = self._iterator
         if self._pump is not None and isinstance(iterator, _SyncParts):
-            # Made for sync code, and read by a test that is async.
+            # An async test reads a response that was made for sync code.
             iterator = _Parts(self._pump)
         try:
             if hasattr(iterator, "__aiter__"):
@@ -163,7 +163,7 @@ class StreamResponse(StreamingHttpResponse):
                     await iterator.aclose()
 
     def _forget_pump(self) -> None:
-        # With nothing of ours to close, the entry point needs no hop for the end.
+        # Without this closer, the entry point needs no hop to close the response.
         closers: Any = self._resource_closers  # type: ignore[attr-defined]
         if self._pump is not None and self._pump.abandon in closers:
             closers.remove(self._pump.abandon)

@@ -12,10 +12,10 @@ __all__ = ["TopicsMixin"]
 class TopicsMixin:
     """Says which messages of a channel a client gets."""
 
-    #: Which of them a client gets.
+    #: The topics whose messages a client gets.
     topics: Sequence[str] = ()
 
     @hook(pure=True)
     def get_topics(self) -> Sequence[str]:
-        """Return the topics, `topics` by default."""
+        """Return the topics whose messages a client gets. The default is `topics`."""
         return self.topics

@@ -1,4 +1,4 @@
-"""Async twins of the basic views: any handlers, a template, a redirect."""
+"""Async variants of the basic views: any handlers, a template, a redirect."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ _REDIRECT_URL = pristine(base.RedirectView.get_redirect_url)
 
 class _ViewIsAsync:
     """
-    True: a mixin's dispatch() may return a coroutine, which is awaited.
+    True where the view awaits what a mixin's dispatch() returns.
 
-    But where sync code has made a view by hand and calls its dispatch(), nobody
-    awaits. There it is what Django's view says: whether a handler is async.
+    Sync code that calls dispatch() of an instance does not await. There it is what
+    Django's View has: whether a handler is async.
     """
 
     def __get__(self, view: AsyncView[Any] | None, cls: Any) -> bool:
@@ -71,20 +71,20 @@ class AsyncContextMixin(base.ContextMixin, TwinMixin):
 
         Async variant of `get_context_data()`.
 
-        Takes and returns what that does. An override is awaited on the event
-        loop. Django's own ends inline here, without a hop.
+        Runs on:
+            The event loop, without a hop. So does your override.
         """
 
 
 class AsyncView(_django.View[_R], TwinMixin):
     """
-    Async variant of `View`: any handler, and any hook, may be async or sync.
+    Async variant of `View`: each handler and each hook may be sync or async.
 
-    `async def get()` is awaited on the event loop, `def get()` runs in the
-    request's worker, in one hop; the same goes for each handler and for
-    dispatch(). Whatever is overridden, `super()` works in the colour it is
-    called in: `await super().get(...)` on the loop, `super().get(...)` in sync
-    code. setup() stays sync, and runs in the worker where it is overridden.
+    The view awaits `async def get()` on the event loop, and runs `def get()` in the
+    worker thread of the request, in one hop. The same holds for each handler and for
+    `dispatch()`. Async code writes `await super().get(...)`, and sync code writes
+    `super().get(...)`. `setup()` is sync. Your override of `setup()` runs in the worker
+    thread.
     """
 
     if TYPE_CHECKING:
@@ -95,13 +95,23 @@ class AsyncView(_django.View[_R], TwinMixin):
     @classonlymethod
     def as_view(cls, **initkwargs: Any) -> Callable[..., Coroutine[Any, Any, _R]]:
         """
-        Return the view for your URLconf, with the attributes of Django's.
+        Return the view function for your URLconf.
 
-        Async code gets a coroutine from it, sync code the response. Of a class with
-        an `async def` handler, sync code gets a coroutine too, as of Django's views.
+        Async code that calls the function gets a coroutine, and sync code gets the
+        response. If a handler is `async def`, sync code gets a coroutine too.
 
-        Raise ImproperlyConfigured for a class in which an override would be
-        skipped. The message names the override and contains the fix.
+        Args:
+            **initkwargs: Attributes for each instance of the view.
+
+        Returns:
+            The view function, with the attributes that Django's function has.
+
+        Raises:
+            ImproperlyConfigured: If the view would skip one of your overrides. The
+                message contains the fix.
+
+        Runs on:
+            The thread that imports your URLconf. No hop.
         """
         plan_of(cls, verify=True)
         refuse(cls, initkwargs)
@@ -110,16 +120,17 @@ class AsyncView(_django.View[_R], TwinMixin):
         return around(django_view, ViewFunction(django_view, cls, initkwargs))
 
     def _last_word(self, response: Any) -> Any:
-        """Give the response itself, or one in its place, behind all of the class."""
+        """Return the response that leaves, after all code of the class."""
         return response
 
     @handler.dispatch(base.View.dispatch, calls=None)
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> BaseAnswer:
         """
-        Call the handler of the request's method, whichever colour it has.
+        Call the handler of the request's method.
 
-        A coroutine on the event loop. In sync code (a mixin's `super()`) the
-        response, for which that code waits where the handler is async.
+        On the event loop, the call returns a coroutine. In sync code, for example in
+        the `dispatch()` of a mixin, the call returns the response. If the handler is
+        async, that code waits for the response.
         """
         name = (request.method or "").lower()
         if name not in self.http_method_names:
@@ -127,22 +138,22 @@ class AsyncView(_django.View[_R], TwinMixin):
         chosen = getattr(self, name, self.http_method_not_allowed)
         return (yield respond(chosen, request, *args, **kwargs))
 
-    # Not pure: it logs.
+    # Not pure, because Django logs the request.
     @handler.http_method_not_allowed(base.View.http_method_not_allowed, calls=None)
     def http_method_not_allowed(
         self, request: HttpRequest, *args: Any, **kwargs: Any
     ) -> Answer:
-        """Answer 405, and log that, in one hop."""
+        """Answer with status 405, and log the request."""
         return (yield call(_answer, _METHOD_NOT_ALLOWED, self, request))
 
     @handler.options(base.View.options, calls=None)
     def options(self, request: HttpRequest, *args: Any, **kwargs: Any) -> BaseAnswer:
-        """Answer OPTIONS with the methods that there are handlers for; no hop."""
+        """Answer with the HTTP methods of the view."""
         return (yield Call(_answer, (_OPTIONS, self, request), inline=True))
 
 
 def _answer(method: Any, view: Any, request: HttpRequest) -> Any:
-    """What a method of Django's answers that wraps it in a coroutine for us."""
+    """Return the answer of a method that Django wraps in a coroutine here."""
     wrapped = method(view, request)
     try:
         wrapped.send(None)
@@ -172,9 +183,12 @@ class AsyncTemplateResponseMixin(_django.TemplateResponseMixin[_TemplateR], Twin
 
         Async variant of `render_to_response()`.
 
-        A TemplateResponse is made without a hop: Django's handler renders it
-        later, in a hop of its own, after the template response middleware. A
-        response class of the project's own is made in the worker.
+        Django renders a `TemplateResponse` later, in another hop, after the
+        template-response middleware.
+
+        Runs on:
+            The event loop, without a hop. A worker thread, in one hop, if
+            `response_class` is a class of yours.
         """
         response_kwargs.setdefault("content_type", self.content_type)
         template = yield call(self.aget_template_names)
@@ -213,7 +227,7 @@ class AsyncTemplateView(
         pure=True,
     )
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Calls[_TemplateR]:
-        """Answer with the template; no hop before the rendering's."""
+        """Answer with the template."""
         context = yield call(self.aget_context_data, **kwargs)
         return (yield call(self.arender_to_response, context))
 
@@ -221,8 +235,7 @@ class AsyncTemplateView(
 class AsyncRedirectView(_django.RedirectView, AsyncView):
     """Async variant of `RedirectView`."""
 
-    # The URL is filled in with what the call is given, so the call tells whether
-    # that is objects of the project's.
+    # Only the call tells whether its arguments are objects of the project.
     @twin(
         base.RedirectView.get_redirect_url,
         pure=lambda view: has_plain_url(view, view.args, view.kwargs),
@@ -231,12 +244,13 @@ class AsyncRedirectView(_django.RedirectView, AsyncView):
     )
     def aget_redirect_url(self, *args: Any, **kwargs: Any) -> Calls[str | None]:
         """
-        Return where to go, None for 410 Gone.
+        Return the URL to redirect to. None answers with status 410.
 
         Async variant of `get_redirect_url()`.
 
-        Filled in with numbers and text, inline; with objects, whose text may be a
-        query, in one hop.
+        Runs on:
+            The event loop, without a hop, if numbers and text fill in the URL. A worker
+            thread, in one hop, for objects, whose text may need a query.
         """
         inline = has_plain_url(self, args, kwargs)
         url: str | None = yield Call(
@@ -247,13 +261,13 @@ class AsyncRedirectView(_django.RedirectView, AsyncView):
     @handler.get(
         base.RedirectView.get,
         calls=("get_redirect_url",),
-        # With neither it answers 410, and logs that.
+        # With neither, Django answers with status 410, and logs the request.
         pure=lambda view: bool(view.url or view.pattern_name),
         # It may be called with other arguments than the view's.
         always=True,
     )
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> BaseAnswer:
-        """Answer with the redirect, or 410 Gone; no hop."""
+        """Answer with the redirect, or with status 410."""
         url = yield call(self.aget_redirect_url, *args, **kwargs)
         if not url:
             gone = HttpResponseGone()
@@ -264,38 +278,37 @@ class AsyncRedirectView(_django.RedirectView, AsyncView):
         redirect = (
             HttpResponsePermanentRedirect if self.permanent else HttpResponseRedirect
         )
-        # Until Django 5.2 goes: the option came with 6.1, and what is not in
-        # the view is not in its Django either.
+        # Until Django 6.0 goes: Django 6.1 brought the attribute and the argument.
         if preserve_request := getattr(self, "preserve_request", False):
             return redirect(url, preserve_request=preserve_request)
         return redirect(url)
 
     @handler.head(base.RedirectView.head, calls=("get",), pure=True)
     def head(self, request: HttpRequest, *args: Any, **kwargs: Any) -> BaseAnswer:
-        """Answer as get() does; no hop."""
+        """Answer as `get()` does."""
         return (yield respond(self.get, request, *args, **kwargs))
 
     @handler.post(base.RedirectView.post, calls=("get",), pure=True)
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> BaseAnswer:
-        """Answer as get() does; no hop."""
+        """Answer as `get()` does."""
         return (yield respond(self.get, request, *args, **kwargs))
 
     @handler.options(base.RedirectView.options, calls=("get",), pure=True)
     def options(self, request: HttpRequest, *args: Any, **kwargs: Any) -> BaseAnswer:
-        """Answer as get() does; no hop."""
+        """Answer as `get()` does."""
         return (yield respond(self.get, request, *args, **kwargs))
 
     @handler.delete(base.RedirectView.delete, calls=("get",), pure=True)
     def delete(self, request: HttpRequest, *args: Any, **kwargs: Any) -> BaseAnswer:
-        """Answer as get() does; no hop."""
+        """Answer as `get()` does."""
         return (yield respond(self.get, request, *args, **kwargs))
 
     @handler.put(base.RedirectView.put, calls=("get",), pure=True)
     def put(self, request: HttpRequest, *args: Any, **kwargs: Any) -> BaseAnswer:
-        """Answer as get() does; no hop."""
+        """Answer as `get()` does."""
         return (yield respond(self.get, request, *args, **kwargs))
 
     @handler.patch(base.RedirectView.patch, calls=("get",), pure=True)
     def patch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> BaseAnswer:
-        """Answer as get() does; no hop."""
+        """Answer as `get()` does."""
         return (yield respond(self.get, request, *args, **kwargs))

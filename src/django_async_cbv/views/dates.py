@@ -1,4 +1,4 @@
-"""Async twins of the date-based views and their mixins."""
+"""Async variants of the date-based views and their mixins."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ _NEIGHBOURS = (
 )
 
 
-# Django's own, whatever a subclass makes of them.
+# Django's functions, which subclasses and tests may replace in their class.
 _USES_DATETIME_FIELD = dates.DateMixin.uses_datetime_field
 _make_date_lookup_arg = _private.DateMixin._make_date_lookup_arg
 
@@ -72,7 +72,7 @@ _WEEK_NEIGHBOURS = (*_NEIGHBOURS, "_get_current_week", "_get_next_week")
 
 
 def _is_given(part: str) -> Any:
-    """Whether the view has a year, say; else it raises a 404 in translation."""
+    """Whether the view has a year, for example. If not, Django translates a 404."""
 
     def is_given(view: Any) -> bool:
         return (
@@ -90,7 +90,7 @@ class AsyncYearMixin(dates.YearMixin, TwinMixin):
     @twin(dates.YearMixin.get_year_format, pure=True)
     async def aget_year_format(self) -> str:
         """
-        Return how the year is written in the URL.
+        Return the format of the year in the URL.
 
         Async variant of `get_year_format()`.
         """
@@ -98,7 +98,7 @@ class AsyncYearMixin(dates.YearMixin, TwinMixin):
     @twin(dates.YearMixin.get_year, pure=_is_given("year"))
     async def aget_year(self) -> str:
         """
-        Return the year to show, as the URL has it.
+        Return the year to show, as the URL writes it.
 
         Async variant of `get_year()`.
         """
@@ -106,22 +106,18 @@ class AsyncYearMixin(dates.YearMixin, TwinMixin):
     @twin(dates.YearMixin.get_next_year, calls=_NEIGHBOURS)
     def aget_next_year(self, date: datetime.date) -> Calls[datetime.date | None]:
         """
-        Return the year after, None if there is none.
+        Return the next year. None if there is none.
 
         Async variant of `get_next_year()`.
-
-        One hop, for the query.
         """
         return (yield from _neighbour(self, date, is_previous=False, period="year"))
 
     @twin(dates.YearMixin.get_previous_year, calls=_NEIGHBOURS)
     def aget_previous_year(self, date: datetime.date) -> Calls[datetime.date | None]:
         """
-        Return the year before, None if there is none.
+        Return the previous year. None if there is none.
 
         Async variant of `get_previous_year()`.
-
-        One hop, for the query.
         """
         return (yield from _neighbour(self, date, is_previous=True, period="year"))
 
@@ -132,7 +128,7 @@ class AsyncMonthMixin(dates.MonthMixin, TwinMixin):
     @twin(dates.MonthMixin.get_month_format, pure=True)
     async def aget_month_format(self) -> str:
         """
-        Return how the month is written in the URL.
+        Return the format of the month in the URL.
 
         Async variant of `get_month_format()`.
         """
@@ -140,7 +136,7 @@ class AsyncMonthMixin(dates.MonthMixin, TwinMixin):
     @twin(dates.MonthMixin.get_month, pure=_is_given("month"))
     async def aget_month(self) -> str:
         """
-        Return the month to show, as the URL has it.
+        Return the month to show, as the URL writes it.
 
         Async variant of `get_month()`.
         """
@@ -148,22 +144,18 @@ class AsyncMonthMixin(dates.MonthMixin, TwinMixin):
     @twin(dates.MonthMixin.get_next_month, calls=_NEIGHBOURS)
     def aget_next_month(self, date: datetime.date) -> Calls[datetime.date | None]:
         """
-        Return the month after, None if there is none.
+        Return the next month. None if there is none.
 
         Async variant of `get_next_month()`.
-
-        One hop, for the query.
         """
         return (yield from _neighbour(self, date, is_previous=False, period="month"))
 
     @twin(dates.MonthMixin.get_previous_month, calls=_NEIGHBOURS)
     def aget_previous_month(self, date: datetime.date) -> Calls[datetime.date | None]:
         """
-        Return the month before, None if there is none.
+        Return the previous month. None if there is none.
 
         Async variant of `get_previous_month()`.
-
-        One hop, for the query.
         """
         return (yield from _neighbour(self, date, is_previous=True, period="month"))
 
@@ -174,7 +166,7 @@ class AsyncDayMixin(dates.DayMixin, TwinMixin):
     @twin(dates.DayMixin.get_day_format, pure=True)
     async def aget_day_format(self) -> str:
         """
-        Return how the day is written in the URL.
+        Return the format of the day in the URL.
 
         Async variant of `get_day_format()`.
         """
@@ -182,7 +174,7 @@ class AsyncDayMixin(dates.DayMixin, TwinMixin):
     @twin(dates.DayMixin.get_day, pure=_is_given("day"))
     async def aget_day(self) -> str:
         """
-        Return the day to show, as the URL has it.
+        Return the day to show, as the URL writes it.
 
         Async variant of `get_day()`.
         """
@@ -190,22 +182,18 @@ class AsyncDayMixin(dates.DayMixin, TwinMixin):
     @twin(dates.DayMixin.get_next_day, calls=_NEIGHBOURS)
     def aget_next_day(self, date: datetime.date) -> Calls[datetime.date | None]:
         """
-        Return the day after, None if there is none.
+        Return the next day. None if there is none.
 
         Async variant of `get_next_day()`.
-
-        One hop, for the query.
         """
         return (yield from _neighbour(self, date, is_previous=False, period="day"))
 
     @twin(dates.DayMixin.get_previous_day, calls=_NEIGHBOURS)
     def aget_previous_day(self, date: datetime.date) -> Calls[datetime.date | None]:
         """
-        Return the day before, None if there is none.
+        Return the previous day. None if there is none.
 
         Async variant of `get_previous_day()`.
-
-        One hop, for the query.
         """
         return (yield from _neighbour(self, date, is_previous=True, period="day"))
 
@@ -216,7 +204,7 @@ class AsyncWeekMixin(dates.WeekMixin, TwinMixin):
     @twin(dates.WeekMixin.get_week_format, pure=True)
     async def aget_week_format(self) -> str:
         """
-        Return how the week is written in the URL.
+        Return the format of the week in the URL.
 
         Async variant of `get_week_format()`.
         """
@@ -224,7 +212,7 @@ class AsyncWeekMixin(dates.WeekMixin, TwinMixin):
     @twin(dates.WeekMixin.get_week, pure=_is_given("week"))
     async def aget_week(self) -> str:
         """
-        Return the week to show, as the URL has it.
+        Return the week to show, as the URL writes it.
 
         Async variant of `get_week()`.
         """
@@ -232,26 +220,22 @@ class AsyncWeekMixin(dates.WeekMixin, TwinMixin):
     @twin(dates.WeekMixin.get_next_week, calls=_WEEK_NEIGHBOURS)
     def aget_next_week(self, date: datetime.date) -> Calls[datetime.date | None]:
         """
-        Return the week after, None if there is none.
+        Return the next week. None if there is none.
 
         Async variant of `get_next_week()`.
-
-        One hop, for the query.
         """
         return (yield from _neighbour(self, date, is_previous=False, period="week"))
 
     @twin(dates.WeekMixin.get_previous_week, calls=_WEEK_NEIGHBOURS)
     def aget_previous_week(self, date: datetime.date) -> Calls[datetime.date | None]:
         """
-        Return the week before, None if there is none.
+        Return the previous week. None if there is none.
 
         Async variant of `get_previous_week()`.
-
-        One hop, for the query.
         """
         return (yield from _neighbour(self, date, is_previous=True, period="week"))
 
-    # A week begins on the day that its format says, so these reach a hook.
+    # The week format decides on which day a week begins, so Django calls a hook here.
 
     @twin(_private.WeekMixin._get_next_week, calls=("_get_weekday",))
     def _aget_next_week(self, date: datetime.date) -> Calls[datetime.date]:
@@ -289,7 +273,7 @@ class AsyncDateMixin(dates.DateMixin, TwinMixin):
     @twin(dates.DateMixin.get_allow_future, pure=True)
     async def aget_allow_future(self) -> bool:
         """
-        Return whether objects of the future are shown.
+        Return whether the view shows objects of the future.
 
         Async variant of `get_allow_future()`.
         """
@@ -299,7 +283,7 @@ class AsyncDateMixin(dates.DateMixin, TwinMixin):
         calls=("get_queryset", "get_date_field"),
     )
     def _amake_date_lookup_arg(self, value: datetime.date) -> Calls[datetime.date]:
-        # Once that is known, Django's own method calls no hook.
+        # The view has cached the answer now, so Django's method calls no hook.
         yield from _uses_datetime_field(self)
         made: datetime.date = _make_date_lookup_arg(self, value)
         return made
@@ -401,7 +385,7 @@ class AsyncBaseDateListView(
         calls=("get_dated_items", "get_context_data", "render_to_response"),
     )
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Answer:
-        """Answer with the dates and objects; one hop before the rendering's."""
+        """Answer with the page of the dates and objects."""
         self.date_list, self.object_list, extra_context = yield call(
             self.aget_dated_items
         )
@@ -419,14 +403,12 @@ class AsyncBaseDateListView(
         Return the dates, the objects, and more context.
 
         Async variant of `get_dated_items()`.
-
-        Its queries, of all that it calls, are one hop.
         """
 
     @twin(dates.BaseDateListView.get_ordering, calls=("get_date_field",), pure=True)
     def aget_ordering(self) -> Calls[str | Sequence[_OrderByFieldName]]:
         """
-        Return what to order by, the date by default.
+        Return the field or fields to order by. The default is the date.
 
         Async variant of `get_ordering()`.
         """
@@ -450,7 +432,8 @@ class AsyncBaseDateListView(
 
         Async variant of `get_dated_queryset()`.
 
-        Raise Http404 for an empty list that is not allowed. One hop.
+        Raises:
+            Http404: If there are none, and `allow_empty` is False.
         """
         queryset = yield call((yield call(self.aget_queryset)).filter, **lookup)
         date_field = yield call(self.aget_date_field)
@@ -462,7 +445,7 @@ class AsyncBaseDateListView(
             now = timezone.now() if has_time else dates.timezone_today()
             queryset = yield call(queryset.filter, **{f"{date_field}__lte": now})
         if not allow_empty:
-            # With pages a cheap query is better than to load the whole list.
+            # As Django does: with pages, exists() loads no whole list.
             is_empty = not (
                 yield call(bool, queryset)
                 if paginate_by is None
@@ -475,7 +458,7 @@ class AsyncBaseDateListView(
     @twin(dates.BaseDateListView.get_date_list_period, pure=True)
     async def aget_date_list_period(self) -> str:
         """
-        Return 'year', 'month' or 'day': what to list the dates by.
+        Return the period of the list of dates: 'year', 'month' or 'day'.
 
         Async variant of `get_date_list_period()`.
         """
@@ -496,11 +479,12 @@ class AsyncBaseDateListView(
         ordering: str = "ASC",
     ) -> Calls[QuerySet[_M]]:
         """
-        Return the dates that there are objects of.
+        Return the dates that have objects.
 
         Async variant of `get_date_list()`.
 
-        Raise Http404 if there are none and that is not allowed. One hop.
+        Raises:
+            Http404: If there are none, and `allow_empty` is False.
         """
         date_field = yield call(self.aget_date_field)
         allow_empty = yield call(self.aget_allow_empty)
@@ -532,7 +516,7 @@ class AsyncBaseArchiveIndexView(
     @twin(dates.BaseArchiveIndexView.get_dated_items, calls=_DATED)
     def aget_dated_items(self) -> Calls[_DatedItems[_M]]:
         """
-        Return the years, the latest objects, no more.
+        Return the years, the latest objects, and no other context.
 
         Async variant of `get_dated_items()`.
         """
@@ -571,7 +555,7 @@ class AsyncBaseYearArchiveView(
     )
     def aget_dated_items(self) -> Calls[_DatedItems[_M]]:
         """
-        Return the months, the objects, the years beside.
+        Return the months, the objects, and the next and previous year.
 
         Async variant of `get_dated_items()`.
         """
@@ -583,14 +567,14 @@ class AsyncBaseYearArchiveView(
         queryset = yield call(self.aget_dated_queryset, **lookup)
         date_list = yield call(self.aget_date_list, queryset)
         if not (yield call(self.aget_make_object_list)):
-            # Still a queryset: it tells the template's name.
+            # The template's name comes from the model of this QuerySet.
             queryset = yield call(queryset.none)
         return date_list, queryset, (yield from _with_neighbours(self, date, "year"))
 
     @twin(dates.BaseYearArchiveView.get_make_object_list, pure=True)
     async def aget_make_object_list(self) -> bool:
         """
-        Return whether the objects are listed, not the months alone.
+        Return whether the page lists the objects as well as the months.
 
         Async variant of `get_make_object_list()`.
         """
@@ -647,7 +631,7 @@ class AsyncBaseMonthArchiveView(
     )
     def aget_dated_items(self) -> Calls[_DatedItems[_M]]:
         """
-        Return the days, the objects, the months beside.
+        Return the days, the objects, and the next and previous month.
 
         Async variant of `get_dated_items()`.
         """
@@ -698,7 +682,7 @@ class AsyncBaseWeekArchiveView(
     )
     def aget_dated_items(self) -> Calls[_DatedItems[_M]]:
         """
-        Return None, the objects, the weeks beside.
+        Return None, the objects, and the next and previous week.
 
         Async variant of `get_dated_items()`.
         """
@@ -780,7 +764,7 @@ class AsyncBaseDayArchiveView(
     @twin(dates.BaseDayArchiveView.get_dated_items, calls=(*_DAY, "_get_dated_items"))
     def aget_dated_items(self) -> Calls[_DatedItems[_M]]:
         """
-        Return None, the objects, the days and months beside.
+        Return None, the objects, and the next and previous day and month.
 
         Async variant of `get_dated_items()`.
         """
@@ -827,7 +811,7 @@ class AsyncBaseTodayArchiveView(
     @twin(dates.BaseTodayArchiveView.get_dated_items, calls=("_get_dated_items",))
     def aget_dated_items(self) -> Calls[_DatedItems[_M]]:
         """
-        Return what the day archive does, for today.
+        Return the same as the archive of a day, for today.
 
         Async variant of `get_dated_items()`.
         """
@@ -864,12 +848,13 @@ class AsyncBaseDateDetailView(
     )
     def aget_object(self, queryset: QuerySet[_M] | None = None) -> Calls[_M]:
         """
-        Return the day's object that the URL names.
+        Return the object that the URL names, if it has the date of the URL.
 
         Async variant of `get_object()`.
 
-        Raise Http404 where there is none, or for a day of the future that is
-        not allowed. One hop.
+        Raises:
+            Http404: If there is no such object, or if the date is in the future and
+                `allow_future` is False.
         """
         date = yield from _day(self)
         found: Any = queryset

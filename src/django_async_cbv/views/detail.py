@@ -1,4 +1,4 @@
-"""Async twins of the views and mixins of a single object."""
+"""Async variants of the views and mixins of a single object."""
 
 from __future__ import annotations
 
@@ -38,11 +38,13 @@ class AsyncSingleObjectMixin(_django.SingleObjectMixin[_M], AsyncContextMixin):
     @twin(detail.SingleObjectMixin.get_object, calls=("get_queryset", "get_slug_field"))
     def aget_object(self, queryset: QuerySet[_M] | None = None) -> Calls[_M]:
         """
-        Return the object that the view is about.
+        Return the object of the view.
 
         Async variant of `get_object()`.
 
-        Raise Http404 where there is none. Django's own query is one hop.
+        Raises:
+            Http404: If there is no such object.
+            AttributeError: If the URL has neither a primary key nor a slug.
         """
         if queryset is None:
             queryset = yield call(self.aget_queryset)
@@ -64,18 +66,19 @@ class AsyncSingleObjectMixin(_django.SingleObjectMixin[_M], AsyncContextMixin):
     @twin(detail.SingleObjectMixin.get_queryset, pure=has_plain_queryset)
     async def aget_queryset(self) -> QuerySet[_M]:
         """
-        Return where to look for the object.
+        Return the lazy QuerySet that has the object.
 
         Async variant of `get_queryset()`.
 
-        Django's own makes a lazy QuerySet: inline, or in one hop where the
-        model has a manager or queryset class of its own.
+        Runs on:
+            The event loop, without a hop. A worker thread, in one hop, if the model has
+            a manager or a QuerySet class of yours.
         """
 
     @twin(detail.SingleObjectMixin.get_slug_field, pure=True)
     async def aget_slug_field(self) -> str:
         """
-        Return the field that a slug is looked up in.
+        Return the name of the field that has the slug.
 
         Async variant of `get_slug_field()`.
         """
@@ -83,7 +86,7 @@ class AsyncSingleObjectMixin(_django.SingleObjectMixin[_M], AsyncContextMixin):
     @twin(detail.SingleObjectMixin.get_context_object_name, pure=has_plain_object)
     async def aget_context_object_name(self, obj: Any) -> str | None:
         """
-        Return the object's name in the context.
+        Return the name of the object in the context.
 
         Async variant of `get_context_object_name()`.
         """
@@ -99,8 +102,11 @@ class AsyncSingleObjectMixin(_django.SingleObjectMixin[_M], AsyncContextMixin):
 
         Async variant of `get_context_data()`.
 
-        Needs `self.object`. Inline, unless a truth value of the object's own,
-        which may query, has to be asked in the worker.
+        Set `self.object` before the call.
+
+        Runs on:
+            The event loop, without a hop. A worker thread, in one hop, if your model
+            has a `__bool__()`, which may query.
         """
         context = {}
         if (yield from truth(self.object)):
@@ -138,7 +144,7 @@ class AsyncBaseDetailView(
         calls=("get_object", "get_context_data", "render_to_response"),
     )
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Answer:
-        """Answer with the object; one hop before the rendering's."""
+        """Answer with the page of the object."""
         self.object = yield call(self.aget_object)
         context = yield call(self.aget_context_data, object=self.object)
         return (yield call(twin_or_hook(self, "render_to_response"), context))
@@ -174,8 +180,8 @@ class AsyncSingleObjectTemplateResponseMixin(
         try:
             names: list[str] = yield call(super().aget_template_names)
         except ImproperlyConfigured:
-            # Django's method goes on alone once the one below has nothing to
-            # say, as below this stand-in. It takes no more than these four.
+            # Django's method reads only these four attributes. On this stand-in its
+            # super() finds no template_name either, so it goes on with the model.
             view: Any = self
             stand_in: Any = _Nameless()
             stand_in.object = view.object

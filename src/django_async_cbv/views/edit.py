@@ -1,4 +1,4 @@
-"""Async twins of the views and mixins that show and process a form."""
+"""Async variants of the views and mixins that show and process a form."""
 
 from __future__ import annotations
 
@@ -86,7 +86,8 @@ class AsyncFormMixin(_django.FormMixin[_F], AsyncContextMixin):
 
         Async variant of `get_form()`.
 
-        Made in the worker, in one hop, as making a form may query.
+        Runs on:
+            A worker thread, in one hop, because a form may query when you make it.
         """
         if form_class is None:
             form_class = yield call(self.aget_form_class)
@@ -98,16 +99,18 @@ class AsyncFormMixin(_django.FormMixin[_F], AsyncContextMixin):
     @twin(
         edit.FormMixin.get_form_kwargs,
         calls=("get_initial", "get_prefix"),
-        # The body of a POST is read and parsed, perhaps to files.
+        # For POST, Django reads and parses the body, and may write files.
         pure=lambda view: view.request.method not in ("POST", "PUT"),
     )
     def aget_form_kwargs(self) -> Calls[dict[str, Any]]:
         """
-        Return the arguments to make the form with.
+        Return the arguments of the form class.
 
         Async variant of `get_form_kwargs()`.
 
-        The body of a POST or PUT is parsed in the worker, in one hop.
+        Runs on:
+            The event loop, without a hop. For POST and PUT a worker thread, in one hop,
+            which parses the body.
         """
         kwargs = {
             "initial": (yield call(self.aget_initial)),
@@ -121,7 +124,7 @@ class AsyncFormMixin(_django.FormMixin[_F], AsyncContextMixin):
     @twin(edit.FormMixin.get_success_url, pure=has_plain_success_url)
     async def aget_success_url(self) -> str:
         """
-        Return where to go after a valid form.
+        Return the URL to redirect to after a valid form.
 
         Async variant of `get_success_url()`.
         """
@@ -130,7 +133,7 @@ class AsyncFormMixin(_django.FormMixin[_F], AsyncContextMixin):
         edit.FormMixin.form_valid,
         calls=("get_success_url",),
         pure=True,
-        # The URL may be an object of the project's, which is made text of.
+        # Django calls str() of the URL, which may be an object of the project.
         always=True,
     )
     def aform_valid(self, form: _F) -> Answer:
@@ -160,8 +163,6 @@ class AsyncFormMixin(_django.FormMixin[_F], AsyncContextMixin):
         Return the template's context with the form.
 
         Async variant of `get_context_data()`.
-
-        One hop, for the form.
         """
         if "form" not in kwargs:
             kwargs["form"] = yield call(self.aget_form)
@@ -179,7 +180,7 @@ class AsyncModelFormMixin(
     @twin(
         edit.ModelFormMixin.get_form_class,
         calls=("get_queryset",),
-        # Else a class is made, for which form fields may ask the database.
+        # Otherwise Django makes a class, and form fields may query for it.
         pure=lambda view: view.fields is None and view.form_class is not None,
     )
     def aget_form_class(self) -> Calls[type[_ModelF]]:
@@ -188,7 +189,9 @@ class AsyncModelFormMixin(
 
         Async variant of `get_form_class()`.
 
-        Given by `form_class`, inline; made from `fields`, one hop.
+        Runs on:
+            The event loop, without a hop, if you set `form_class`. A worker thread, in
+            one hop, if Django makes the class from `fields`.
         """
         if self.fields is not None and self.form_class:
             raise ImproperlyConfigured(
@@ -224,19 +227,21 @@ class AsyncModelFormMixin(
 
     @twin(
         edit.ModelFormMixin.get_success_url,
-        # Else it is the model's get_absolute_url().
+        # Otherwise Django calls get_absolute_url() of the model, which may query.
         pure=has_plain_success_url,
     )
     async def aget_success_url(self) -> str:
         """
-        Return where to go after the save.
+        Return the URL to redirect to after the save.
 
         Async variant of `get_success_url()`.
 
-        Inline with a `success_url`, one hop for the model's get_absolute_url().
+        Runs on:
+            The event loop, without a hop, if you set `success_url`. A worker thread, in
+            one hop, for `get_absolute_url()` of the model.
         """
 
-    # The form's save() may be async, as only the form tells.
+    # Only the form tells whether its save() is async.
     @twin(edit.ModelFormMixin.form_valid, calls=(SUPER,), always=True)
     def aform_valid(self, form: _ModelF) -> Answer:
         """
@@ -244,8 +249,8 @@ class AsyncModelFormMixin(
 
         Async variant of `form_valid()`.
 
-        The save, many-to-many and all, is one call in one hop: a cancellation
-        can't split it.
+        One hop saves the object and its many-to-many relations. A cancellation cannot
+        split the save.
         """
         self.object = yield from call_and_await(form.save)
         prepare_instance(self.object)
@@ -259,7 +264,7 @@ class AsyncProcessFormView(_django.ProcessFormView, AsyncView):
         edit.ProcessFormView.get, calls=("get_context_data", "render_to_response")
     )
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Answer:
-        """Answer with the page of a blank form; one hop before the rendering's."""
+        """Answer with the page of a blank form."""
         context = yield call(twin_or_hook(self, "get_context_data"))
         return (yield call(twin_or_hook(self, "render_to_response"), context))
 
@@ -271,9 +276,14 @@ class AsyncProcessFormView(_django.ProcessFormView, AsyncView):
     )
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Answer:
         """
-        Parse, validate and act on the form: one hop for all of it.
+        Parse and validate the form, and act on it.
 
-        Then, before it is acted on, the form's own aclean() if there is one.
+        If the form has async validation, the view awaits it before
+        `aform_valid()`.
+
+        Runs on:
+            A worker thread, in one hop. Async validation runs on the event loop, and
+            adds a hop.
         """
         form = yield call(twin_or_hook(self, "get_form"))
         if (yield from validate(form)):
@@ -283,7 +293,7 @@ class AsyncProcessFormView(_django.ProcessFormView, AsyncView):
 
     @handler.put(edit.ProcessFormView.put, calls=("post",), pure=True)
     def put(self, *args: Any, **kwargs: Any) -> Answer:
-        """Do as post() does."""
+        """Answer as `post()` does."""
         return (yield respond(self.post, *args, **kwargs))
 
 
@@ -306,14 +316,14 @@ class AsyncBaseCreateView(
 
     @handler.get(edit.BaseCreateView.get, calls=(SUPER,), pure=True)
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Answer:
-        """Answer with the page of a blank form; one hop before the rendering's."""
+        """Answer with the page of a blank form."""
         self.object = None
         below = django_super(_django.BaseCreateView, self)
         return (yield respond(below.get, request, *args, **kwargs))
 
     @handler.post(edit.BaseCreateView.post, calls=(SUPER,), pure=True)
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Answer:
-        """Parse, validate, save, redirect: one hop."""
+        """Parse and validate the form, save the object, and redirect."""
         self.object = None
         below = django_super(_django.BaseCreateView, self)
         return (yield respond(below.post, request, *args, **kwargs))
@@ -336,14 +346,14 @@ class AsyncBaseUpdateView(
 
     @handler.get(edit.BaseUpdateView.get, calls=("get_object", SUPER))
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Answer:
-        """Answer with the page of the object's form; one hop before the rendering's."""
+        """Answer with the page of the object's form."""
         self.object = yield call(self.aget_object)
         below = django_super(_django.BaseUpdateView, self)
         return (yield respond(below.get, request, *args, **kwargs))
 
     @handler.post(edit.BaseUpdateView.post, calls=("get_object", SUPER))
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Answer:
-        """Fetch, parse, validate, save, redirect: one hop."""
+        """Fetch the object, parse and validate the form, save, and redirect."""
         self.object = yield call(self.aget_object)
         below = django_super(_django.BaseUpdateView, self)
         return (yield respond(below.post, request, *args, **kwargs))
@@ -368,7 +378,7 @@ class AsyncDeletionMixin(_django.DeletionMixin[_M], TwinMixin):
         unlifted=post_and_wait,
     )
     def delete(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Answer:
-        """Delete the object, once, and redirect; one hop."""
+        """Delete the object, and redirect."""
         self.object = yield call(twin_or_hook(self, "get_object"))
         success_url = yield call(self.aget_success_url)
         yield from call_and_await(self.object.delete)
@@ -376,13 +386,13 @@ class AsyncDeletionMixin(_django.DeletionMixin[_M], TwinMixin):
 
     @handler.post(edit.DeletionMixin.post, calls=("delete",), pure=True)
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Answer:
-        """Do as delete() does, for browsers."""
+        """Answer as `delete()` does, because browsers send no DELETE."""
         return (yield respond(self.delete, request, *args, **kwargs))
 
     @twin(edit.DeletionMixin.get_success_url, pure=has_plain_success_url)
     async def aget_success_url(self) -> str:
         """
-        Return where to go after the deletion.
+        Return the URL to redirect to after the deletion.
 
         Async variant of `get_success_url()`.
         """
@@ -405,7 +415,7 @@ class AsyncBaseDeleteView(
         unlifted=post_and_wait,
     )
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Answer:
-        """Validate the form and delete the object, once; one hop."""
+        """Validate the form, delete the object, and redirect."""
         self.object = yield call(self.aget_object)
         prepare_instance(self.object)
         form = yield call(self.aget_form)

@@ -52,11 +52,12 @@ __all__ = ["CSVView", "ExportView", "NDJSONView"]
 
 _logger = logging.getLogger("django.request")
 
-# A lookup, or a lookup and what to call it in the file.
+# A lookup, or a lookup with its header.
 Field: TypeAlias = "str | tuple[str, _StrOrPromise]"
 Rows: TypeAlias = Iterable[Any] | AsyncIterable[Any]
 
-# Control characters, those that turn the direction of text, halves of characters.
+# Unicode categories: control and format characters, surrogates, separators of lines and
+# paragraphs.
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 _NOT_WHOLE = "ERROR: The export failed. Rows are missing in this file."
 
@@ -65,55 +66,90 @@ class ExportView(AsyncMultipleObjectMixin[_M], AsyncStreamView):
     """
     Answer with the rows of a queryset, or of any iterable, as a file.
 
-    The view reads and encodes each batch in one hop. Between two batches the request
-    has no thread and no open query, where the rows can be read by a key.
+    The view reads and encodes each batch in one hop. If a key sorts the rows, the
+    request has no thread and no open query between two batches.
     """
 
     #: The columns, as lookups or as pairs of a lookup and a header.
     fields: Sequence[Field] | None = None
-    #: What the browser calls the file. If it is None, the browser takes the URL.
+    #: How the browser names the file. With None, the browser takes the URL.
     filename: str | None = None
-    #: How many rows are read, encoded and sent at once.
+    #: How many rows the view reads, encodes and sends at once.
     batch_size: int = 2000
-    #: Whether all rows are of one moment, for which a transaction stays open.
+    #: Whether all rows are of one moment. If so, a transaction stays open meanwhile.
     snapshot: bool = False
     #: A server that stops waits for an export, as for each download.
     ends_with_server = False
 
-    # It is read to its end: what compresses it may keep some of it back.
+    # A client reads an export to its end, so middleware may buffer parts to compress
+    # them.
     _is_live = False
-    # What reads the rows, or an async iterable.
+    # The reader of the rows, or an async iterable.
     _source: Any = None
     _time_zone: tzinfo | None = None
     _language: str | None = None
-    # Whether tuples of the lookups are read, and no code of the project's runs.
+    # Whether the view reads tuples of the lookups, and runs no code of the project.
     _is_plain = False
 
     async def aget_rows(self) -> Rows:
         """
-        Return what to export: a queryset, or any sync or async iterable.
+        Return what to export. The default is what `aget_queryset()` returns.
 
-        The items of an iterable are sequences, mappings, or what `get_row()` takes.
+        Returns:
+            A queryset, or any sync or async iterable. The items of an iterable are
+            sequences, mappings, or what `get_row()` takes.
+
+        Raises:
+            TypeError: If your override returns something without rows. The client gets
+                an error page.
+
+        Runs on:
+            The event loop, before the headers leave. `aget_queryset()` may make a hop.
         """
         return await self.aget_queryset()
 
     def get_row(self, obj: Any) -> Sequence[Any] | Mapping[str, Any]:
         """
-        Return the row of an object: a sequence as `fields`, or a mapping.
+        Return the row of an object.
 
-        If you override this method, the view reads whole objects, and calls the method
-        in the worker thread, where it may query.
+        If you override this method, the view reads whole objects instead of columns.
+
+        Args:
+            obj: An object of the queryset, or an item of the iterable.
+
+        Returns:
+            A sequence in the order of `fields`, or a mapping of lookups.
+
+        Raises:
+            ValueError: If the row lacks a value for a field. The export ends there.
+
+        Runs on:
+            A worker thread, where the method may query. All rows of a batch share one
+            hop.
         """
         return [_value_of(obj, lookup) for lookup in self._lookups()]
 
     def convert(self, rows: Sequence[Any], *, is_first: bool) -> bytes:
-        """Return a batch of rows as bytes."""
+        """
+        Return a batch of rows as bytes.
+
+        Args:
+            rows: The rows of a batch.
+            is_first: Whether this is the first batch. An export without rows has one
+                batch.
+
+        Returns:
+            The bytes to send.
+
+        Runs on:
+            A worker thread, in the hop of the batch.
+        """
         raise NotImplementedError
 
     async def _before(self) -> None:
         await super()._before()
-        # Of a middleware, which is left before the rows are read.
-        # Not by get_current_timezone(), which reads the default one from a file.
+        # A middleware has set the time zone, and ends before the view reads the rows.
+        # Not get_current_timezone(), which reads the default time zone from a file.
         active: Any = timezone._active  # type: ignore[attr-defined]  # no stub
         self._time_zone = getattr(active, "value", None)
         self._language = translation.get_language()
@@ -121,7 +157,7 @@ class ExportView(AsyncMultipleObjectMixin[_M], AsyncStreamView):
         if not hasattr(source, "__aiter__"):
             source = await self._given("aget_rows", source)
         if isinstance(source, QuerySet) and type(source) is not QuerySet:
-            # A project's own class may do anything.
+            # A QuerySet class of the project may query here.
             self._source = await run_sync(self._read_from, source)
         else:
             self._source = self._read_from(source)
@@ -177,7 +213,7 @@ class ExportView(AsyncMultipleObjectMixin[_M], AsyncStreamView):
     def _converter(self) -> Callable[[Sequence[Any]], bytes]:
         is_first = True
         rows_of = self._rows_of()
-        # None is for none at all, which override() takes as well.
+        # None means no active language, and override() accepts None.
         language: Any = self._language
 
         def convert(rows: Sequence[Any]) -> bytes:
@@ -233,14 +269,30 @@ class ExportView(AsyncMultipleObjectMixin[_M], AsyncStreamView):
         return row
 
     def stream(self) -> AsyncIterator[bytes]:
-        """Yield the file, a batch at a time."""
+        """
+        Yield the file, a batch at a time. Override `aget_rows()` instead.
+
+        Returns:
+            An async iterator of bytes.
+
+        Runs on:
+            The event loop. One hop for each batch.
+        """
         convert = self._converter()
         if isinstance(self._source, AsyncIterable):
             return convert_apart(self._source, self.batch_size, convert)
         return convert_in_hops(self._source, convert, is_plain=self._is_plain)
 
     def sync_stream(self) -> Iterable[bytes] | None:
-        """Yield the same in sync code; None for an async iterable."""
+        """
+        Yield the file for a server that runs sync code, such as a WSGI server.
+
+        Returns:
+            An iterator of bytes. None if `aget_rows()` returned an async iterable.
+
+        Runs on:
+            The thread that serves the request under WSGI. No hop.
+        """
         if isinstance(self._source, AsyncIterable):
             return None
         return self._sync_parts(self._source)
@@ -261,10 +313,19 @@ class ExportView(AsyncMultipleObjectMixin[_M], AsyncStreamView):
                 yield last
 
     def last_bytes(self) -> bytes:
-        """Say that rows are missing, where the view ends before its rows."""
+        """
+        Tell the client that rows are missing, if the view ends the export early.
+
+        Returns:
+            The bytes of `failure_bytes()`. If there are none, the server cuts the
+            response off.
+
+        Runs on:
+            The event loop, without a hop.
+        """
         last = self.failure_bytes(RequestAborted())
         if last is None:
-            # Cuts the response off.
+            # The server cuts the response off.
             raise CutOff
         return last
 
@@ -282,21 +343,35 @@ class CSVView(ExportView[_M]):
     """
     Answer with rows as CSV, for programs and for spreadsheets.
 
-    Numbers and dates have one form, whatever the language: `1234.5`, `2026-11-27`.
-    Datetimes are in the current time zone. If the export fails, the response is cut
-    off, so that the client knows that rows are missing.
+    Numbers and dates have one form in each language: `1234.5`, `2026-11-27`. Datetimes
+    are in the current time zone. If the export fails, the server cuts the response off,
+    and the client knows that rows are missing.
     """
 
     content_type = "text/csv; charset=utf-8"
-    #: What `csv.writer()` takes as such.
+    #: The name or the class of a dialect, as for `csv.writer()`.
     dialect: Dialect = "excel"
-    #: Whether the file begins with the mark by which Excel knows UTF-8.
+    #: Whether the file starts with a byte order mark, which tells Excel that it is
+    #: UTF-8.
     bom: bool = False
-    #: Whether text that a spreadsheet takes for a formula gets an apostrophe in front.
+    #: Whether text that a spreadsheet would run as a formula gets an apostrophe first.
     escape_formulas: bool = True
 
     def convert(self, rows: Sequence[Any], *, is_first: bool) -> bytes:
-        """Return a batch of rows as bytes, the first one with the headers."""
+        """
+        Return a batch of rows as CSV. The first batch has the headers.
+
+        Args:
+            rows: The rows of a batch.
+            is_first: Whether this is the first batch. An export without rows has one
+                batch.
+
+        Returns:
+            The bytes to send.
+
+        Runs on:
+            A worker thread, in the hop of the batch.
+        """
         begin = b""
         if is_first:
             begin = BOM if self.bom else b""
@@ -317,7 +392,19 @@ class CSVView(ExportView[_M]):
         return super()._read_from(source)
 
     def failure_bytes(self, error: BaseException) -> bytes | None:
-        """Cut the response off, or end it with a row where the server can't do so."""
+        """
+        Tell the client that rows are missing.
+
+        Args:
+            error: What ended the export. The client does not get it.
+
+        Returns:
+            None, so that the server cuts the response off. A row that says so, if the
+            server cannot do that.
+
+        Runs on:
+            The event loop, or under WSGI the thread that serves the request. No hop.
+        """
         return self._encode([[_NOT_WHOLE]]) if _hides_a_cut(self.request) else None
 
 
@@ -329,11 +416,24 @@ class NDJSONView(ExportView[_M]):
     """
 
     content_type = "application/x-ndjson"
-    #: What makes JSON of the values.
+    #: The class that makes JSON of the values.
     encoder: type[json.JSONEncoder] = DjangoJSONEncoder
 
     def convert(self, rows: Sequence[Any], *, is_first: bool) -> bytes:
-        """Return a batch of rows as bytes."""
+        """
+        Return a batch of rows as JSON, an object a line.
+
+        Args:
+            rows: The rows of a batch.
+            is_first: Whether this is the first batch. An export without rows has one
+                batch.
+
+        Returns:
+            The bytes to send.
+
+        Runs on:
+            A worker thread, in the hop of the batch.
+        """
         items: Iterable[Any] = rows
         if self.fields:
             names = self._names()
@@ -354,7 +454,18 @@ class NDJSONView(ExportView[_M]):
         return reader
 
     def failure_bytes(self, error: BaseException) -> bytes | None:
-        """End with a line that says so."""
+        """
+        Tell the client that rows are missing.
+
+        Args:
+            error: What ended the export. The client does not get it.
+
+        Returns:
+            The bytes of a last line with `error` as its only key.
+
+        Runs on:
+            The event loop, or under WSGI the thread that serves the request. No hop.
+        """
         return encode_ndjson([{"error": _NOT_WHOLE.removeprefix("ERROR: ")}])
 
 
@@ -387,6 +498,7 @@ def _hides_a_cut(request: Any) -> bool:
     """Whether a server ends a response that failed as it ends others, or never."""
     software = str(request.META.get("SERVER_SOFTWARE", ""))
     if software.startswith("WSGIServer/"):
-        # That of `runserver`, which says the end by closing the connection.
+        # The server of `runserver` marks the end of each response by closing the
+        # connection.
         return True
     return not cuts_off()

@@ -77,7 +77,7 @@ __all__ = [
 
 
 class AsyncBaseFormSetFactory(sync.BaseFormSetFactory, TwinMixin):
-    """What all formset views have: the hooks that a formset is made by."""
+    """Make a formset from class attributes."""
 
     async def aconstruct_formset(self) -> BaseFormSet[Any]: ...
     async def aget_initial(self) -> Sequence[dict[str, Any]]: ...
@@ -91,7 +91,7 @@ class AsyncBaseFormSetFactory(sync.BaseFormSetFactory, TwinMixin):
 
 
 class AsyncFormSetMixin(sync.FormSetMixin, AsyncBaseFormSetFactory, AsyncContextMixin):
-    """Provides a way to show and handle a formset."""
+    """Show and process a formset."""
 
     async def aget_success_url(self) -> str: ...
     async def aformset_valid(self, formset: Any) -> HttpResponse: ...
@@ -101,7 +101,7 @@ class AsyncFormSetMixin(sync.FormSetMixin, AsyncBaseFormSetFactory, AsyncContext
 class AsyncModelFormSetMixin(
     sync.ModelFormSetMixin[_M], AsyncFormSetMixin, AsyncMultipleObjectMixin[_M]
 ):
-    """Provides a way to show and handle a formset of a model's objects."""
+    """Show and process a formset of the objects of a model."""
 
     async def aget_formset_kwargs(self) -> dict[str, Any]: ...
     async def aget_factory_kwargs(self) -> dict[str, Any]: ...
@@ -112,7 +112,7 @@ class AsyncModelFormSetMixin(
 class AsyncBaseInlineFormSetFactory(
     sync.BaseInlineFormSetFactory, AsyncBaseFormSetFactory
 ):
-    """The hooks that a formset of an object's children is made by."""
+    """Make a formset of the children of an object."""
 
     async def aget_inline_model(self) -> type[Model] | None: ...
     async def aget_formset_kwargs(self) -> dict[str, Any]: ...
@@ -126,13 +126,13 @@ class AsyncInlineFormSetMixin(
     AsyncSingleObjectMixin[_M],
     AsyncFormSetMixin,
 ):
-    """Provides a way to show and handle a formset of an object's children."""
+    """Show and process a formset of the children of an object."""
 
     async def aformset_valid(self, formset: Any) -> HttpResponse: ...
 
 
 class AsyncProcessFormSetView(ProcessFormSetView, AsyncView):
-    """Shows a formset on GET and processes it on POST."""
+    """Show a formset on GET, and process it on POST."""
 
     @handler.get(sync.ProcessFormSetView.get)
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse: ...
@@ -147,7 +147,7 @@ class AsyncBaseFormSetView(BaseFormSetView, AsyncFormSetMixin, AsyncProcessFormS
 
 
 class AsyncFormSetView(FormSetView, AsyncTemplateResponseMixin, AsyncBaseFormSetView):
-    """The page of a formset, and what it is for."""
+    """The page of a formset of plain forms."""
 
 
 class AsyncBaseModelFormSetView(
@@ -184,18 +184,18 @@ class AsyncInlineFormSetFactory(
     sync.InlineFormSetFactory, AsyncBaseInlineFormSetFactory
 ):
     """
-    Makes one of the inline formsets beside a form; `model` is the children's.
+    Make an inline formset beside a form. `model` is the model of the children.
 
-    Subclasses are listed in the `inlines` of a create or update view with inlines,
-    which makes one for each request: with `request`, `kwargs`, the parent `object`
-    (None while it is being created and not valid yet) and the `view` itself.
+    List your subclasses in `inlines` of a create or update view with inlines. The view
+    makes an instance for each request, with `request`, `kwargs`, `view` and the parent
+    `object`. In a create view, `object` is None until the form is valid.
     """
 
 
 class AsyncModelFormWithInlinesMixin(
     sync.ModelFormWithInlinesMixin[_M, _ModelF], AsyncModelFormMixin[_M, _ModelF]
 ):
-    """Provides a way to show and handle a model form with inline sync."""
+    """Show and process a model form with inline formsets."""
 
     async def aget_inlines(
         self,
@@ -210,7 +210,7 @@ class AsyncModelFormWithInlinesMixin(
 
 
 class AsyncProcessFormWithInlinesView(ProcessFormWithInlinesView, AsyncView):
-    """Shows a form with inline formsets on GET and processes them on POST."""
+    """Show a form with inline formsets on GET, and process them on POST."""
 
     object: Any
 
@@ -218,9 +218,24 @@ class AsyncProcessFormWithInlinesView(ProcessFormWithInlinesView, AsyncView):
     def as_view(
         cls, **initkwargs: Any
     ) -> Callable[..., Coroutine[Any, Any, HttpResponseBase]]:
-        """Return the view, as AsyncView does, and refuse in `inlines` what it does."""
+        """
+        Return the view function for your URLconf.
+
+        Args:
+            **initkwargs: Attributes for each instance of the view.
+
+        Returns:
+            The view function.
+
+        Raises:
+            ImproperlyConfigured: If the view or a class of `inlines` would skip one of
+                your overrides, or if such a class makes no formset.
+
+        Runs on:
+            The thread that imports your URLconf. No hop.
+        """
         inlines = initkwargs.get("inlines", getattr(cls, "inlines", ()))
-        # What a property gives is known of a view, not of its class.
+        # Only an instance of the view can tell what a property returns.
         for inline_class in () if is_descriptor(inlines) else inlines:
             sync.require_inline(cls.__name__, inline_class)
             if issubclass(inline_class, TwinMixin):

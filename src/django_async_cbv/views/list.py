@@ -1,4 +1,4 @@
-"""Async twins of the views and mixins of a list of objects."""
+"""Async variants of the views and mixins of a list of objects."""
 
 from __future__ import annotations
 
@@ -49,12 +49,13 @@ class AsyncMultipleObjectMixin(_django.MultipleObjectMixin[_M], AsyncContextMixi
     )
     def aget_queryset(self) -> Calls[QuerySet[_M]]:
         """
-        Return the objects, lazily.
+        Return the objects, as a lazy QuerySet.
 
         Async variant of `get_queryset()`.
 
-        Inline, or in one hop where the model has a manager or queryset class
-        of its own.
+        Runs on:
+            The event loop, without a hop. A worker thread, in one hop, if the model has
+            a manager or a QuerySet class of yours.
         """
         queryset: Any
         plain = has_plain_queryset(self)
@@ -93,13 +94,16 @@ class AsyncMultipleObjectMixin(_django.MultipleObjectMixin[_M], AsyncContextMixi
         self, queryset: _SupportsPagination[_M], page_size: int
     ) -> Calls[tuple[Paginator[Any], Page[Any], _SupportsPagination[_M], bool]]:
         """
-        Return paginator, page, its objects, whether there are others.
+        Return the paginator, the page, its objects, and whether there are other pages.
 
         Async variant of `paginate_queryset()`.
 
-        Django's sync paginator counts and slices
-        in one hop, so the page can be used in any template, which fetches its
-        rows. Raise Http404 for a page that is not there.
+        Raises:
+            Http404: If there is no such page.
+
+        Runs on:
+            A worker thread, in one hop, which counts and slices. The template fetches
+            the rows.
         """
         paginator = yield call(
             self.aget_paginator,
@@ -118,7 +122,7 @@ class AsyncMultipleObjectMixin(_django.MultipleObjectMixin[_M], AsyncContextMixi
     @twin(django_list.MultipleObjectMixin.get_paginate_by, pure=True)
     async def aget_paginate_by(self, queryset: QuerySet[_M]) -> int | None:
         """
-        Return the objects a page, None for no pages.
+        Return how many objects a page has. None makes no pages.
 
         Async variant of `get_paginate_by()`.
         """
@@ -141,7 +145,7 @@ class AsyncMultipleObjectMixin(_django.MultipleObjectMixin[_M], AsyncContextMixi
     @twin(django_list.MultipleObjectMixin.get_paginate_orphans, pure=True)
     async def aget_paginate_orphans(self) -> int:
         """
-        Return how few objects join the page before.
+        Return how many overflow objects the last page may contain.
 
         Async variant of `get_paginate_orphans()`.
         """
@@ -149,7 +153,7 @@ class AsyncMultipleObjectMixin(_django.MultipleObjectMixin[_M], AsyncContextMixi
     @twin(django_list.MultipleObjectMixin.get_allow_empty, pure=True)
     async def aget_allow_empty(self) -> bool:
         """
-        Return whether an empty list is a page, not a 404.
+        Return whether an empty list is a page instead of a 404.
 
         Async variant of `get_allow_empty()`.
         """
@@ -160,7 +164,7 @@ class AsyncMultipleObjectMixin(_django.MultipleObjectMixin[_M], AsyncContextMixi
     )
     async def aget_context_object_name(self, object_list: Any) -> str | None:
         """
-        Return the list's name in the context.
+        Return the name of the list in the context.
 
         Async variant of `get_context_object_name()`.
         """
@@ -182,8 +186,7 @@ class AsyncMultipleObjectMixin(_django.MultipleObjectMixin[_M], AsyncContextMixi
 
         Async variant of `get_context_data()`.
 
-        Django's own is one hop, in which the pages are counted. The rows stay
-        lazy until the template asks for them; `async for` asks as well.
+        The rows stay lazy until the template, or your `async for`, reads them.
         """
         queryset: Any = self.object_list if object_list is None else object_list
         page_size = yield call(self.aget_paginate_by, queryset)
@@ -242,10 +245,10 @@ class AsyncBaseListView(_django.BaseListView, AsyncMultipleObjectMixin[_M], Asyn
         ),
     )
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Answer:
-        """Answer with the list; one hop before the rendering's."""
+        """Answer with the page of the list."""
         self.object_list = yield call(self.aget_queryset)
         if not (yield call(self.aget_allow_empty)):
-            # With pages a cheap query is better than to load the whole list.
+            # As Django does: with pages, exists() loads no whole list.
             page_size = yield call(self.aget_paginate_by, self.object_list)
             if page_size is not None and hasattr(self.object_list, "exists"):
                 is_empty = not (yield call(self.object_list.exists))

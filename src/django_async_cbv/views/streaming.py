@@ -71,11 +71,20 @@ class _OpenView(AsyncView[HttpResponseBase]):
 
     async def prepare(self) -> HttpResponseBase | None:
         """
-        Do what has to be done before the headers leave.
+        Prepare the answer before the headers leave.
 
-        Raise `Http404` or `PermissionDenied` here. A response that you return is sent
-        in place of the stream. With ATOMIC_REQUESTS, the transaction ends after this
-        method.
+        Raise `Http404` or `PermissionDenied` here. With `ATOMIC_REQUESTS`, the
+        transaction ends after this method.
+
+        Returns:
+            None to go on, or a response that the client gets instead.
+
+        Raises:
+            TypeError: If your override is sync, or returns something else. The client
+                gets an error page.
+
+        Runs on:
+            The event loop, without a hop.
         """
         return None
 
@@ -113,7 +122,7 @@ class _OpenView(AsyncView[HttpResponseBase]):
 
     async def _user_key(self) -> Any:
         request: Any = self.request
-        # The user that an access mixin has looked up already takes no hop.
+        # If an access mixin has read the user already, no hop is needed.
         if "_cached_user" in vars(request):
             return _key_of(request)
         return await run_sync(_key_of, request)
@@ -167,51 +176,90 @@ class AsyncStreamView(_OpenView):
     """
     Answer with a stream of parts, as an async generator yields them.
 
-    Override `stream()`. The view runs it in one task, one part ahead of the client. The
-    task is cancelled when the client goes, and the response is over when the task is.
-    While the stream waits, the request has no thread and no database connection.
+    Override `stream()`. The view runs the generator in one task, one part ahead of the
+    client. If the client goes, the view cancels this task. The response ends when the
+    task has ended. While the stream waits, the request has no thread and no database
+    connection.
     """
 
-    # As Django's View has it.
+    # The same type as in Django's View.
     http_method_names: Sequence[str] = ["get", "head", "options"]
 
-    #: The header of that name.
+    #: The header `Content-Type`.
     content_type: str = "text/plain; charset=utf-8"
-    #: After how many seconds without a part `heartbeat_bytes` are sent. None is never.
+    #: After how many seconds without a part the view sends `heartbeat_bytes`. None is
+    #: never.
     heartbeat: float | None = None
-    #: What clients ignore.
+    #: What the view sends if no part comes. Clients have to ignore these bytes.
     heartbeat_bytes: bytes = b""
     #: After how many seconds, and up to 10 % more, the view ends a stream.
     max_duration: float | None = None
-    #: How many seconds a client may leave a part unread, before it is taken for gone.
+    #: For how many seconds a client may leave a part unread. Then the view ends the
+    #: stream.
     send_timeout: float | None = 60
-    #: How many seconds the generator has to end after it was cancelled.
+    #: How many seconds the generator has to end after the view has cancelled it.
     close_timeout: float = 5
-    #: How often `may_continue()` is awaited, in seconds. None is never.
+    #: After how many seconds the view awaits `may_continue()` again. None is never.
     recheck: float | None = None
-    #: What ends the response of a generator that failed, where the server is Daphne.
+    #: What ends the response of a generator that failed, if the server is Daphne.
     #: Daphne leaves a connection open that other servers close.
     failure_note: bytes = b"\nThis answer is not complete.\n"
-    #: What a client gets that is one too many. "retry" is for server-sent events.
+    #: What a client gets if a limit is reached. "503" is a page with this status.
+    #: "retry" has `EventSource` connect again later.
     overload: Literal["retry", "503"] = "503"
-    # Whether a client needs each part at once.
+    # Whether a client needs each part without delay.
     _is_live = True
-    # What a project overrides to say what is sent.
+    # The method that a project overrides, for messages.
     _generator = "stream"
 
     def stream(self) -> AsyncIterator[Any]:
-        """Yield what to send: `str`, `bytes`, or what `encode()` takes."""
+        """
+        Yield the parts of the answer. Override this method with an async generator.
+
+        Returns:
+            An async iterator of `str`, `bytes`, or of what your `encode()` takes.
+
+        Raises:
+            CancelledError: In the generator, when the client goes or the view ends the
+                stream. Let it pass.
+
+        Runs on:
+            The event loop, in one task from the first part to the last. No hop.
+        """
         raise NotImplementedError(
             f"{type(self).__name__} has no stream. Define `async def stream(self)` "
             "with a `yield` in it."
         )
 
     def sync_stream(self) -> Iterable[Any] | None:
-        """Return the same for sync code, or None if only async code can stream it."""
+        """
+        Return the parts for a server that runs sync code, such as a WSGI server.
+
+        Returns:
+            An iterable of what `encode()` takes. With None, which is the default, such
+            a server answers with an error page.
+
+        Runs on:
+            The thread that serves the request under WSGI. No hop.
+        """
         return None
 
     def encode(self, item: Any) -> bytes:
-        """Return the bytes of what `stream()` yields."""
+        """
+        Return the bytes of a part.
+
+        Args:
+            item: What `stream()` yields.
+
+        Returns:
+            The bytes to send.
+
+        Raises:
+            TypeError: If the part is not `str` or bytes. The stream ends there.
+
+        Runs on:
+            The event loop, without a hop.
+        """
         if isinstance(item, bytes):
             return item
         if isinstance(item, str):
@@ -219,40 +267,88 @@ class AsyncStreamView(_OpenView):
         if isinstance(item, bytearray | memoryview):
             return bytes(item)
         raise TypeError(
-            f"{type(self).__name__}.stream() yielded {item!r}, which is no str and no "
-            "bytes. Override `encode(self, item)`, which returns bytes."
+            f"{type(self).__name__}.stream() yielded {item!r}, which is not str or "
+            "bytes. The stream ends there. Override `encode(self, item)`, which "
+            "returns bytes."
         )
 
     async def may_continue(self) -> bool:
         """
-        Return whether the stream may go on, each `recheck` seconds.
+        Return whether the stream may go on. The view asks each `recheck` seconds.
 
-        Everything but True ends the stream, and so does an error. The method has
-        `recheck` seconds for its answer.
+        Returns:
+            True to go on. Another result ends the stream. So does an error, and an
+            answer that takes longer than `recheck` seconds.
+
+        Runs on:
+            The event loop, without a hop.
         """
         return True
 
     def first_bytes(self) -> bytes:
-        """Return what is sent before the first part."""
+        """
+        Return what the view sends before the first part.
+
+        Returns:
+            The bytes. Empty bytes send nothing.
+
+        Runs on:
+            The event loop, without a hop.
+        """
         return b""
 
     def last_bytes(self) -> bytes:
-        """Return what is sent when the view ends the stream before the generator."""
+        """
+        Return what the view sends if it ends the stream before the generator ends.
+
+        Returns:
+            The bytes. Empty bytes send nothing.
+
+        Runs on:
+            The event loop, without a hop.
+        """
         return b""
 
     def failure_bytes(self, error: BaseException) -> bytes | None:
         """
         Return what tells the client that the generator failed.
 
-        With None the response is cut off, which a client sees.
+        Args:
+            error: What the generator raised.
+
+        Returns:
+            The bytes to send. With None, which is the default, the server cuts the
+            response off, and the client sees that it is not complete.
+
+        Runs on:
+            The event loop, without a hop.
         """
         return None
 
     async def get(
         self, request: HttpRequest, *args: Any, **kwargs: Any
     ) -> HttpResponseBase:
-        """Answer with the stream."""
-        # Before the first hop of this view, so that what that opens is known.
+        """
+        Answer with the stream.
+
+        Args:
+            request: The request.
+            *args: What the URL gives.
+            **kwargs: What the URL gives.
+
+        Returns:
+            A `StreamResponse`, or the response of `prepare()`. If `limit` or
+            `limit_per_user` is reached, a response that has the client come back later.
+
+        Raises:
+            ImproperlyConfigured: If an attribute of the view cannot work.
+            TypeError: If `stream()` returns something else than an async iterator.
+
+        Runs on:
+            The event loop. No hop, or one if `limit_per_user` has to look up the user.
+        """
+        # Before the first hop of this view, so that the executor sees each connection
+        # open.
         resting_executor()
         slot = await self._take_slot()
         if slot is None:
@@ -271,14 +367,40 @@ class AsyncStreamView(_OpenView):
     async def head(
         self, request: HttpRequest, *args: Any, **kwargs: Any
     ) -> HttpResponseBase:
-        """Answer with the headers of the stream, which is not begun."""
+        """
+        Answer with the headers of the stream. The generator does not run.
+
+        Args:
+            request: The request.
+            *args: What the URL gives.
+            **kwargs: What the URL gives.
+
+        Returns:
+            A response without content, or the response of `prepare()`.
+
+        Runs on:
+            The event loop, without a hop.
+        """
         answer = await self._prepared()
         return self._with_headers(StreamResponse(None)) if answer is None else answer
 
     async def post(
         self, request: HttpRequest, *args: Any, **kwargs: Any
     ) -> HttpResponseBase:
-        """Answer with the stream, if `http_method_names` has "post"."""
+        """
+        Answer as `get()` does, if you add "post" to `http_method_names`.
+
+        Args:
+            request: The request.
+            *args: What the URL gives.
+            **kwargs: What the URL gives.
+
+        Returns:
+            What `get()` returns.
+
+        Runs on:
+            Where `get()` runs.
+        """
         return await self.get(request, *args, **kwargs)
 
     async def _before(self) -> None:
@@ -297,7 +419,7 @@ class AsyncStreamView(_OpenView):
         return self._with_headers(StreamResponse(pump, parts, name=name))
 
     def _encoded(self, items: Iterable[Any]) -> Iterator[bytes]:
-        # A generator: to close the response closes what it reads.
+        # In a generator, closing the response closes the source too.
         try:
             for item in items:
                 yield self.encode(item)
@@ -343,7 +465,7 @@ class AsyncStreamView(_OpenView):
         if hasattr(items, "__aiter__"):
             return items.__aiter__()
         if hasattr(items, "close"):
-            # A coroutine that nobody awaits, or a sync generator.
+            # Close a coroutine that nobody awaits, or a sync generator.
             items.close()
         name = self._generator
         raise TypeError(
@@ -356,15 +478,15 @@ class AsyncStreamView(_OpenView):
         headers = response.headers
         headers["Content-Type"] = self.content_type
         headers.setdefault("Cache-Control", "no-store, no-transform")
-        # nginx would keep parts back until it has enough of them.
+        # Without this header, nginx buffers the parts.
         headers.setdefault("X-Accel-Buffering", "no")
         if (
             self._is_live
             and (6, 0) <= django.VERSION < (6, 1)
             and not isinstance(self.request, WSGIRequest)
         ):
-            # Until Django 6.0 goes: its GZipMiddleware keeps them back as well, and
-            # leaves alone what has this header.
+            # Until Django 6.0 goes: its GZipMiddleware buffers the parts too, except in
+            # a response with this header.
             headers.setdefault("Content-Encoding", "identity")
         return response
 
@@ -379,7 +501,8 @@ class ServerSentEventsView(AsyncStreamView):
     """
     Answer with server-sent events, which a browser reads with `EventSource`.
 
-    Override `events()`. If the connection ends, the browser connects again by itself.
+    Override `events()`. If the connection ends, the browser connects again by itself,
+    and sends the id of the last event.
     """
 
     content_type = "text/event-stream"
@@ -393,26 +516,57 @@ class ServerSentEventsView(AsyncStreamView):
     @property
     def last_event_id(self) -> str | None:
         """
-        The id of the last event that this client has.
+        The id of the last event that this client has. None if the client is new.
 
-        It comes from the header of that name, or from the query parameter
-        `last_event_id`, and is None if the client is new.
+        The id comes from the header `Last-Event-ID`, or from the query parameter
+        `last_event_id`.
         """
         return _last_event_id(self.request)
 
     def events(self) -> AsyncIterator[Any]:
-        """Yield an `Event`, text, a channel's `Message`, or what becomes JSON."""
+        """
+        Yield the events. Override this method with an async generator.
+
+        Returns:
+            An async iterator. Each item is an `Event`, a `Message` of a channel, text,
+            or a value that becomes JSON.
+
+        Runs on:
+            The event loop, in one task from the first event to the last. No hop.
+        """
         raise NotImplementedError(
             f"{type(self).__name__} has no events. Define `async def events(self)` "
             "with a `yield` in it."
         )
 
     def stream(self) -> AsyncIterator[Any]:
-        """Yield what `events()` yields."""
+        """
+        Yield what `events()` yields. Override `events()` instead.
+
+        Returns:
+            The async iterator of `events()`.
+
+        Runs on:
+            The event loop, without a hop.
+        """
         return self.events()
 
     def encode(self, item: Any) -> bytes:
-        """Return an event as bytes; those of a message are made once a process."""
+        """
+        Return an event as bytes. A process encodes each `Message` once.
+
+        Args:
+            item: What `events()` yields.
+
+        Returns:
+            The bytes to send.
+
+        Raises:
+            TypeError: If the item cannot become JSON. The stream ends there.
+
+        Runs on:
+            The event loop, without a hop.
+        """
         if isinstance(item, Message):
             return item.encoded(_encode_message)
         if isinstance(item, Reset):
@@ -420,15 +574,42 @@ class ServerSentEventsView(AsyncStreamView):
         return encode_event(item)
 
     def first_bytes(self) -> bytes:
-        """Tell the browser when to connect again, after each end."""
+        """
+        Tell the browser when to connect again after an end.
+
+        Returns:
+            The bytes of `retry`.
+
+        Runs on:
+            The event loop, without a hop.
+        """
         return encode_retry(self.retry)
 
     def last_bytes(self) -> bytes:
-        """Have the browsers connect again at different times."""
+        """
+        Have browsers connect again at different times.
+
+        Returns:
+            The bytes of a random time, one to three times `retry`.
+
+        Runs on:
+            The event loop, without a hop.
+        """
         return encode_retry(_jittered(self.retry))
 
     def failure_bytes(self, error: BaseException) -> bytes | None:
-        """Send an event `stream-error`, and have the browser wait ten seconds."""
+        """
+        Send the event `stream-error`, and have the browser wait for ten seconds.
+
+        Args:
+            error: What the generator raised. The client does not get it.
+
+        Returns:
+            The bytes of the event.
+
+        Runs on:
+            The event loop, without a hop.
+        """
         return encode_fields(
             {"error": "Internal Server Error"},
             event="stream-error",
@@ -438,7 +619,7 @@ class ServerSentEventsView(AsyncStreamView):
     def _overloaded(self) -> HttpResponseBase:
         if self.overload != "retry":
             return super()._overloaded()
-        # EventSource gives up for good on any status but 200.
+        # EventSource connects again only after status 200.
         body = encode_retry(_jittered(_AFTER_FAILURE))
         return self._with_headers(HttpResponse(body))
 
@@ -448,12 +629,12 @@ def _encode_message(message: Message) -> bytes:
     return encode_fields(message.data, id=message.id, event=message.event)
 
 
-# An event without data would not reach the page.
+# A browser fires no event without data.
 _RESET = encode_fields({}, event="stream-reset")
 
 
 class AsyncTopicsMixin(TopicsMixin, TwinMixin):
-    """Says which messages of a channel a client gets, in sync or async code."""
+    """Choose the topics of a channel whose messages a client gets."""
 
     async def aget_topics(self) -> Sequence[str]: ...  # noqa: D102 - by hook()
 
@@ -468,9 +649,9 @@ class ChannelView(AsyncTopicsMixin, ServerSentEventsView):
 
     #: Where the messages come from.
     channel: Channel | None = None
-    # What is in force since before the headers left, and the loop that it is so on.
+    # The subscription that was entered before the headers left, and its event loop.
     _begun: tuple[asyncio.AbstractEventLoop, Subscriber] | None = None
-    # What events() reads.
+    # The subscription that events() reads.
     _messages: Subscription | None = None
 
     async def _before(self) -> None:
@@ -495,8 +676,8 @@ class ChannelView(AsyncTopicsMixin, ServerSentEventsView):
         messages = self._subscribe()
         if not isinstance(messages, Subscriber):
             return
-        # A page loads its data when it has the headers. What is published from then on
-        # has to reach it.
+        # A page loads its data when it gets the headers. It must get each message that
+        # is published after them.
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_LONGEST_JOIN):
                 await messages.__aenter__()
@@ -507,21 +688,48 @@ class ChannelView(AsyncTopicsMixin, ServerSentEventsView):
         return self.channel.subscribe(*self._topics, since=self.last_event_id)
 
     def first_bytes(self) -> bytes:
-        """Tell a new browser where it begins: the stream may end before an event."""
+        """
+        Tell a new browser the id to resume from, in case no event comes.
+
+        Returns:
+            The bytes of `retry` and of this id.
+
+        Runs on:
+            The event loop, without a hop.
+        """
         first = super().first_bytes()
         if self._begun is None or self.last_event_id is not None:
             return first
         return first + encode_fields(id=self._begun[1].cursor)
 
     def encode(self, item: Any) -> bytes:
-        """Return an event as bytes; a reset says where the browser is then."""
+        """
+        Return an event as bytes. The event `stream-reset` has the id to resume from.
+
+        Args:
+            item: What `events()` yields.
+
+        Returns:
+            The bytes to send.
+
+        Runs on:
+            The event loop, without a hop.
+        """
         if isinstance(item, Reset):
             cursor = getattr(self._messages, "cursor", None)
             return encode_fields({}, event="stream-reset", id=cursor)
         return super().encode(item)
 
     async def events(self) -> AsyncIterator[Any]:
-        """Yield the messages of the topics, from the last one that the client has."""
+        """
+        Yield the messages of the topics, from the last one that the client has.
+
+        Returns:
+            An async iterator of `Message` and `Reset`.
+
+        Runs on:
+            The event loop, without a hop.
+        """
         messages: Subscription
         begun, self._begun = self._begun, None
         if begun is not None and begun[0] is asyncio.get_running_loop():
@@ -547,7 +755,13 @@ def _last_event_id(request: HttpRequest) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Polled:
-    """What a long poll found: the data, and the cursor to poll with next."""
+    """
+    What a long poll found.
+
+    Attributes:
+        data: What becomes JSON.
+        cursor: What the client sends as `since` next, at most 255 characters of text.
+    """
 
     data: Any
     cursor: Any = None
@@ -567,12 +781,27 @@ class LongPollView(_OpenView):
 
     @property
     def since(self) -> str | None:
-        """The query parameter `since`, None if the client is new."""
+        """The query parameter `since`. None if the client is new."""
         value = self.request.GET.get("since", "")
         return value if 0 < len(value) <= LONGEST_ID else None
 
     async def poll(self, since: str | None) -> Polled:
-        """Wait for what is newer than `since`, and return it with its cursor."""
+        """
+        Wait for something new. Override this method.
+
+        Args:
+            since: The cursor of the last answer. None if the client is new.
+
+        Returns:
+            `Polled(data, cursor)`.
+
+        Raises:
+            CancelledError: After `timeout` seconds, or when the client goes.
+                Let it pass.
+
+        Runs on:
+            The event loop, without a hop. While it waits, the request has no thread.
+        """
         raise NotImplementedError(
             f"{type(self).__name__} polls nothing. Define "
             "`async def poll(self, since)`, which returns Polled(data, cursor)."
@@ -581,7 +810,24 @@ class LongPollView(_OpenView):
     async def get(
         self, request: HttpRequest, *args: Any, **kwargs: Any
     ) -> HttpResponseBase:
-        """Answer with what `poll()` returns, as JSON."""
+        """
+        Answer with what `poll()` returns, as JSON.
+
+        Args:
+            request: The request.
+            *args: What the URL gives.
+            **kwargs: What the URL gives.
+
+        Returns:
+            A `JsonResponse`. After `timeout` seconds, a response with status 204.
+
+        Raises:
+            TypeError: If `poll()` returns something else than `Polled`.
+            ValueError: If the cursor is too long.
+
+        Runs on:
+            The event loop. No hop, or one if `limit_per_user` has to look up the user.
+        """
         resting = resting_executor()
         slot = await self._take_slot()
         if slot is None:
@@ -599,7 +845,7 @@ class LongPollView(_OpenView):
             response: HttpResponseBase = HttpResponse(status=204)
         else:
             content = {"data": found.data, "cursor": found.cursor}
-            # A browser's JSON.parse() knows no NaN.
+            # JSON.parse() of browsers raises an error for NaN.
             response = JsonResponse(content, json_dumps_params={"allow_nan": False})
         response.headers.setdefault("Cache-Control", "no-store")
         return response

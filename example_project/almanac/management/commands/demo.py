@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Server(uvicorn.Server):
-    """A uvicorn server that leaves the signals to the command: it runs two."""
+    """A Uvicorn server that leaves signals to the command, which runs two."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -32,7 +32,11 @@ class Server(uvicorn.Server):
 
 
 def bound(host: str, port: int) -> socket.socket:
-    """A socket on this port, any free one for 0; CommandError where it is taken."""
+    """
+    Return a socket on this port, or on any free port for 0.
+
+    Raise CommandError if the port is taken.
+    """
     sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     if os.name == "posix":
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -77,12 +81,13 @@ class Command(BaseCommand):
         self, *, host: str, port: int, upstream_port: int, no_seed: bool, **options: Any
     ) -> None:
         """Prepare the database, then serve until SIGINT or SIGTERM."""
-        # First the ports: who has to choose another need not wait for the data.
+        # First the ports, so that a user who has to choose another one does not wait
+        # for the data.
         with bound(host, port) as site, bound("127.0.0.1", upstream_port) as services:
             call_command("migrate", verbosity=0)
             if not no_seed:
                 call_command("seed", stdout=self.stdout)
-            # Known only now, and read at each request.
+            # Known only now. The views read the setting in each request.
             settings.UPSTREAM_URL = f"http://127.0.0.1:{services.getsockname()[1]}"
             shown = f"[{host}]" if ":" in host else host
             self.stdout.write(f"Upstream services: {settings.UPSTREAM_URL}")
@@ -97,7 +102,7 @@ class Command(BaseCommand):
         self.stdout.write("Stopped.")
 
     async def serve(self, site: socket.socket, services: socket.socket) -> None:
-        """Run both servers until a signal; a second one does not wait for requests."""
+        """Run both servers until a signal. A second signal ends the requests too."""
         servers = [
             Server(uvicorn.Config(application, lifespan="off", log_level="warning")),
             Server(uvicorn.Config(upstream, log_level="warning")),

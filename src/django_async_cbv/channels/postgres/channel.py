@@ -15,22 +15,21 @@ from django.apps import apps
 from django.db import connections, transaction
 from psycopg import sql
 
-from ...sync import run_sync
 from ..base import Message, Slow, check_name, dump, load
-from ..fanout import Subscribable
-from ..reader import Batch, Cursor, Entry, Past, Readers
+from ..reader import Batch, Cursor, Entry, Past, Readers, Shared
 
 if TYPE_CHECKING:
     from .models import ChannelMessage
 
 __all__ = ["PostgresChannel"]
 
-# Seconds that a read waits for a notification, and that an answer may take.
+# Seconds that a read waits for a notification, and that PostgreSQL may take for an
+# answer.
 WAIT, TIMEOUT = 5, 10
 # One in so many transactions trims the table.
 TRIM_ONE_IN = 100
 
-# The one name that is put into the queries below is this; all values are parameters.
+# The queries below contain only this name. All values are parameters.
 TABLE = "async_cbv_channels_channelmessage"
 NEWEST = f"""
 SELECT position, id FROM {TABLE} WHERE channel = %s AND position IS NOT NULL
@@ -51,8 +50,8 @@ WHERE channel = %(channel)s AND (id = %(since)s OR topic = ANY(%(topics)s))
     )
 ORDER BY position LIMIT %(limit)s
 """  # noqa: S608
-# Always the oldest ones, whatever their age, so that who finds the message before
-# finds all that came after it. Never the newest: from it, subscribers resume.
+# Always the oldest messages, whatever their age. A subscriber that finds one message
+# then finds all later ones. Never the newest, because subscribers resume from it.
 TRIM = f"""
 DELETE FROM {TABLE} WHERE channel = %(channel)s AND position < GREATEST(
     (
@@ -74,7 +73,7 @@ DELETE FROM {TABLE} WHERE channel = %(channel)s AND position < GREATEST(
 """  # noqa: S608
 
 
-class PostgresChannel(Subscribable):
+class PostgresChannel(Shared):
     """
     Carry messages between processes through a table of PostgreSQL.
 
@@ -117,7 +116,8 @@ class PostgresChannel(Subscribable):
         """
         Send a message if and when the transaction commits.
 
-        Outside of a transaction the message is sent at once.
+        An `aatomic()` block is a transaction too. Outside of a transaction the message
+        is sent at once.
 
         Args:
             topic: The topic, 1 to 200 printable characters.
@@ -142,31 +142,9 @@ class PostgresChannel(Subscribable):
         )
         row.save(force_insert=True, using=self._using)
         if random.random() < 1 / TRIM_ONE_IN:  # noqa: S311
-            # Not in this transaction, which may take long and hold the rows.
+            # After this transaction, which may take long and would lock the rows.
             transaction.on_commit(self.trim, using=self._using, robust=True)
         return row.id.hex
-
-    async def apublish(self, topic: str, data: Any, *, event: str | None = None) -> str:
-        """
-        Send a message. Async variant of `publish()`.
-
-        Inside `aatomic()` the message is sent if and when that commits.
-
-        Args:
-            topic: The topic, 1 to 200 printable characters.
-            data: What becomes JSON.
-            event: The name of the event.
-
-        Returns:
-            The id of the message.
-
-        Runs on:
-            The worker thread of the request. One hop.
-        """
-        return await run_sync(self.publish, topic, data, event=event)
-
-    def _office(self) -> Readers:
-        return self._readers
 
     def trim(self) -> int:
         """
@@ -194,7 +172,8 @@ class PostgresChannel(Subscribable):
 
 
 def _model() -> type[ChannelMessage]:
-    # A channel is made when the URLconf or a settings file is imported, before models.
+    # Not an import, because a URLconf or a settings file makes a channel before Django
+    # loads models.
     return apps.get_model("async_cbv_channels", "ChannelMessage")
 
 
@@ -208,7 +187,7 @@ class _Log:
 
     @classmethod
     async def connect(cls, name: str, using: str) -> _Log:
-        # One of its own, never connected: Django's belong to threads.
+        # A wrapper that never connects, because Django's connections belong to threads.
         options = connections.create_connection(using).get_connection_params()
         options.setdefault("connect_timeout", TIMEOUT)
         options.setdefault("application_name", "django-async-cbv channel")
@@ -228,7 +207,7 @@ class _Log:
     async def newest(self) -> Cursor:
         await self._listen()
         while not (rows := await self._query(NEWEST, [self._name])):
-            # There has to be one entry, to see what is missing after it.
+            # A reader needs one entry, to see a gap after it.
             await self._query(ANCHOR, [uuid.uuid4(), self._name])
         [(position, unique)] = rows
         return Cursor(position, unique.hex)
@@ -238,7 +217,7 @@ class _Log:
         batch = await self._read(cursor, limit)
         if batch.cursor != cursor:
             return batch
-        # Those that have come during the query are among them.
+        # Notifications that came during the query are among them.
         async for _ in self._connection.notifies(timeout=WAIT, stop_after=1):
             pass
         return await self._read(cursor, limit)
@@ -286,7 +265,7 @@ class _Log:
             self._listens = True
 
     async def _query(self, query: Any, values: Any = None) -> list[Any]:
-        # A server that has vanished never answers, and closes no connection either.
+        # A server that has vanished neither answers nor closes the connection.
         async with asyncio.timeout(TIMEOUT):
             cursor = await self._connection.execute(query, values)
             return await cursor.fetchall() if cursor.description else []

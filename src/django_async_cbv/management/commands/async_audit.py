@@ -24,7 +24,7 @@ class Command(BaseCommand):
     """Print what each route costs, without calling a view."""
 
     help = "Prints the hops of each routed view and middleware, and the reasons."
-    # A project in the middle of a change has some.
+    # No checks, because a project in the middle of a change has errors.
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
@@ -98,8 +98,8 @@ class Command(BaseCommand):
             try:
                 against = load(options["against"])
             except BadBaseline as error:
-                fix = f"write it again with --save {options['against']}"
-                raise _bad(f"{error}; {fix}.") from None
+                fix = f"Write it again: `--save {options['against']}`"
+                raise _bad(f"{error}. {fix}.") from None
         whole = report(options["urlconf"])
         shown = chosen(
             whole,
@@ -119,7 +119,7 @@ class Command(BaseCommand):
             except OSError as error:
                 name = options["save"]
                 raise _bad(
-                    f"--save {name}: {error.strerror}; name another file."
+                    f"--save {name}: {error.strerror}. Name another file."
                 ) from None
         found = findings(whole, max_hops=limit, fail_on=fail_on, against=against)
         if found:
@@ -128,8 +128,8 @@ class Command(BaseCommand):
     def _measure(self, whole: Report, url: str, options: dict[str, Any]) -> None:
         if not (settings.DEBUG or options["force"]):
             raise _bad(
-                f"--measure {url}: DEBUG is False, and a view may send mail; "
-                "add --force if it may."
+                f"--measure {url}: DEBUG is False, and the view may send mail. To run "
+                "it all the same, add `--force`."
             )
         try:
             found = measure(whole, url, options["method"].upper(), options["user"])
@@ -161,7 +161,7 @@ def _limits(options: dict[str, Any]) -> tuple[int | None, list[str]]:
     if options["max_hops"] is not None:
         text = str(options["max_hops"])
         if not text.isdecimal():
-            raise _bad(f"--max-hops {text}: give a number from 0 on.")
+            raise _bad(f"--max-hops {text} is not a number of hops. Write 0 or more.")
         limit = int(text)
     kinds = [one.strip() for one in options["fail_on"].split(",") if one.strip()]
     for one in kinds:
@@ -184,13 +184,14 @@ def _refuse_unknown(options: dict[str, Any]) -> None:
             is_there = False
         if not is_there:
             raise _bad(
-                f"--urlconf {one}: there is no such module; name it as import does."
+                f"--urlconf {one} is not a module. Write its import path, for example "
+                "`--urlconf mysite.urls`."
             )
 
 
 def _among(option: str, given: str, known: Sequence[str]) -> None:
     if given not in known:
-        raise _bad(f"{option} {given}: give one of {', '.join(known)}.")
+        raise _bad(f"{option} {given} is unknown. Write one of {', '.join(known)}.")
 
 
 def _refuse_unmatched(whole: Report, pattern: str | None) -> None:
@@ -200,5 +201,6 @@ def _refuse_unmatched(whole: Report, pattern: str | None) -> None:
         for one in (row.route, row.name, row.view)
     ):
         raise _bad(
-            f"--view {pattern}: no route, name or view matches; try '*{pattern}*'."
+            f"--view {pattern} matches no route, name or view. Write for example "
+            f"`--view '*{pattern}*'`."
         )

@@ -17,7 +17,7 @@ class Command(BaseCommand):
     """Runs the codemod on the project; after `--write` also `check`, anew."""
 
     help = "Turn Django's class-based views into those of django-async-cbv."
-    # The project may be in the middle of a change.
+    # No checks, because a project in the middle of a change has errors.
     requires_system_checks = []
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
@@ -26,7 +26,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Convert; exit with the code of the codemod, or of `check`."""
-        # It is no error, and so not red.
+        # No style, because progress is not an error and must not be red.
         self.stderr.style_func = None
         code = run(argparse.Namespace(**options), self.stdout, self.stderr)
         if code == 0 and options["write"]:
