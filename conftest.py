@@ -55,7 +55,7 @@ pytest_collect_file = Sybil(
     # tests/test_tutorial.py follows these pages.
     excludes=["docs/tutorial/*.md"],
     # What a class takes as its module; else it would be `builtins`.
-    setup=lambda namespace: namespace.update(__name__="books.views"),
+    setup=lambda namespace: namespace.update(__name__="library.views"),
     teardown=pages.forget,
     fixtures=["db"],
 ).pytest()

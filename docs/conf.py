@@ -10,6 +10,7 @@ from zipfile import ZipFile
 import django
 from django.conf import settings
 from django.utils.module_loading import import_string
+from django_async_cbv.core.address import documentation
 from django_async_cbv.core.hooks import Hook
 from django_async_cbv.core.marks import mark_of
 from django_async_cbv.core.twins import TwinMixin, plan_of
@@ -92,10 +93,15 @@ myst_enable_extensions = ["colon_fence", "deflist", "fieldlist"]
 myst_heading_anchors = 3
 
 # From a file in the repository, so that the build needs no network.
+DJANGO = Path(__file__).with_name("inventories") / "django.inv"
+# The version of Django that the file is of.
+[django_version] = re.findall(
+    rb"^# Version: (.+)$", DJANGO.read_bytes(), re.MULTILINE
+)
 intersphinx_mapping = {
     "django": (
-        "https://docs.djangoproject.com/en/6.1/",
-        "inventories/django.inv",
+        f"https://docs.djangoproject.com/en/{django_version.decode()}/",
+        str(DJANGO),
     ),
 }
 
@@ -130,6 +136,7 @@ nitpick_ignore = [
 copybutton_prompt_text = "$ "
 
 html_theme = "furo"
+html_baseurl = documentation()
 html_static_path = ["static"]
 html_css_files = ["docs.css"]
 html_js_files = [("old-addresses.js", {"defer": "defer"})]

@@ -1,18 +1,12 @@
-"""What the examples of the documentation use: models, a client, a slow service to call.
+"""What the examples of the documentation are tried with: a client, and what is said.
 
-Import it in a comment of the page (see `conftest.py` at the root). `SERVICE` is the
-address of a server in a thread of this process: `/prices` and `/stock` answer with
-JSON.
+`tests.library` gives all of it to hidden blocks, and models.
 """
 
-import datetime
 import io
-import json
 import re
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from inspect import iscoroutinefunction
 from types import ModuleType
 from typing import Any
@@ -25,62 +19,17 @@ from django.core.management.base import SystemCheckError
 from django.test import AsyncClient, RequestFactory, override_settings
 
 from django_async_cbv import checks
-from tests.app.models import Author, Book, Tag
 from tests.hops import count_hops
 
 __all__ = [
-    "SERVICE",
-    "Author",
-    "Book",
-    "Tag",
     "answer",
     "checked",
     "hops_of",
-    "make_books",
     "raised",
     "refusal",
     "routed",
     "run_tests",
 ]
-
-
-class Service(BaseHTTPRequestHandler):
-    """Answers every path with its own name."""
-
-    def do_GET(self) -> None:
-        content = json.dumps({self.path.strip("/"): "from the service"}).encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, *args: object) -> None:
-        pass
-
-
-server = ThreadingHTTPServer(("127.0.0.1", 0), Service)
-threading.Thread(target=server.serve_forever, daemon=True).start()
-
-SERVICE = f"http://127.0.0.1:{server.server_port}"
-
-
-def make_books(number: int = 3) -> list[Book]:
-    """Books of one author, `Book 1` of 2 January 2020 and so on, with a tag each."""
-    author = Author.objects.create(name="Ann", slug="ann")
-    tag = Tag.objects.create(name="read")
-    books = [
-        Book.objects.create(
-            title=f"Book {i}",
-            isbn=f"{i:013}",
-            author=author,
-            published=datetime.date(2020, 1, 1) + datetime.timedelta(days=i),
-        )
-        for i in range(1, number + 1)
-    ]
-    for book in books:
-        book.tags.add(tag)
-    return books
 
 
 class Site:

@@ -24,13 +24,6 @@ from sybil import Example
 from sybil.evaluators.python import PythonEvaluator, pad
 
 ROOT = Path(__file__).parent.parent
-# Pages with a visible block that does not run alone, or names no file, or is too wide.
-# A page that is converted has to leave the list, and no page is added.
-UNCONVERTED = {
-    line
-    for line in (ROOT / "tests" / "unconverted_pages.txt").read_text().splitlines()
-    if line
-}
 FILE = re.compile(r"# (?P<path>[\w/-]+)\.py(?P<continued>, continued)?\n")
 WIDTH = 72
 # A block in a list is indented.
@@ -41,13 +34,8 @@ _run = PythonEvaluator()
 
 
 def name_of(path: Path) -> str:
-    """The page as the list of unconverted pages names it."""
-    path = path.resolve()
-    return path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else path.name
-
-
-def is_converted(path: Path) -> bool:
-    return name_of(path) not in UNCONVERTED
+    """The path of a page from the root on."""
+    return path.relative_to(ROOT).as_posix()
 
 
 def is_hidden(example: Example) -> bool:
@@ -59,7 +47,7 @@ def is_hidden(example: Example) -> bool:
 def evaluate(example: Example) -> None:
     """Run a block of a page."""
     __tracebackhide__ = True
-    if is_hidden(example) or not is_converted(Path(example.path)):
+    if is_hidden(example):
         _run(example)
         return
     importlib.import_module("tests.library")  # starts the shop

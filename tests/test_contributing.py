@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
 import runpy
+import sys
 import tomllib
 from collections.abc import Iterator
 from configparser import ConfigParser
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
@@ -129,8 +132,151 @@ class TestVersions:
         tox = ConfigParser(interpolation=None)
         tox.read(ROOT / "tox.ini", encoding="utf-8")
         newest = max(supported, key=lambda one: [*map(int, one.split("."))])
+        assert tox["django"]["newest"].startswith(f"django>={newest},")
         for name in ("ecosystem", "suites", "agents", "browser", "bench-serve"):
-            deps = tox[f"testenv:{name}"]["deps"]
-            assert f"django>={newest}," in deps, name
-        conf = (ROOT / "docs" / "conf.py").read_text(encoding="utf-8")
-        assert f"docs.djangoproject.com/en/{newest}/" in conf
+            assert "{[django]newest}" in tox[f"testenv:{name}"]["deps"], name
+        inventory = (ROOT / "docs" / "inventories" / "django.inv").read_bytes()
+        assert f"\n# Version: {newest}\n".encode() in inventory
+
+
+class TestWhatToxPrints:
+    """`toxfile.py`, with the two names of tox that it needs at run time."""
+
+    @pytest.fixture
+    def toxfile(self, monkeypatch, tmp_path):
+        plugin, errors = ModuleType("tox.plugin"), ModuleType("tox.tox_env.errors")
+        plugin.impl, errors.Skip = (lambda hook: hook), LookupError
+        for module in (plugin, errors):
+            monkeypatch.setitem(sys.modules, module.__name__, module)
+        path = ROOT / "toxfile.py"
+        toxfile = ModuleType("toxfile")
+        toxfile.__file__ = str(path)
+        exec(compile(path.read_text(encoding="utf-8"), path, "exec"), vars(toxfile))
+        (tmp_path / ".ci").symlink_to(ROOT / ".ci")
+        toxfile.ROOT = tmp_path
+        return toxfile
+
+    def environment(self, folder, name, base, made):
+        python = folder / name / "python"
+        if made:
+            python.parent.mkdir()
+            python.touch()
+        conf = {"env_python": python, "base_python": [base]}
+        return SimpleNamespace(name=name, conf=conf)
+
+    def ran(self, toxfile, tmp_path, capsys, environments, codes):
+        for name, code in codes.items():
+            toxfile.tox_before_run_commands(environments[name])
+            report = tmp_path / "reports" / f"{name}-sqlite.xml"
+            report.parent.mkdir(exist_ok=True)
+            report.write_text(
+                "<testsuites><testcase/><testcase><skipped message='SQLite: locks'/>"
+                "</testcase></testsuites>"
+            )
+            toxfile.tox_after_run_commands(environments[name], code)
+
+        class Environments(dict):
+            def iter(self):
+                return iter(self)
+
+        toxfile.tell(SimpleNamespace(envs=Environments(environments)))
+        return [line.strip() for line in capsys.readouterr().out.splitlines()]
+
+    def test_each_environment_has_a_line(self, toxfile, tmp_path, capsys):
+        made = {
+            "py313": self.environment(tmp_path, "py313", "py313", made=True),
+            "py314": self.environment(tmp_path, "py314", "py314", made=False),
+            "suites": self.environment(tmp_path, "suites", "python3.12", made=False),
+            "docs": self.environment(tmp_path, "docs", "py313", made=True),
+        }
+        said = self.ran(toxfile, tmp_path, capsys, made, {"py313": 0})
+        assert said == [
+            "",
+            "What was tested:",
+            "py313: passed; sqlite: 1 passed, 0 failed, 1 skipped",
+            "docs: failed before its first test",
+            "What was skipped, and why:",
+            "py314: this machine has no Python 3.14",
+            "suites: this machine has no Python 3.12",
+            "1 test: SQLite: locks",
+        ]
+
+    def test_a_report_of_another_run_does_not_count(self, toxfile, tmp_path, capsys):
+        made = {
+            name: self.environment(tmp_path, name, "py313", made=True)
+            for name in ("lint", "docs")
+        }
+        (tmp_path / "reports").mkdir()
+        (tmp_path / "reports" / "docs.xml").write_text("<testcase/>")
+        os.utime(tmp_path / "reports" / "docs.xml", (0, 0))
+        said = self.ran(toxfile, tmp_path, capsys, made, {"lint": 0, "docs": 1})
+        assert "docs: failed; sqlite: 1 passed, 0 failed, 1 skipped" in said
+
+    def test_one_environment_has_its_own_output(self, toxfile, tmp_path, capsys):
+        made = {"lint": self.environment(tmp_path, "lint", "py313", made=True)}
+        assert self.ran(toxfile, tmp_path, capsys, made, {"lint": 0}) == []
+
+
+EXCERPTS = re.findall(r"^```py\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("block", EXCERPTS)
+def test_an_excerpt_is_the_source(block):
+    """An excerpt names its file; `...` stands for lines that it leaves out."""
+    first, _, excerpt = block.partition("\n")
+    source = (ROOT / first.removeprefix("# ")).read_text(encoding="utf-8")
+    source = "\n".join(line.strip() for line in source.splitlines())
+    parts = re.split(r"^ *\.\.\.\n", excerpt, flags=re.MULTILINE)
+    end = 0
+    for part in parts:
+        lines = "\n".join(line.strip() for line in part.splitlines())
+        assert lines in source[end:], part
+        end = source.index(lines, end) + len(lines)
+
+
+def jobs(workflow: Path) -> dict[str, str]:
+    """The jobs of a workflow, each with its lines."""
+    text = workflow.read_text(encoding="utf-8").partition("\njobs:\n")[2]
+    parts = re.split(r"^  ([\w-]+):\n", text, flags=re.MULTILINE)[1:]
+    return dict(zip(parts[::2], parts[1::2], strict=True))
+
+
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+
+
+class TestWorkflows:
+    @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+    def test_each_job_ends_in_time(self, path):
+        assert jobs(path)
+        for name, job in jobs(path).items():
+            # A job that runs another workflow has the times of that one.
+            other = re.search(r"^    uses: \./(.*)$", job, re.MULTILINE)
+            if other:
+                called = (ROOT / other[1]).read_text(encoding="utf-8")
+                assert "\n  workflow_call:\n" in called, name
+            else:
+                assert re.search(r"^    timeout-minutes: \d+$", job, re.MULTILINE), name
+
+    def test_a_release_needs_the_tests(self):
+        release = jobs(ROOT / ".github" / "workflows" / "release.yml")
+        for name, job in release.items():
+            if "id-token: write" in job:
+                [needed] = re.findall(r"^    needs: \[(.*)\]$", job, re.MULTILINE)
+                assert set(needed.split(", ")) == release.keys() - {name}
+                break
+        else:
+            raise AssertionError("no job publishes")
+        assert "./.github/workflows/tests.yml" in release["tests"]
+
+    def test_each_environment_of_tox_that_they_name_is_there(self):
+        tox = ConfigParser(interpolation=None)
+        tox.read(ROOT / "tox.ini", encoding="utf-8")
+        deps = tox["testenv"]["deps"]
+        [factors] = re.findall(
+            r"django: \[(.*)\]", (WORKFLOWS[0].parent / "django.yml").read_text()
+        )
+        for factor in factors.split(", "):
+            assert f"\n{factor}: " in deps
+            for database in ("sqlite", "postgres"):
+                found = lines_for(f"py313-{factor}", tox["testenv"]["commands"])
+                assert any(f"-{database}.xml" in line for line in found), database

@@ -30,6 +30,7 @@ ORDER = [
     "encoding.ndjson",
     "encoding.sse",
     "core",
+    "core.address",
     "core.naming",
     "core.waiting",
     "core.foreign",
@@ -264,6 +265,12 @@ METHODS = [
     ("views.exports", "ExportView"),
     ("views.exports", "CSVView"),
     ("views.exports", "NDJSONView"),
+    ("testing", "OpenStream"),
+    ("testing", "HopAssertionsMixin"),
+    ("testing", "forbid_repeated_hops"),
+    ("testing", "forbid_blocking"),
+    ("testing", "ForbidBlockingMixin"),
+    ("trace", "Recording"),
     ("channels", "Channel"),
     ("channels", "LocalChannel"),
     ("channels.redis", "RedisChannel"),
@@ -275,21 +282,27 @@ METHODS = [
 def test_a_method_has_its_sections(module, name):
     # The driver may be missing.
     found = pytest.importorskip(f"django_async_cbv.{module}", exc_type=ImportError)
+    # The reference shows what a class of tests has itself, and of a channel all.
+    is_of_tests = module == "testing"
+    members = vars(getattr(found, name)).items() if is_of_tests else ()
     methods = [
         value
-        for attribute, value in inspect.getmembers(
-            getattr(found, name), inspect.isfunction
-        )
-        # The reference adds the sections of a hook, and Django's has those of Django's.
-        if attribute[0] != "_"
+        for attribute, value in members or inspect.getmembers(getattr(found, name))
+        # It adds the sections of a hook, and Django's has those of Django's.
+        if inspect.isfunction(value)
+        and attribute[0] != "_"
         and value.__module__.startswith("django_async_cbv.")
         and mark_of(value) is None
         and attribute not in HOOKS
     ]
     assert methods
     for method in methods:
-        has_arguments = len(inspect.signature(method).parameters) > 1
-        wanted = {"Returns", "Runs on"} | ({"Args"} if has_arguments else set())
+        signature = inspect.signature(method)
+        wanted = {"Runs on"}
+        if signature.return_annotation not in {"None", None}:
+            wanted.add("Returns")
+        if len(signature.parameters) > 1:
+            wanted.add("Args")
         assert sections_of(method) >= wanted, method
 
 

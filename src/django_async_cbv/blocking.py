@@ -74,14 +74,14 @@ def watch_loop(
         repeat_after: After how many seconds the same line is logged again.
 
     Returns:
-        A function that ends it, and that waits until all is logged.
+        A function that ends the detector, and waits until all is logged.
 
     Raises:
         ValueError: If a number is not above 0.
         RuntimeError: If no event loop runs and you give none.
 
     Runs on:
-        A thread of its own. No hop.
+        A thread of the detector. No hop.
     """
     for name, value in (("threshold", threshold), ("repeat_after", repeat_after)):
         if not value > 0:

@@ -1,15 +1,12 @@
-"""The call graph beside each twin is Django's own; plans follow it."""
+"""The call graph beside each twin is the one of Django."""
 
 from __future__ import annotations
 
 import ast
-import gc
 import inspect
 import textwrap
-import weakref
 from collections.abc import Iterator
 from typing import Any
-from unittest import mock
 
 import django
 import pytest
@@ -25,7 +22,6 @@ from django_async_cbv.auth import mixins as async_access
 from django_async_cbv.auth import views as async_auth
 from django_async_cbv.core.hooks import HOOKS, SUPER, TWINS, Bridge, Hook, Override
 from django_async_cbv.core.marks import mark_of
-from django_async_cbv.core.twins import plan_of
 from django_async_cbv.views import _formsets, _streaming, streaming
 
 # Django's modules, each with where our classes of the same names are.
@@ -208,60 +204,7 @@ def test_every_class_of_django_has_one_of_ours_that_stands_right_before_it():
             assert names.index(f"Async{name}") + 1 == names.index(name)
 
 
-class Sync(views.AsyncListView):
-    pass
-
-
-class Lifted(views.AsyncListView):
-    async def aget_ordering(self):
-        return await super().aget_ordering()
-
-
-def choice(cls, method):
-    return plan_of(cls).choice(TWINS[method])
-
-
-class TestPlan:
-    def test_nothing_async_is_djangos_own_code(self):
-        get = choice(Sync, django_list.BaseListView.get)
-        assert not get.lifted
-        assert get.function is django_list.BaseListView.get
-
-    def test_what_is_above_an_async_hook_is_lifted(self):
-        assert choice(Lifted, django_list.BaseListView.get).lifted
-        assert choice(Lifted, django_list.MultipleObjectMixin.get_queryset).lifted
-        below = choice(Lifted, django_list.MultipleObjectMixin.get_context_data)
-        assert not below.lifted
-
-    def test_it_is_made_once(self):
-        assert plan_of(Sync, verify=True) is plan_of(Sync, verify=True)
-
-    def test_it_is_made_anew_when_a_class_is_patched(self):
-        class View(views.AsyncListView):
-            pass
-
-        before = plan_of(View, verify=True)
-
-        async def aget_queryset(self):
-            pass
-
-        with mock.patch.object(View, "aget_queryset", aget_queryset, create=True):
-            assert plan_of(View, verify=True).is_async("get_queryset")
-        after = plan_of(View, verify=True)
-        assert after is not before
-        assert not after.is_async("get_queryset")
-
-    def test_it_goes_with_its_class(self):
-        class View(views.AsyncListView):
-            async def aget_queryset(self):
-                pass
-
-        View.as_view()
-        gone = weakref.ref(View)
-        del View
-        gc.collect()
-        assert gone() is None
-
+class TestTwins:
     def test_no_bridge_on_a_class_of_the_library(self):
         for name in views.__all__:
             for value in vars(getattr(views, name)).values():

@@ -160,7 +160,9 @@ class TestAtomicRequests(TestCase):
 
         task = asyncio.create_task(audit())
         await View.as_view()(RequestFactory().get("/"))
-        with self.assertRaisesMessage(TransactionManagementError, "begun outside"):
+        with self.assertRaisesMessage(
+            TransactionManagementError, "its task started outside"
+        ):
             await task
         self.assertEqual(await Author.objects.acount(), 1)
 

@@ -92,11 +92,11 @@ class Block:
     """
 
     kind: Kind
-    #: Seconds, from when the event loop was late.
+    #: For how many seconds the event loop was late.
     duration: float
     #: The hook or the other function that the event loop ran, and the line of it.
     hook: Place | None = None
-    #: What was called, and the line of the project's that called it.
+    #: The function that blocked, and the line of the project that called it.
     call: Place | None = None
     #: How many samples of the event loop's thread found that hook, of how many.
     samples: int = 0

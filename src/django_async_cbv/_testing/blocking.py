@@ -92,6 +92,12 @@ class forbid_blocking(Block):  # noqa: N801 - a context manager
 
         Args:
             *functions: Names as in `allow=`.
+
+        Raises:
+            ValueError: If a name has no colon.
+
+        Runs on:
+            The caller's side. No hop.
         """
         for function in functions:
             if function != "*" and ":" not in function:
@@ -102,11 +108,24 @@ class forbid_blocking(Block):  # noqa: N801 - a context manager
         self.allowed += functions
 
     def one_call(self) -> forbid_blocking:
-        """One with the same settings: each call has its own."""
+        """
+        Make the block of one call of a decorated function.
+
+        Returns:
+            A block with the same settings.
+
+        Runs on:
+            The caller's side. No hop.
+        """
         return forbid_blocking(allow=self.allowed, threshold=self.threshold)
 
     def start(self) -> None:
-        """Begin to look."""
+        """
+        Start to look for blocking calls.
+
+        Runs on:
+            The caller's side. No hop.
+        """
         self.found = Counter()
         with _lock:
             if not _open:
@@ -115,7 +134,12 @@ class forbid_blocking(Block):  # noqa: N801 - a context manager
         self._watch.start()
 
     def stop(self) -> None:
-        """End."""
+        """
+        Stop looking, in all threads.
+
+        Runs on:
+            The caller's side. No hop.
+        """
         self._watch.stop()
         with _lock:
             if self not in _open:
@@ -125,7 +149,17 @@ class forbid_blocking(Block):  # noqa: N801 - a context manager
                 calls.hear_no_more()
 
     def check(self) -> None:
-        """Raise AssertionError with each place; warn of what is read once."""
+        """
+        Fail if a call was found that is not allowed.
+
+        Warn with `BlockedOnce` of a call that reads what a process reads once.
+
+        Raises:
+            AssertionError: With each line of the project that blocked.
+
+        Runs on:
+            The caller's side. No hop.
+        """
         __tracebackhide__ = True
         rows: list[tuple[BlockingCall, int]] = []
         once: list[tuple[BlockingCall, int]] = []
@@ -214,14 +248,25 @@ class ForbidBlockingMixin:
     A test allows more with `self.blocking.allow(...)`.
     """
 
-    #: As `allow` and `threshold` of `forbid_blocking()`.
+    #: The argument `allow` of `forbid_blocking()`.
     allow_blocking: Collection[str] = ()
     blocking_threshold = THRESHOLD
-    #: What looks during a test.
+    #: The block of the test.
     blocking: forbid_blocking
 
     def run(self, result: Any = None) -> Any:
-        """Run the test; what is found fails it after its cleanups."""
+        """
+        Run the test. If a call blocked, the test fails after its cleanups.
+
+        Args:
+            result: As in `unittest.TestCase.run()`.
+
+        Returns:
+            As in `unittest.TestCase.run()`.
+
+        Runs on:
+            The thread of the test. No hop.
+        """
         case: Any = self
         self.blocking = case.enterContext(
             forbid_blocking(

@@ -189,11 +189,27 @@ class forbid_repeated_hops(count_hops):  # noqa: N801 - a context manager
         self.allowed = [*allow]
 
     def allow(self, *names: str) -> None:
-        """Allow functions or askers by their names, from now on."""
+        """
+        Allow functions to repeat, from now on.
+
+        Args:
+            *names: Names as in `allow=`.
+
+        Runs on:
+            The caller's side. No hop.
+        """
         self.allowed += names
 
     def check(self) -> None:
-        """Raise AssertionError with each function that is not allowed."""
+        """
+        Fail if a function repeats that is not allowed.
+
+        Raises:
+            AssertionError: With each such function and the fix.
+
+        Runs on:
+            The caller's side. No hop.
+        """
         __tracebackhide__ = True
         found = [
             row
@@ -230,6 +246,12 @@ class HopAssertionsMixin:
 
         Returns:
             A context manager for `with` and `async with`, and a `count_hops()`.
+
+        Raises:
+            AssertionError: At the end of the block, with a table of the hops.
+
+        Runs on:
+            The caller's side. No hop.
         """
         return HopLimit(number, exact=False, info=info)
 
@@ -245,5 +267,11 @@ class HopAssertionsMixin:
 
         Returns:
             A context manager for `with` and `async with`, and a `count_hops()`.
+
+        Raises:
+            AssertionError: At the end of the block, with a table of the hops.
+
+        Runs on:
+            The caller's side. No hop.
         """
         return HopLimit(number, exact=True, info=info)

@@ -89,7 +89,7 @@ class EventDecoder:
 
 
 class OpenStream:
-    """What `open_stream()` gives: the parts of a response, in their order."""
+    """The parts of a response, in their order. `open_stream()` makes it."""
 
     def __init__(self, response: Any, timeout: float) -> None:
         self._response = response
@@ -105,7 +105,7 @@ class OpenStream:
 
     @property
     def retry(self) -> int | None:
-        """After how many milliseconds a browser connects again, as sent last."""
+        """The last `retry` that the stream sent, in milliseconds."""
         return self._decoder.retry
 
     def __aiter__(self) -> OpenStream:
@@ -113,7 +113,7 @@ class OpenStream:
         return self
 
     async def __anext__(self) -> bytes:
-        """Return the next part; raise what the generator raised, at its end."""
+        """Return the next part, or raise the error of the generator."""
         try:
             async with asyncio.timeout(self._timeout) as timeout:
                 return await anext(self._parts)
@@ -134,17 +134,47 @@ class OpenStream:
             raise
 
     async def read(self) -> bytes:
-        """Return all parts that are left, as one."""
+        """
+        Read to the end of the stream.
+
+        Returns:
+            All parts that are left, as one.
+
+        Raises:
+            TimeoutError: If a part takes too long.
+
+        Runs on:
+            The event loop, without a hop.
+        """
         return b"".join([part async for part in self])
 
     async def events(self) -> AsyncGenerator[ReceivedEvent]:
-        """Yield the server-sent events, without comments and heartbeats."""
+        """
+        Yield the server-sent events, without comments and heartbeats.
+
+        Returns:
+            An async iterator of `ReceivedEvent`.
+
+        Raises:
+            TimeoutError: If an event takes too long.
+
+        Runs on:
+            The event loop, without a hop.
+        """
         async for part in self:
             for event in self._decoder.feed(part):
                 yield event
 
     async def close(self) -> None:
-        """Close the response as a server does when its client has gone."""
+        """
+        Close the response, as a server does when its client has gone.
+
+        Raises:
+            TimeoutError: If the generator does not end in time.
+
+        Runs on:
+            The event loop, without a hop.
+        """
         close = getattr(self._parts, "aclose", None)
         if close is not None:
             await close()

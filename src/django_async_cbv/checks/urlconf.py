@@ -20,6 +20,7 @@ from django.urls import URLPattern, URLResolver, get_callable, get_resolver
 from django.utils.module_loading import import_string
 from django.views.generic.base import View
 
+from ..core.address import link_to
 from ..core.callers import is_installed
 from ..core.hooks import TWINS, is_library
 from ..core.problems import (
@@ -148,9 +149,10 @@ def messages(
 ) -> list[checks.CheckMessage]:
     """What Django reports of these problems."""
     return [
-        kind(f"{one.message} ({places}).", hint=one.hint, obj=what, id=one.id)
+        kind(f"{one.message} ({places}).", hint=hint, obj=what, id=one.id)
         for one in found
         for places in [", ".join(one.places)]
+        for hint in [f"{one.hint}{link_to(one.id)}"]
     ]
 
 

@@ -13,6 +13,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.views.generic.base import View
 from django.views.generic.edit import FormMixin
 
+from .address import link_to
 from .callers import expects_awaitable, is_called, is_installed
 from .guards import MIXINS, is_passed_on, pairs
 from .hooks import (
@@ -62,7 +63,8 @@ class Problem:
 
     def __str__(self) -> str:
         places = ", ".join(self.places)
-        return f"{self.message}. {self.hint} ({places}) [{self.id}]"
+        places_and_id = f"({places}) [{self.id}]{link_to(self.id)}"
+        return f"{self.message}. {self.hint} {places_and_id}"
 
 
 def refuse(cls: type, initkwargs: dict[str, Any] | None = None) -> None:

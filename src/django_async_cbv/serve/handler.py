@@ -105,6 +105,8 @@ class Handler(_Choice, asgi.ASGIHandler):
     _middleware_chain: Any
     _exception_middleware: Any
     _template_response_middleware: Any
+    # A method that django-stubs lacks.
+    _get_response_async: Any
 
     def __init__(
         self,

@@ -317,25 +317,25 @@ class _Worker(threading.Thread):
 
 @dataclass(frozen=True)
 class Statistics:
-    """What a pool does, in numbers: at this moment, and since its first request."""
+    """What the worker threads of a process do now, and did since the first request."""
 
-    #: Threads that were begun.
+    #: Worker threads that have started.
     workers: int = 0
-    #: Threads that no request has.
+    #: Worker threads that no request has.
     idle: int = 0
-    #: Requests that have a thread.
+    #: Requests that have a worker thread.
     leased: int = 0
-    #: Requests that have a thread which does nothing. Each has its view and reason.
+    #: Requests that keep an idle worker thread. Each text has the view and the reason.
     held: tuple[str, ...] = ()
-    #: Requests that wait for a thread.
+    #: Requests that wait for a worker thread.
     waiting: int = 0
-    #: The longest that one has waited, in seconds.
+    #: The longest wait of a request for a worker thread, in seconds.
     longest_wait: float = 0.0
     #: Requests that were answered with status 503.
     refused: int = 0
-    #: Calls that were made in a thread.
+    #: Calls that worker threads have run.
     jobs: int = 0
-    #: For how long threads were held in all, in seconds.
+    #: For how many seconds requests kept idle worker threads, in sum.
     held_seconds: float = 0.0
 
     def __add__(self, other: Statistics) -> Statistics:

@@ -118,7 +118,7 @@ class UserPassesTest(Access):
 @tried
 class AsyncUserPassesTest(UserPassesTest):
     what = "`UserPassesTestMixin` with an `async def test_func()`"
-    refused = "test_func() is async"
+    refused = "test_func() would let everyone in"
     note = "On Django's view it lets everybody in: a coroutine is true."
 
     async def test_func(self: Any, user: Any) -> bool:
