@@ -34,7 +34,7 @@ from tests.serve.driving import serving
 
 SHORT = {"threshold": 0.03}
 LOGGER = "django_async_cbv.blocking"
-SECONDS = 10
+SECONDS = 60
 
 HOOK = Place("BookList.aget_context_data", "/srv/books/views.py", 27)
 BLOCK = Block(
@@ -229,7 +229,11 @@ class TestWatchLoop:
 
         stop = on_block(found.append)
         try:
-            asyncio.run(main())
+            for _ in range(30):
+                asyncio.run(main())
+                if found[-1].hook:
+                    break
+                # Other processes kept the watchdog from the processor.
         finally:
             stop()
         assert [one.hook.name for one in found if one.hook] == ["main"]
@@ -290,24 +294,25 @@ class TestServed(ServedTestCase):
     """The entry point, and the middleware, watch the loop that serves."""
 
     async def blocks_of(self, client, where):
-        """What is found in a request."""
-        found = []
+        """What is found in a request that rests on the loop."""
         loop = asyncio.get_running_loop()
-        there = asyncio.Event()
+        heard = asyncio.Queue()
 
         def note(block):
-            if block.kind == "blocked":
-                found.append(block)
-                loop.call_soon_threadsafe(there.set)
+            loop.call_soon_threadsafe(heard.put_nowait, block)
 
         stop = on_block(note)
         try:
-            await client.get(where)
-            async with asyncio.timeout(SECONDS):
-                await there.wait()
+            for _ in range(30):
+                await client.get(where)
+                async with asyncio.timeout(SECONDS):
+                    block = await heard.get()
+                if rest.__name__ in [one.name for one in block.stack]:
+                    return block
+                # Other processes kept the watchdog, or the loop, from the processor.
         finally:
             stop()
-        return found[0]
+        raise AssertionError(block)
 
     def assert_named(self, block, hook, view):
         assert block.hook.name == hook

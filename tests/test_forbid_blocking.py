@@ -451,8 +451,12 @@ class TestTime(Forbidding, SimpleTestCase):
         for call in SLOW:
             line = call.__code__.co_firstlineno
             with self.subTest(line=line):
-                block = found_in(call, threshold=0.03)
-                stacks = [one.stack for one in block.found if one.seconds]
+                for _ in range(30):
+                    block = found_in(call, threshold=0.03)
+                    stacks = [one.stack for one in block.found if one.seconds]
+                    if stacks:
+                        break
+                    # Other processes kept the watchdog from the processor.
                 self.assertEqual(len(stacks), 1, (line, block.found))
                 self.assertEqual(stacks[0].place.file, __file__)
                 lines = (f"tests.{HERE.stem}:<lambda>", f"tests.{HERE.stem}:main")
@@ -465,9 +469,15 @@ class TestTime(Forbidding, SimpleTestCase):
             self.assertEqual([*found_in(call, threshold=10).found], [])
 
     async def test_before_the_event_loop_goes_on(self):
-        with self.assertRaisesRegex(AssertionError, "ms were spent"):
-            async with forbid_blocking(threshold=0.03):
-                compute()
+        for _ in range(30):
+            try:
+                async with forbid_blocking(threshold=0.03):
+                    compute()
+            except AssertionError as error:
+                self.assertIn("ms were spent", str(error))
+                return
+            # Other processes kept the watchdog from the processor.
+        self.fail("Nothing was found.")
 
     def test_a_threshold_of_nothing(self):
         for threshold in (0, -1):

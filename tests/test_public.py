@@ -63,6 +63,7 @@ ORDER = [
     "trace",
     "_blocking",
     "_blocking.frames",
+    "_blocking.sleeping",
     "_blocking.watchdog",
     "_blocking.options",
     "_blocking.timing",

@@ -246,7 +246,8 @@ def test_broken_fixture(broken):
 
 def test_fails_after_threshold():
     async def main():
-        end = time.thread_time() + 0.1
+        # Long enough for a few looks of a watchdog that others keep waiting.
+        end = time.thread_time() + 0.3
         while time.thread_time() < end:
             pass
     asyncio.run(main())

@@ -408,7 +408,7 @@ class _Job:
         return _run(self.hop, self.func)
 
 
-def _run(hop: Hop, func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+def _run(hop: Hop, func: Callable[[], Any]) -> Any:
     """Run what crosses, in the worker thread."""
     __traceback_hide__ = True
     inside = _inside
@@ -417,7 +417,7 @@ def _run(hop: Hop, func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> An
     hop.thread = inside.name
     hop.begun = time.perf_counter()
     try:
-        return func(*args, **kwargs)
+        return func()
     except BaseException as error:
         hop.error = type(error).__name__
         raise
@@ -451,14 +451,16 @@ def _run_in_executor(original: Any) -> Any:
             for span in spans:
                 future.add_done_callback(functools.partial(_end, span))
             return future
-        # Another wrapper of this module may have come before.
-        if type(func) is _Timed:
-            return original(self, executor, func, *args)
         # SyncToAsync.__call__() passes the function that crosses as the last argument.
-        child = func.args[-1]
-        timed = _Timed(func.func, *func.args)
-        timed.hop = hop = _asked(child.func, child.args, recordings, 3)
-        future = original(self, executor, timed, *args)
+        *others, child = func.args
+        # Another wrapper of this module may have come before.
+        if child.func is _run:
+            return original(self, executor, func, *args)
+        hop = _asked(child.func, child.args, recordings, 3)
+        # Other wrappers still see asgiref's partial.
+        timed = functools.partial(_run, hop, child)
+        func = functools.partial(func.func, *others, timed)
+        future = original(self, executor, func, *args)
         # First of all callbacks, so that the hop is complete when the waiting task goes
         # on.
         task = _looked_at(recordings)
@@ -473,19 +475,6 @@ def _is_asgirefs(func: Any) -> bool:
     return isinstance(func, functools.partial) and isinstance(
         getattr(func.func, "__self__", None), SyncToAsync
     )
-
-
-class _Timed(functools.partial[Any]):
-    """What an executor is given, with its hop. To others it is asgiref's partial."""
-
-    hop: Hop
-
-    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
-        __traceback_hide__ = True
-        return _run(self.hop, _call, self, *args, **kwargs)
-
-
-_call = functools.partial.__call__
 
 
 def _arrived(
@@ -573,11 +562,11 @@ def _asked(
         # Django makes this hop before or after each request. Without a number of its
         # own, such hops would count as repeated.
         asker, request = None, next(_numbers) if request is None else request
-    if _looks.looks.waiting:
-        _look_no_more()
     hop = Hop(function, asker, request, time.perf_counter())
     for recording in recordings:
         recording.hops.append(hop)
+        if recording.awaits and _looks.looks.waiting:
+            _look_no_more()
     return hop
 
 
@@ -645,18 +634,22 @@ _HANDLER = Place("a request")
 _ASYNC = CO_COROUTINE | CO_GENERATOR | CO_ASYNC_GENERATOR
 
 
+_RUN = _run.__code__
+
+
 def _asker(frame: FrameType | None, *, in_worker: bool) -> Place | None:
     """The nearest line that is a project's, up to where the task or the hop begins."""
     while frame is not None:
         code = frame.f_code
-        if code is _run.__code__ or not (in_worker or code.co_flags & _ASYNC):
+        if not code.co_flags & _ASYNC and (not in_worker or code is _RUN):
             return None
         side = side_of(code.co_filename)
-        if side is None:
+        if side == "framework":
+            frame = frame.f_back
+        elif side is None:
             return _line(code.co_qualname, code.co_filename, frame.f_lineno)
-        if side == "request":
+        else:
             return None if in_worker else _HANDLER
-        frame = frame.f_back
     return None
 
 
@@ -678,6 +671,8 @@ def _folder(file: str | None) -> str:
 _DJANGO = _folder(django.__file__)
 _HERE = _folder(__file__)
 _LIBRARY = sysconfig.get_path("stdlib") + os.sep
+# Packages are in the library's folder, or in a folder of an environment.
+_INSTALLED = "-packages" + os.sep
 # The search for the line that asks stops at a frame of these files, which serve
 # requests.
 _REQUESTS = (
@@ -700,8 +695,14 @@ def side_of(file: str) -> str | None:
     """Whose a file is: "framework", "request" at its edge, None for all others'."""
     if file.startswith(_REQUESTS):
         return "request"
-    in_library = file.startswith(_LIBRARY) and "-packages" not in file
+    in_library = file.startswith(_LIBRARY) and _INSTALLED not in file
     return "framework" if in_library or file.startswith(_OTHERS) else None
+
+
+@functools.cache
+def whose(file: str) -> str:
+    """The same, where all others' are a "package" or the "project"."""
+    return side_of(file) or ("package" if _INSTALLED in file else "project")
 
 
 # -- What is awaited between two hops --------------------------------------------------

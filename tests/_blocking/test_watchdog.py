@@ -7,10 +7,13 @@ import contextvars
 import gc
 import hashlib
 import logging
+import os
 import sys
 import threading
 import time
 import weakref
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -45,6 +48,19 @@ def watched(page, threshold=THRESHOLD):
     return found
 
 
+def blocked(page):
+    """The blocks of a page that is to have one."""
+    for _ in range(30):
+        if found := accused(watched(page)):
+            return found
+        # Other processes kept the watchdog, or the loop, from the processor.
+    return []
+
+
+def accused(found):
+    return [block for block in found if block.kind == "blocked"]
+
+
 def pause():
     time.sleep(SECONDS)
 
@@ -74,12 +90,7 @@ def test_it_names_the_function_and_what_that_calls(work):
     async def hook():
         work()
 
-    for _ in range(30):
-        found = [block for block in watched(hook) if block.kind == "blocked"]
-        if found:
-            break
-        # Other processes kept the watchdog, or the loop, from the processor.
-    [block] = found
+    [block] = blocked(hook)
     assert block.hook.name == "hook"
     assert block.hook.line == hook.__code__.co_firstlineno + 1
     assert block.call.file == __file__
@@ -94,7 +105,7 @@ def test_what_is_called_is_named():
     async def hook():
         pause()
 
-    [block] = watched(hook)
+    [block] = blocked(hook)
     assert block.call.name == "time.sleep"
 
 
@@ -111,7 +122,7 @@ def test_the_request_is_that_of_the_task_and_of_its_children():
         serves(request)
         await asyncio.gather(hook())
 
-    [block] = watched(page)
+    [block] = blocked(page)
     assert block.request is request
 
 
@@ -142,7 +153,7 @@ def test_waiting_is_no_block():
     async def page():
         await asyncio.sleep(2 * THRESHOLD)
 
-    assert [one for one in watched(page, 0.5) if one.kind == "blocked"] == []
+    assert accused(watched(page, 0.5)) == []
 
 
 def test_what_goes_on_when_it_ends_is_reported():
@@ -150,41 +161,38 @@ def test_what_goes_on_when_it_ends_is_reported():
         await asyncio.sleep(0)
         pause()
 
-    assert [block.kind for block in watched(page)] == ["blocked"]
+    assert len(blocked(page)) == 1
+
+
+def of_runs(*pages):
+    """What is found of a loop that runs several times, and rests after each."""
+    found = []
+    loop = asyncio.new_event_loop()
+    watchdog = Watchdog(loop, THRESHOLD, found.append)
+    watchdog.start()
+    for page in pages:
+        loop.run_until_complete(page())
+        pause()
+    watchdog.stop()
+    loop.close()
+    return found
 
 
 def test_a_loop_that_rests_is_not_late():
-    found = []
-    loop = asyncio.new_event_loop()
-    watchdog = Watchdog(loop, THRESHOLD, found.append)
-    watchdog.start()
-
     async def page():
         await asyncio.sleep(0.01)
 
-    loop.run_until_complete(page())
-    pause()
-    loop.run_until_complete(page())
-    watchdog.stop()
-    loop.close()
-    assert found == []
+    # Other processes may keep the loop from the processor, but not each time.
+    assert any(of_runs(page, page) == [] for _ in range(30))
 
 
 def test_a_loop_that_ends_while_it_is_late_has_been_late():
-    found = []
-    loop = asyncio.new_event_loop()
-    watchdog = Watchdog(loop, THRESHOLD, found.append)
-    watchdog.start()
-
     async def page():
         await asyncio.sleep(0.01)
         pause()
 
-    loop.run_until_complete(page())
-    pause()
-    watchdog.stop()
-    loop.close()
-    assert [block.kind for block in found] == ["blocked"]
+    found = (accused(of_runs(page)) for _ in range(30))
+    assert len(next(filter(None, found))) == 1
 
 
 def test_the_thread_ends_with_the_loop():
@@ -217,6 +225,27 @@ def test_it_can_end_before_it_began():
     assert not watchdog._thread.is_alive()
 
 
+def test_beats_in_time_leave_the_thread_asleep():
+    """Unless it has something to do."""
+    loop = asyncio.new_event_loop()
+    watchdog = Watchdog(loop, THRESHOLD, print)
+    put_off = []
+    watchdog._sleep = SimpleNamespace(put_off=put_off.append)
+    watchdog._on_beat()
+    watchdog._on_beat()
+    assert put_off == [watchdog._interval + watchdog._patience] * 2
+    for work in ("_late", "_pending", "_looks"):
+        getattr(watchdog, work).append(None)
+        watchdog._on_beat()
+        getattr(watchdog, work).clear()
+    # A late one is for the thread to judge.
+    watchdog._beat = watchdog._beat._replace(due=time.monotonic() - THRESHOLD)
+    watchdog._on_beat()
+    assert len(watchdog._late) == 1
+    assert len(put_off) == 2
+    loop.close()
+
+
 def test_a_report_that_fails_is_logged_once(caplog, monkeypatch):
     monkeypatch.setattr(module, "_failed", set())
 
@@ -241,7 +270,7 @@ def test_it_sleeps_in_a_debugger():
     namespace = {}
     exec(compile(source, "/ide/_pydevd_bundle/pydevd.py", "exec"), namespace)
     hook = namespace["hook"]
-    assert watched(lambda: hook(SECONDS)) == []
+    assert accused(watched(lambda: hook(SECONDS))) == []
 
 
 @pytest.mark.skipif(
@@ -254,7 +283,7 @@ def test_it_sleeps_while_a_debugger_monitors():
     monitoring = sys.monitoring
     monitoring.use_tool_id(monitoring.DEBUGGER_ID, "a debugger")
     try:
-        assert watched(hook) == []
+        assert accused(watched(hook)) == []
     finally:
         monitoring.free_tool_id(monitoring.DEBUGGER_ID)
 
@@ -298,7 +327,7 @@ def judged(found, *, threshold=0.1, own=None, pauses=(), collections=(), delay=0
     watchdog._system.delay = lambda _: delay
     last = found[-1] if found else look(0, 0, 0, IDLE)
     used = last.own or 0.0 if own is None else own
-    begin, end = module._Beat(0, 0, 0, 0), module._Beat(0.2, 0.2, used, last.all)
+    begin, end = module.Beat(0, 0, 0, 0), module.Beat(0.2, 0.2, used, last.all)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
             module._collections, "pauses", [module._Pause(*one) for one in collections]
@@ -438,11 +467,16 @@ class TestSystem:
 
     def test_a_thread_that_is_over(self):
         system = module._System()
-        thread = threading.Thread(target=pause)
+        ends = threading.Event()
+        thread = threading.Thread(target=ends.wait)
         thread.start()
         number = thread.native_id
         assert system.delay(number) >= 0
+        ends.set()
         thread.join()
+        # Python's thread is over before the system's.
+        while Path(f"/proc/self/task/{number}").exists():
+            os.sched_yield()
         assert system.delay(number) >= 0
         assert module._System().delay(number) == 0
         assert system.delay(threading.get_native_id()) >= 0

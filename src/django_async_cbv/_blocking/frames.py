@@ -14,7 +14,7 @@ from types import CodeType, FrameType
 from typing import NamedTuple
 
 from ..core.naming import Place
-from ..trace import is_framework
+from ..trace import is_framework, whose
 
 __all__ = ["Position", "Stack", "innermost", "is_debugger", "stack_of"]
 
@@ -57,13 +57,13 @@ class Stack(NamedTuple):
             return False
         code, instruction = self.positions[0]
         begins = instruction < 0 or code.co_code[instruction] == _RESUME
-        return begins or self._side_of(self.line) == _FRAMEWORK
+        return begins or self._is_framework(self.line)
 
     @property
     def line(self) -> int:
         """The innermost frame of the project's; of a package's if it has none."""
-        sides = [self._side_of(index) for index in range(self._end)]
-        for side in (_OWN, _OTHERS):
+        sides = [self._whose(index) for index in range(self._end)]
+        for side in ("project", "package"):
             if side in sides:
                 return sides.index(side)
         return 0
@@ -74,10 +74,9 @@ class Stack(NamedTuple):
         line = self.line
         found = next((one for one in range(line, self._end) if self._awaits(one)), line)
         for index in range(found, self._end):
-            side = self._side_of(index)
-            if side == _FRAMEWORK:
+            if self._is_framework(index):
                 break
-            if side == _OWN:
+            if self._whose(index) == "project":
                 found = index
         return found
 
@@ -85,15 +84,18 @@ class Stack(NamedTuple):
     def _end(self) -> int:
         """Where an async function of Django's is: who awaits that blocks nothing."""
         for index in range(len(self.positions)):
-            if self._awaits(index) and self._side_of(index) == _FRAMEWORK:
+            if self._awaits(index) and self._is_framework(index):
                 return index
         return len(self.positions)
 
     def _awaits(self, index: int) -> bool:
         return bool(self.positions[index].code.co_flags & _ASYNC)
 
-    def _side_of(self, index: int) -> str:
-        return _side(self.positions[index].code.co_filename)
+    def _is_framework(self, index: int) -> bool:
+        return is_framework(self.positions[index].code.co_filename)
+
+    def _whose(self, index: int) -> str:
+        return whose(self.positions[index].code.co_filename)
 
     def called(self, index: int) -> str | None:
         """What a frame calls, as it is written there."""
@@ -107,16 +109,6 @@ def _positions(
     code: CodeType,
 ) -> tuple[tuple[int | None, int | None, int | None, int | None], ...]:
     return tuple(code.co_positions())
-
-
-_OWN, _OTHERS, _FRAMEWORK = "the project", "a package", "a framework"
-
-
-@functools.lru_cache(maxsize=4096)
-def _side(file: str) -> str:
-    if is_framework(file):
-        return _FRAMEWORK
-    return _OTHERS if "-packages" + os.sep in file else _OWN
 
 
 def stack_of(frame: FrameType | None, runner: CodeType | None) -> Stack:
@@ -163,7 +155,7 @@ def innermost(frame: FrameType | None) -> Place | None:
     while frame is not None and depth < _DEPTH:
         code = frame.f_code
         first = first or code
-        if _side(code.co_filename) != _FRAMEWORK:
+        if not is_framework(code.co_filename):
             return _function(code)
         frame = frame.f_back
         depth += 1

@@ -20,6 +20,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 from ..core.naming import Place
 from .frames import Stack, innermost, is_debugger, stack_of
+from .sleeping import Sleep
 
 try:
     import resource
@@ -108,7 +109,7 @@ class Block:
     threads: tuple[Place, ...] = ()
 
 
-class _Beat(NamedTuple):
+class Beat(NamedTuple):
     """A heartbeat: when it was, and when the next one is due; processor times."""
 
     at: float
@@ -116,6 +117,8 @@ class _Beat(NamedTuple):
     # Processor seconds of the loop's thread, and of the process.
     own: float
     all: float
+    #: For how long the loop's thread was ready until then, and another one ran.
+    delay: float = 0.0
 
 
 class _Look(NamedTuple):
@@ -203,28 +206,34 @@ class Watchdog:
         self._period = min(max(threshold / 10, 0.002), 0.01)
         self._lock = threading.Lock()
         self._is_started = self._is_stopped = False
-        # Locked while the thread has to go on.
-        self._goes_on = threading.Lock()
+        # The loop is about to run, and has no heartbeat yet.
+        self._is_expected = False
+        self._sleep: Sleep | None = None
         self._thread: threading.Thread | None = None
         self._handle: asyncio.Handle | None = None
-        self._beat: _Beat | None = None
+        self._beat: Beat | None = None
         self._thread_id = self._native_id = self._own_id = 0
         self._clock: int | None = None
         self._runner: CodeType | None = None
         # The pairs of heartbeats between which the event loop was late.
-        self._late: deque[tuple[_Beat, _Beat]] = deque()
+        self._late: deque[tuple[Beat, Beat]] = deque()
         self._looks: list[_Look] = []
-        self._looked_since: _Beat | None = None
+        self._looked_since: Beat | None = None
         self._pauses: deque[_Pause] = deque(maxlen=100)
         self._is_debugged = False
         self._used: dict[int, float] = {}
         self._seen: dict[int, Place] = {}
         self._pending: list[Block] = []
         self._system, self._own_system = _System(), _System()
-        # For how long the two threads waited for a processor, and when that was read.
-        self._delayed = self._own_delay = self._read_at = 0.0
+        # For how long this thread waited for a processor, and when that was read.
+        self._own_delay = self._read_at = 0.0
 
     # -- In the loop's thread ----------------------------------------------------------
+
+    def expect(self, runner: FrameType) -> None:
+        """Before start(): the loop is about to run in this thread, by that frame."""
+        self._is_expected = True
+        self._look_who_runs(runner)
 
     def start(self) -> None:
         """Begin; once."""
@@ -233,9 +242,18 @@ class Watchdog:
                 return
             self._is_started = True
         _collections.start()
-        self._goes_on.acquire()
+        if self._is_expected:
+            # From now on it is late: this may be another thread.
+            now = time.monotonic()
+            own, everything = self._own_time() or 0.0, time.process_time()
+            delay = self._system.delay(self._native_id)
+            self._beat = Beat(now, now, own, everything, delay)
+        self._sleep = Sleep()
         self._thread = threading.Thread(
-            target=self._run, name="django_async_cbv.blocking", daemon=True
+            target=self._run,
+            args=(self._sleep,),
+            name="django_async_cbv.blocking",
+            daemon=True,
         )
         if _running_loop() is self.loop:
             # The detector sees the rest of this callback too.
@@ -252,9 +270,10 @@ class Watchdog:
             if not self._is_started or self._is_stopped:
                 return
             self._is_stopped = True
-            if self._beat is not None and self.loop.is_running():
+            if self._is_expected or self.loop.is_running():
                 self._end(time.monotonic())
-            self._goes_on.release()
+            if self._sleep is not None:
+                self._sleep.end()
         if self._handle is not None:
             self._handle.cancel()
         if self._thread is not threading.current_thread() and self._thread is not None:
@@ -282,14 +301,21 @@ class Watchdog:
         if before is not None and now - before.due >= self.threshold:
             self._end(now)
         self._note_beat()
+        if self._sleep is not None and not (self._late or self._pending or self._looks):
+            # The thread has nothing to do unless the next beat is late.
+            self._sleep.put_off(self._interval + self._patience)
         self._handle = self.loop.call_later(
             self._interval, self._on_beat, context=_nothing
         )
 
     def _note_beat(self) -> None:
         now = time.monotonic()
-        self._beat = _Beat(
-            now, now + self._interval, time.thread_time(), time.process_time()
+        self._beat = Beat(
+            now,
+            now + self._interval,
+            time.thread_time(),
+            time.process_time(),
+            self._system.delay(self._native_id),
         )
 
     def _end(self, now: float) -> None:
@@ -298,7 +324,7 @@ class Watchdog:
         if before is None or now - before.due < self.threshold:
             return
         own = self._own_time()
-        end = _Beat(now, now, before.own if own is None else own, time.process_time())
+        end = Beat(now, now, before.own if own is None else own, time.process_time())
         self._late.append((before, end))
 
     def _own_time(self) -> float | None:
@@ -312,17 +338,18 @@ class Watchdog:
 
     # -- In a thread of its own --------------------------------------------------------
 
-    def _run(self) -> None:
+    def _run(self, sleep: Sleep) -> None:
         try:
-            self._watch()
+            self._watch(sleep)
         except Exception as error:  # noqa: BLE001 - no request is to fail by it
             log_once(Watchdog, error, "The watchdog of an event loop failed, and ended")
         finally:
             _collections.stop()
+            sleep.close()
             self._system.close()
             self._own_system.close()
 
-    def _watch(self) -> None:
+    def _watch(self, sleep: Sleep) -> None:
         self._own_id = threading.get_native_id()
         delay = self._interval
         is_over = False
@@ -331,7 +358,7 @@ class Watchdog:
             start = self._own_costs()
             # Reading a file releases the GIL, and getting it back may have taken long.
             rest = max(0, before + delay - time.monotonic())
-            is_over = self._goes_on.acquire(timeout=rest) or self.loop.is_closed()
+            is_over = sleep.sleep(rest) or self.loop.is_closed()
             now = time.monotonic()
             beat = self._beat
             look = None
@@ -341,7 +368,7 @@ class Watchdog:
                 look = self._take(now, is_first=self._looked_since is not beat)
                 if self._beat is not beat:
                     look = None
-            slept = now - before - delay
+            slept = now - sleep.until
             if slept > self._interval and not is_over:
                 self._note_pause(now - slept, now, start)
             pending, self._pending = self._pending, []
@@ -357,21 +384,23 @@ class Watchdog:
         if now - self._read_at > _FRESH:
             self._read_at = now
             self._own_delay = self._own_system.delay(self._own_id)
-            self._delayed = self._system.delay(self._native_id)
         return _Costs(used, waits, self._own_delay)
 
     def _note_pause(self, begin: float, end: float, start: _Costs) -> None:
         """Tell a process that was stopped from one that had no processor, or no GIL."""
         slept = end - begin
+        # The thread may have slept for long, and the loop has read this since.
+        beat = self._late[0][0] if self._late else self._beat
+        used = start.used if beat is None else max(start.used, beat.all)
         if not (
-            time.process_time() - start.used > _NOTHING * slept
+            time.process_time() - used > _NOTHING * slept
             # A thread that waits for the GIL asks for it after each switch interval.
             or _waits() - start.waits > slept / sys.getswitchinterval() / 4
             or self._own_system.delay(self._own_id) - start.delay > _MOST * slept
         ):
             self._pauses.append(_Pause(begin, end))
 
-    def _next(self, beat: _Beat | None, look: _Look | None, now: float) -> float:
+    def _next(self, beat: Beat | None, look: _Look | None, now: float) -> float:
         """Keep a look if the loop is late; return when to look again."""
         if beat is None:
             return self._interval
@@ -391,13 +420,13 @@ class Watchdog:
             self._is_debugged = True
         return min(self._period * max(1, len(self._looks) / _MANY), _RAREST)
 
-    def _note_end_of_loop(self, beat: _Beat) -> None:
+    def _note_end_of_loop(self, beat: Beat) -> None:
         """Note that a loop was late when it ended."""
         if self._looks and self._looked_since is beat:
             last = self._looks[-1]
             if last.at - beat.due >= self.threshold:
                 own = beat.own if last.own is None else last.own
-                self._late.append((beat, _Beat(last.at, last.at, own, last.all)))
+                self._late.append((beat, Beat(last.at, last.at, own, last.all)))
 
     def _take(self, now: float, *, is_first: bool) -> _Look:
         frames = sys._current_frames()
@@ -454,7 +483,7 @@ class Watchdog:
             # In the next turn, the view is known even if a middleware blocked.
             self._pending.append(self._judge(begin, end, looks))
 
-    def _judge(self, begin: _Beat, end: _Beat, looks: list[_Look]) -> Block:
+    def _judge(self, begin: Beat, end: Beat, looks: list[_Look]) -> Block:
         pauses = [*self._pauses, *_collections.pauses]
         duration = end.at - begin.due
         lost = _overlap(pauses, begin.due, end.at)
@@ -473,7 +502,7 @@ class Watchdog:
             # same.
             guilty = [one for one in range(number) if not looks[one].stack.is_idle]
         # Seconds that it waited for a processor which other processes or threads used.
-        waited = max(0, delay - self._delayed)
+        waited = max(0, delay - begin.delay)
         is_late = (
             has_computed
             or duration - waited >= self.threshold
@@ -495,7 +524,7 @@ class Watchdog:
         threads = self._busiest(begin, end)
         return Block("starved", duration, looks=number, threads=threads)
 
-    def _busiest(self, begin: _Beat, end: _Beat) -> tuple[Place, ...]:
+    def _busiest(self, begin: Beat, end: Beat) -> tuple[Place, ...]:
         """The three functions whose threads have used most of the processor."""
         used: Counter[Place] = Counter()
         for number, seconds in _processor_times().items():
@@ -509,24 +538,32 @@ class _System:
     """What Linux says of a thread: how long it was ready, and another one ran."""
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
         self._thread = 0
         self._file: int | None = None
 
     def delay(self, thread: int) -> float:
         """Seconds; 0 where that is not known."""
-        if thread != self._thread:
-            self.close()
-            self._thread = thread
-            with suppress(OSError):
-                self._file = os.open(f"/proc/self/task/{thread}/schedstat", os.O_RDONLY)
-        if self._file is None:
-            return 0.0
-        try:
-            return int(os.pread(self._file, 100, 0).split()[1]) / 1e9
-        except (IndexError, OSError, ValueError):  # That thread is over.
-            return 0.0
+        with self._lock:
+            if thread != self._thread:
+                self._close()
+                self._thread = thread
+                with suppress(OSError):
+                    self._file = os.open(
+                        f"/proc/self/task/{thread}/schedstat", os.O_RDONLY
+                    )
+            if self._file is None:
+                return 0.0
+            try:
+                return int(os.pread(self._file, 100, 0).split()[1]) / 1e9
+            except (IndexError, OSError, ValueError):  # That thread is over.
+                return 0.0
 
     def close(self) -> None:
+        with self._lock:
+            self._close()
+
+    def _close(self) -> None:
         if self._file is not None:
             os.close(self._file)
             self._file = None
@@ -580,7 +617,7 @@ def _overlap(pauses: list[_Pause], begin: float, end: float) -> float:
     return sum(max(0.0, min(one.end, end) - max(one.begin, begin)) for one in pauses)
 
 
-def _weigh(begin: _Beat, looks: list[_Look], pauses: list[_Pause]) -> list[float]:
+def _weigh(begin: Beat, looks: list[_Look], pauses: list[_Pause]) -> list[float]:
     """For how many seconds each look stands."""
     before = begin.due
     found = []
@@ -596,7 +633,7 @@ def _sum(weights: list[float], which: list[int]) -> float:
 
 
 def _guilty(
-    begin: _Beat, looks: list[_Look], weights: list[float], delay: float
+    begin: Beat, looks: list[_Look], weights: list[float], delay: float
 ) -> tuple[float, list[int]]:
     """For how long a callback slept, and the looks that found one which took long."""
     found = []

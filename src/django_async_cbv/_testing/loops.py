@@ -12,7 +12,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
-from .._blocking.watchdog import Block, Watchdog, _Beat
+from .._blocking.watchdog import Block, Watchdog
 
 __all__ = ["Watch"]
 
@@ -68,19 +68,8 @@ class _Later(Watchdog):
         self, watch: Watch, loop: asyncio.AbstractEventLoop, runner: FrameType
     ) -> None:
         super().__init__(loop, watch.threshold, watch.report)
-        self._look_who_runs(runner)
+        self.expect(runner)
         self.begins_at = time.monotonic() + watch.threshold / 6
-
-    def start(self) -> None:
-        """Begin, in any thread: from now on the loop may be late."""
-        now = time.monotonic()
-        self._beat = _Beat(now, now, self._own_time() or 0.0, time.process_time())
-        super().start()
-
-    def stop(self) -> None:
-        """End; it may not have come to a heartbeat since it was late."""
-        self._end(time.monotonic())
-        super().stop()
 
 
 def _begin(watch: Watch, loop: asyncio.AbstractEventLoop, runner: FrameType) -> _Later:

@@ -14,7 +14,7 @@ from typing import NamedTuple, TypeAlias
 from asgiref.sync import AsyncToSync
 
 from ..core.naming import Place
-from ..trace import original_of, place_at, side_of
+from ..trace import is_framework, original_of, place_at, whose
 
 __all__ = ["Line", "Stack", "lines_of", "lines_of_places", "read"]
 
@@ -117,16 +117,16 @@ def _kind(file: str, module: str) -> str:
         # Python compiles methods of dataclasses and named tuples from text, without a
         # file.
         file = getattr(sys.modules.get(module), "__file__", None) or file
-    is_installed = "-packages" in file
+    side = whose(file)
     if (
         module.startswith(_OURS)
-        or (is_installed and package in _TOOLS)
+        or (side == "package" and package in _TOOLS)
         or PurePath(file).name.startswith("pydevd")
     ):
         return "tests"
-    if package in sys.stdlib_module_names and side_of(file) is not None:
+    if package in sys.stdlib_module_names and is_framework(file):
         return "library"
-    return side_of(file) or ("package" if is_installed else "project")
+    return side
 
 
 def _is_in(place: Place, functions: Iterable[tuple[str, Iterable[str]]]) -> bool:
