@@ -51,9 +51,10 @@ def watched(page, threshold=THRESHOLD):
 def blocked(page):
     """The blocks of a page that is to have one."""
     for _ in range(30):
-        if found := accused(watched(page)):
+        if len(found := accused(watched(page))) == 1:
             return found
-        # Other processes kept the watchdog, or the loop, from the processor.
+        # Other processes kept the watchdog, or another line of the loop, from the
+        # processor.
     return []
 
 
