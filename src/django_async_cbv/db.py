@@ -364,7 +364,7 @@ async def _on_idle_worker(
             other.leave()
 
 
-@shows(lambda work: work)
+@shows(lambda work: work, beside_others=True)
 def _then_close(work: Callable[[], Any]) -> Any:
     """Run work on connections that no other request may find prepared."""
     try:
@@ -535,7 +535,7 @@ class _OwnConnection:
         return error
 
 
-@shows(lambda job, *_: job)
+@shows(lambda job, *_: job, beside_others=True)
 def _on_own_connections(
     job: Callable[[], Any],
     prepare: Callable[[BaseDatabaseWrapper], object] | None,
@@ -597,7 +597,7 @@ def _forget_pooled() -> None:
             raw.close()
 
 
-@shows(lambda job: job)
+@shows(lambda job: job, beside_others=True)
 def _result_of(job: Callable[[], Any]) -> Any:
     result = job()
     if isinstance(result, CoroutineType):

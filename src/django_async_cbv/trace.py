@@ -33,7 +33,14 @@ import django
 from asgiref.sync import AsyncToSync, SyncToAsync, markcoroutinefunction
 from django.core.handlers.base import BaseHandler
 
-from .core.naming import Place, Unnamed, name_of, place_of, unnamed
+from .core.naming import (
+    Place,
+    Unnamed,
+    name_of,
+    place_of,
+    runs_beside_others,
+    unnamed,
+)
 from .core.waiting import FirstWait
 
 __all__ = ["Hop", "Place", "Recording", "Repeated", "Span", "on_hop"]
@@ -58,6 +65,8 @@ class Hop:
     error: str | None = None
     #: Whether the task that waited was cancelled.
     cancelled: bool = False
+    #: Whether it is one of the queries of an agather(), which run at the same time.
+    beside_others: bool = False
 
     def __init__(
         self,
@@ -192,6 +201,8 @@ class Recording:
         """
         Return what one request, or the code outside of requests, called too often.
 
+        The queries of an `agather()` run at the same time, so they do not count.
+
         Args:
             times: How often one line may ask for the same function.
 
@@ -201,7 +212,11 @@ class Recording:
         Runs on:
             The caller's thread. No hop.
         """
-        found = Counter((hop.function, hop.asked_by, hop.request) for hop in self.hops)
+        found = Counter(
+            (hop.function, hop.asked_by, hop.request)
+            for hop in self.hops
+            if not hop.beside_others
+        )
         most: dict[tuple[Place, Place | None], int] = {}
         for (function, asked_by, _), count in found.items():
             if count > times:
@@ -552,8 +567,11 @@ def _asked(
 ) -> Hop:
     """A new hop, in the coroutine that asks for it, so many frames further up."""
     function: Place | Unnamed
+    beside_others = False
     try:
-        function = unnamed(func) or place_of(func, args)
+        plain = unnamed(func)
+        function = plain or place_of(func, args)
+        beside_others = plain is None and runs_beside_others(func, args)
         asker = _asker(sys._getframe(depth), in_worker=False)
     except Exception as error:  # noqa: BLE001 - no request is to fail by its recorder
         function, asker = _not_named(error), None
@@ -563,6 +581,8 @@ def _asked(
         # own, such hops would count as repeated.
         asker, request = None, next(_numbers) if request is None else request
     hop = Hop(function, asker, request, time.perf_counter())
+    if beside_others:
+        hop.beside_others = True
     for recording in recordings:
         recording.hops.append(hop)
         if recording.awaits and _looks.looks.waiting:

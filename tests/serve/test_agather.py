@@ -10,6 +10,7 @@ from django.http import HttpResponse
 
 from django_async_cbv.db import agather
 from django_async_cbv.sync import run_sync
+from django_async_cbv.testing import forbid_repeated_hops
 from tests.app.models import Tag
 from tests.serve.driving import PATIENCE, PoolTestCase, serving
 
@@ -44,6 +45,24 @@ class TestAgather(PoolTestCase):
 
         async with serving(view, workers=1) as client:
             self.assertEqual((await client.get("/view/")).text, "True")
+
+    async def test_its_queries_are_no_repeated_hops(self):
+        """In workers of the pool, in the request's own, and without a pool."""
+        queries = [Tag.objects.all()] * 8
+
+        async def view(request):
+            await run_sync(Tag.objects.count)
+            await agather(*queries)
+            return HttpResponse()
+
+        for workers in (1, 8):
+            async with serving(view, workers=workers) as client:
+                with forbid_repeated_hops(everywhere=True) as hops:
+                    self.assertEqual((await client.get("/view/")).status, 200)
+            self.assertGreater(hops.count, len(queries))
+        with forbid_repeated_hops() as hops:
+            await agather(*queries)
+        self.assertGreater(hops.count, len(queries))
 
     async def test_never_more_than_the_limit(self):
         counts, lock = [0, 0], threading.Lock()

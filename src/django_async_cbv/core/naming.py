@@ -9,7 +9,15 @@ from contextvars import Context
 from types import BuiltinMethodType, FunctionType, MethodType
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
-__all__ = ["Place", "Unnamed", "name_of", "place_of", "shows", "unnamed"]
+__all__ = [
+    "Place",
+    "Unnamed",
+    "name_of",
+    "place_of",
+    "runs_beside_others",
+    "shows",
+    "unnamed",
+]
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -17,6 +25,8 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 _DEPTH = 100
 # The name of each job of this package.
 _SHOWN: dict[Any, str | Callable[..., Any]] = {}
+# The jobs of this package that run at the same time as others of their kind.
+_BESIDE: set[Any] = set()
 
 
 class Place(NamedTuple):
@@ -42,15 +52,20 @@ class Place(NamedTuple):
         return _short(self.file) + ("" if self.line is None else f":{self.line}")
 
 
-def shows(what: str | Callable[..., Any]) -> Callable[[_F], _F]:
+def shows(
+    what: str | Callable[..., Any], *, beside_others: bool = False
+) -> Callable[[_F], _F]:
     """
     Have a function that runs something else be named as that.
 
     `what`: a name, or a function that gets the arguments and gives what runs.
+    `beside_others`: whether runs_beside_others() is to find it.
     """
 
     def register(function: _F) -> _F:
         _SHOWN[function] = what
+        if beside_others:
+            _BESIDE.add(function)
         return function
 
     return register
@@ -115,6 +130,23 @@ def place_of(func: Any, args: tuple[Any, ...] = ()) -> Place:
             break
         func = inner
     return _described(func, owner, args)
+
+
+def runs_beside_others(func: Any, args: tuple[Any, ...] = ()) -> bool:
+    """Whether a call is one of several that agather() makes at the same time."""
+    for _ in range(_DEPTH):
+        if type(func) is functools.partial:
+            args = (*func.args, *args)
+            func = func.func
+        elif type(func) is not FunctionType:
+            return False
+        elif func in _BESIDE:
+            return True
+        elif callable(shown := _SHOWN.get(func)):
+            func, args = shown(*args), ()
+        else:
+            return False
+    return False
 
 
 def _wrapped(func: Any) -> Any:
