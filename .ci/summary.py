@@ -36,6 +36,8 @@ LONG = (
     "conformance-django52",
     "conformance-django60",
     "conformance-django61",
+    "site",
+    "faults",
     "agents",
     "streams",
     "browser",
