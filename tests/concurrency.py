@@ -94,6 +94,19 @@ def database_in_a_file(alias="default"):
                 connections[alias] = memory
 
 
+@contextmanager
+def own_threads_of_agather():
+    """Leave no thread to later tests, whose databases are others."""
+    from django_async_cbv import db
+
+    with mock.patch.dict(db._pools, clear=True):
+        yield
+        for pool in db._pools.values():
+            for _ in range(pool._max_workers):
+                pool.submit(forget_connections)
+            pool.shutdown()
+
+
 def browser(app=None) -> httpx.AsyncClient:
     """A client of an ASGI app, by default the whole project, with a CSRF token."""
     token = "c" * 32
@@ -125,6 +138,7 @@ class ServedTestCase(TransactionTestCase):
     def setUpClass(cls):
         super().setUpClass()
         cls.enterClassContext(database_in_a_file())
+        cls.enterClassContext(own_threads_of_agather())
         cls.media = Path(cls.enterClassContext(tempfile.TemporaryDirectory()))
         cls.enterClassContext(override_settings(MEDIA_ROOT=cls.media))
         cls.kept = {

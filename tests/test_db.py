@@ -34,7 +34,12 @@ from django_async_cbv.db import aatomic, agather
 from django_async_cbv.sync import run_sync, wait_for
 from django_async_cbv.views import AsyncListView
 from tests.app.models import Loan, Tag
-from tests.concurrency import ServedTestCase, browser, forget_connections
+from tests.concurrency import (
+    ServedTestCase,
+    browser,
+    forget_connections,
+    own_threads_of_agather,
+)
 from tests.hops import count_hops
 
 PATIENCE = 10  # seconds, until a deadlock is called one
@@ -982,14 +987,7 @@ class TestGatherTenants(ServedTestCase):
 
     def setUp(self):
         Tag.objects.bulk_create(Tag(name=name) for name in "abc")
-        self.enterContext(mock.patch.dict(db._pools, clear=True))
-        self.addCleanup(self.shut_down)
-
-    def shut_down(self):
-        for pool in db._pools.values():
-            for _ in range(pool._max_workers):
-                pool.submit(forget_connections)
-            pool.shutdown()
+        self.enterContext(own_threads_of_agather())
 
     def queries(self):
         return (
@@ -1238,7 +1236,6 @@ class TestGatherSessions(ServedTestCase):
     """Tenants that are a search_path, a role or a row-level policy of PostgreSQL."""
 
     setUp = TestGatherTenants.setUp
-    shut_down = TestGatherTenants.shut_down
 
     @classmethod
     def setUpClass(cls):

@@ -27,7 +27,7 @@ def sleep(request, monkeypatch):
     if request.param == "no timer":
         monkeypatch.setattr(sleeping, "_new_timer", lambda: None)
     elif not has_timers():
-        pytest.skip("Linux and Python 3.13 or later: timers")
+        pytest.skip("Python 3.13 or later, on Linux: timers")
     sleep = Sleep()
     yield sleep
     sleep.close()
@@ -58,7 +58,7 @@ def test_it_is_freed_once(sleep):
     sleep.end()
 
 
-@pytest.mark.skipif(not has_timers(), reason="Linux and Python 3.13 or later: timers")
+@pytest.mark.skipif(not has_timers(), reason="Python 3.13 or later, on Linux: timers")
 class TestPuttingOff:
     def test_the_thread_does_not_wake_meanwhile(self, monkeypatch):
         """The thread that puts it off has the last word."""

@@ -37,6 +37,7 @@ _OURS = ("django_async_cbv._blocking", "django_async_cbv._testing")
 _ONCE = {
     "django/contrib/auth/password_validation.py": {"get_default_password_validators"},
     "django/contrib/staticfiles/storage.py": {"load_manifest"},
+    "django/core/handlers/base.py": {"load_middleware"},
     "django/core/mail/utils.py": {"get_fqdn"},
     "django/forms/renderers.py": {"engine"},
     "django/template/loaders/cached.py": {"get_template"},
