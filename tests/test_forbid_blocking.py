@@ -43,6 +43,7 @@ from django.contrib.auth.hashers import PBKDF2PasswordHasher
 from django.core.cache import cache
 from django.core.files.base import ContentFile
 from django.core.files.storage import FileSystemStorage
+from django.core.handlers.asgi import ASGIHandler
 from django.core.mail import EmailMessage
 from django.template.backends.django import DjangoTemplates
 from django.test import (
@@ -487,6 +488,12 @@ class TestTime(Forbidding, SimpleTestCase):
                 forbid_blocking(threshold=threshold)
 
 
+def reads_files(get_response):
+    """Middleware like WhiteNoise, which looks for its files as it is made."""
+    FILE.stat()
+    return get_response
+
+
 class TestWhatIsReadOnce(Forbidding, SimpleTestCase):
     """What a process keeps is no failure, but a warning."""
 
@@ -510,6 +517,11 @@ class TestWhatIsReadOnce(Forbidding, SimpleTestCase):
     def test_the_page_of_a_refusal(self):
         request = RequestFactory().post("/")
         self.warned(lambda: csrf_failure(request))
+
+    @override_settings(MIDDLEWARE=[f"{__name__}.reads_files"])
+    def test_middleware_that_is_made(self):
+        caught = self.warned(lambda: ASGIHandler())
+        self.assertIn("reads_files", str(caught.warning))
 
     def test_both(self):
         cached = templates((CACHED, [LOADER]))

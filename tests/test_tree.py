@@ -29,7 +29,6 @@ ELSEWHERE = {
     "asgi.py": ("serve/test_handler.py", "it makes this handler"),
     "audit/baseline.py": ("audit/test_command.py", "an option of the command"),
     "audit/formats.py": ("audit/test_command.py", "an option of the command"),
-    "audit/functions.py": ("audit/test_hops.py", "it reads the hops of a source"),
     "audit/paths.py": ("audit/test_hops.py", "it reads the hops of a source"),
     "audit/places.py": ("audit/test_hops.py", "it reads the hops of a source"),
     "audit/report.py": ("audit/test_command.py", "what the command prints"),

@@ -6,10 +6,11 @@ import ast
 import inspect
 from collections.abc import Iterator
 from dataclasses import dataclass
-from types import ModuleType
+from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any
 
 from ..core.source import tree_of
+from ..trace import whose
 
 __all__ = [
     "HELPERS",
@@ -36,10 +37,11 @@ ORM = frozenset(
 HELPERS = frozenset(
     {"aatomic", "agather", "iterate", "run_sync", "sync_to_async", "to_async"}
 )
+_METHODS = ("delete", "get", "head", "options", "patch", "post", "put", "request")
 # By module, functions that wait for a network, a clock or a process.
 _WAITS = {
-    "httpx": {"delete", "get", "head", "options", "patch", "post", "put", "request"},
-    "requests": {"delete", "get", "head", "options", "patch", "post", "put", "request"},
+    "httpx": {*_METHODS, "Client", "stream"},
+    "requests": {*_METHODS, "Session"},
     "smtplib": {"SMTP", "SMTP_SSL"},
     "subprocess": {"call", "check_call", "check_output", "run"},
     "time": {"sleep"},
@@ -58,15 +60,36 @@ class Found:
 
 
 def blocking_calls(function: Any) -> Iterator[Found]:
-    """The calls of a function that keep its thread while they wait."""
-    function = inspect.unwrap(getattr(function, "__func__", function))
-    tree = tree_of(function)
-    for node in () if tree is None else ast.walk(tree):
-        if not isinstance(node, ast.Call):
+    """
+    The calls of a function that keep its thread while they wait.
+
+    Also those of the project's functions that it calls: views call a service by way of
+    a module of their own.
+    """
+    seen: set[Any] = set()
+    todo = [function]
+    while todo:
+        function = todo.pop()
+        function = inspect.unwrap(getattr(function, "__func__", function))
+        if function in seen:
             continue
-        name = _waits(node.func, function.__globals__)
-        if name:
-            yield Found(name, function.__code__.co_filename, node.lineno)
+        seen.add(function)
+        tree = tree_of(function)
+        for node in () if tree is None else ast.walk(tree):
+            if not isinstance(node, ast.Call):
+                continue
+            space = function.__globals__
+            if name := _waits(node.func, space):
+                yield Found(name, function.__code__.co_filename, node.lineno)
+            elif _is_projects(called := _called(node.func, space)):
+                todo.append(called)
+
+
+def _is_projects(called: Any) -> bool:
+    """Whether something is a function of the project, not of a package."""
+    if type(called) is not FunctionType:
+        return False
+    return whose(inspect.unwrap(called).__code__.co_filename) == "project"
 
 
 def own_hops(function: Any) -> Iterator[Found]:
@@ -103,18 +126,23 @@ def last_name(node: Any) -> str:
 def _waits(node: ast.expr, space: dict[str, Any]) -> str:
     """The name of a function that waits: `requests.get`."""
     name = last_name(node)
-    match node:
-        case ast.Name(id=one):
-            value = space.get(one)
-            module = getattr(value, "__module__", None)
-        case ast.Attribute(value=ast.Name(id=one)):
-            value = space.get(one)
-            module = value.__name__ if isinstance(value, ModuleType) else None
-        case ast.Attribute(value=ast.Attribute(value=ast.Name(id=one), attr=inner)):
-            value = space.get(one)
-            value = getattr(value, inner, None)
-            module = value.__name__ if isinstance(value, ModuleType) else None
-        case _:
-            return ""
+    owner = _called(node.value, space) if isinstance(node, ast.Attribute) else None
+    if isinstance(owner, ModuleType):
+        module: Any = owner.__name__
+    else:
+        called = _called(node, space)
+        # Of anything else, an attribute may run code of the project's.
+        is_plain = isinstance(called, FunctionType | BuiltinFunctionType | type)
+        module = called.__module__ if is_plain else None
     root = str(module).partition(".")[0]
     return f"{root}.{name}" if name in _WAITS.get(root, ()) else ""
+
+
+def _called(node: ast.expr, space: dict[str, Any]) -> Any:
+    """What `f`, `module.f` or `package.module.f` is; None for other expressions."""
+    if isinstance(node, ast.Name):
+        return space.get(node.id)
+    if isinstance(node, ast.Attribute):
+        owner = _called(node.value, space)
+        return vars(owner).get(node.attr) if isinstance(owner, ModuleType) else None
+    return None
