@@ -459,7 +459,7 @@ class TestTime(Forbidding, SimpleTestCase):
                     stacks = [*{one.stack for one in block.found if one.seconds}]
                     if len(stacks) == 1:
                         break
-                    # Other processes kept the watchdog, or the loop, from the processor.
+                    # Other processes kept the watchdog or the loop from running.
                 self.assertEqual(len(stacks), 1, (line, block.found))
                 self.assertEqual(stacks[0].place.file, __file__)
                 lines = (f"tests.{HERE.stem}:<lambda>", f"tests.{HERE.stem}:main")
