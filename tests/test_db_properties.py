@@ -21,6 +21,7 @@ from django.db import connections, transaction
 from django.test import TransactionTestCase
 from hypothesis import strategies
 
+from django_async_cbv import db
 from django_async_cbv.core import transactions
 from django_async_cbv.db import aatomic
 from django_async_cbv.sync import run_sync
@@ -210,11 +211,13 @@ class Run:
                 connection.needs_rollback,
                 connection.savepoint_ids,
                 connection.run_on_commit,
-                # But for the one that looks out for tasks of what was rolled back.
+                # But for the one that looks out for tasks of what was rolled back, and
+                # the one of an async backend, which stays from other tests.
                 [
                     wrapper
                     for wrapper in connection.execute_wrappers
                     if not isinstance(wrapper, transactions._RolledBack)
+                    and wrapper is not db._refuse_beside
                 ],
             )
             if any(state) or not connection.get_autocommit():

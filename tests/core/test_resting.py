@@ -74,10 +74,14 @@ class RestingTests(ServedTestCase):
             thread, _ = await run_sync(query)
             executor.rest()
             self.assertTrue(await gone(thread))
-            known = weakref.ref(thread)
+            freed = asyncio.Event()
+            tell = asyncio.get_running_loop().call_soon_threadsafe
+            weakref.finalize(thread, tell, freed.set)
             del thread
             gc.collect()
-            self.assertIsNone(known())
+            # Whoever has joined it, in a thread too, lets it go in a moment.
+            async with asyncio.timeout(SECONDS):
+                await freed.wait()
 
     async def test_a_thread_from_before(self):
         """That of the middleware is taken over."""
