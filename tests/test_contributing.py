@@ -280,3 +280,19 @@ class TestWorkflows:
             for database in ("sqlite", "postgres"):
                 found = lines_for(f"py313-{factor}", tox["testenv"]["commands"])
                 assert any(f"-{database}.xml" in line for line in found), database
+
+
+def test_each_long_environment_is_there_and_judged():
+    """tox leaves out a name of a label that has no section, without a word."""
+    config = (ROOT / "tox.ini").read_text(encoding="utf-8")
+    [label] = re.findall(r"^    long = (.+)$", config, re.MULTILINE)
+    names = label.split(", ")
+    sections = set()
+    for section in re.findall(r"^\[testenv:(.+)\]$", config, re.MULTILINE):
+        start, _, rest = section.partition("{")
+        ends, _, _ = rest.partition("}")
+        sections |= {start + end for end in ends.split(",")}
+    assert {*names} <= sections
+    judged = runpy.run_path(str(ROOT / ".ci" / "summary.py"))["LONG"]
+    # These two have no report of the one name.
+    assert {*names} - {*judged} == {"audit", "audit-oscar"}
