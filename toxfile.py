@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from tox.tox_env.api import ToxEnv
 
 ROOT = Path(__file__).parent
+# How many failures of an environment are named.
+MOST = 10
 # When the commands of each environment began, and how they ended.
 began: dict[str, float] = {}
 ended: dict[str, int] = {}
@@ -56,7 +58,12 @@ def tell(state: State) -> None:
     for name in names:
         if name in ended:
             end = "failed" if ended[name] else "passed"
-            tested.append("; ".join([f"{name}: {end}", *counts(name, reasons)]))
+            failures: list[str] = []
+            found = counts(name, reasons, failures)
+            tested.append("; ".join([f"{name}: {end}", *found]))
+            tested += [f"  {one}" for one in failures[:MOST]]
+            if (more := len(failures) - MOST) > 0:
+                tested.append(f"  and {more} more")
         elif has_python(state.envs[name]):
             tested.append(f"{name}: failed before its first test")
         else:
@@ -77,8 +84,8 @@ def has_python(tox_env: ToxEnv) -> bool:
         return False
 
 
-def counts(name: str, reasons: Counter[str]) -> list[str]:
-    """The tests of an environment on each database; add why it has skipped some."""
+def counts(name: str, reasons: Counter[str], failures: list[str]) -> list[str]:
+    """The tests of an environment on each database; add what was skipped and failed."""
     summary: dict[str, Any] = runpy.run_path(str(ROOT / ".ci" / "summary.py"))
     found = []
     for database in ("", *(f"-{one}" for one in summary["DATABASES"])):
@@ -86,5 +93,6 @@ def counts(name: str, reasons: Counter[str]) -> list[str]:
         if path.exists() and path.stat().st_mtime >= began[name]:
             report = summary["read"](path)
             reasons.update(report.reasons)
+            failures += report.failures
             found.append(f"{database.lstrip('-') or 'tests'}: {report}")
     return found

@@ -65,6 +65,8 @@ class Report:
     passed: int = 0
     failed: int = 0
     skipped: int = 0
+    # The names of the tests that failed.
+    failures: list[str] = field(default_factory=list)
     # Why tests were skipped, and how many.
     reasons: Counter[str] = field(default_factory=Counter)
     # What tests have recorded of the tests of others: Django's, other packages'.
@@ -90,6 +92,7 @@ def read(path: Path) -> Report:
         ]
         if case.find("failure") is not None or case.find("error") is not None:
             report.failed += 1
+            report.failures.append(name)
         elif skip is not None:
             report.skipped += 1
             report.reasons[skip.get("message", "")] += 1

@@ -164,14 +164,17 @@ class TestWhatToxPrints:
         conf = {"env_python": python, "base_python": [base]}
         return SimpleNamespace(name=name, conf=conf)
 
-    def ran(self, toxfile, tmp_path, capsys, environments, codes):
+    def ran(self, toxfile, tmp_path, capsys, environments, codes, failures=0):
         for name, code in codes.items():
             toxfile.tox_before_run_commands(environments[name])
             report = tmp_path / "reports" / f"{name}-sqlite.xml"
             report.parent.mkdir(exist_ok=True)
             report.write_text(
                 "<testsuites><testcase/><testcase><skipped message='SQLite: locks'/>"
-                "</testcase></testsuites>"
+                "</testcase>"
+                + "<testcase classname='tests.a' name='test_b'><failure/></testcase>"
+                * failures
+                + "</testsuites>"
             )
             toxfile.tox_after_run_commands(environments[name], code)
 
@@ -200,6 +203,16 @@ class TestWhatToxPrints:
             "suites: this machine has no Python 3.12",
             "1 test: SQLite: locks",
         ]
+
+    def test_the_first_failures_are_named(self, toxfile, tmp_path, capsys):
+        made = {
+            name: self.environment(tmp_path, name, "py313", made=True)
+            for name in ("lint", "docs")
+        }
+        said = self.ran(toxfile, tmp_path, capsys, made, {"docs": 1}, failures=12)
+        assert "docs: failed; sqlite: 1 passed, 12 failed, 1 skipped" in said
+        assert said.count("tests.a::test_b") == 10
+        assert "and 2 more" in said
 
     def test_a_report_of_another_run_does_not_count(self, toxfile, tmp_path, capsys):
         made = {
@@ -283,7 +296,7 @@ class TestWorkflows:
 
 
 def test_each_long_environment_is_there_and_judged():
-    """tox leaves out a name of a label that has no section, without a word."""
+    """A name of a label that has no section is left out by tox, without a word."""
     config = (ROOT / "tox.ini").read_text(encoding="utf-8")
     [label] = re.findall(r"^    long = (.+)$", config, re.MULTILINE)
     names = label.split(", ")
