@@ -159,7 +159,7 @@ def _layers(report: Report, style: Style) -> Iterator[str]:
             continue
         kind = one.kind.upper() if one.kind == "sync only" else one.kind
         name = f"  {_short(one.path)} "
-        line = f"{name:<34}{kind:<11}{_cost(one):<12}{_cost(ours)}"
+        line = f"{name:<34}{kind:<11}{_cost(one) + ' ':<12}{_cost(ours)}"
         yield style("WARNING", line) if one.holds else line
         if one.holds:
             yield "      a thread waits in it for the whole of each async view"
