@@ -31,7 +31,6 @@ CHECKS = ("lint", "typing", "docs", "ecosystem")
 # Those of the label `long`, which the README's command leaves out.
 LONG = (
     "suites",
-    "generated-django52",
     "generated-django61",
     "conformance-django52",
     "conformance-django60",
