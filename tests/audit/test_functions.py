@@ -50,5 +50,6 @@ def test_a_call_that_waits_is_found_where_it_is_written(function, name, where):
     assert code.co_firstlineno < found.line <= code.co_firstlineno + 2
 
 
-def test_other_calls_are_none():
-    assert [*blocking_calls(nothing)] == []
+@pytest.mark.parametrize("value", [nothing, [], {}, 1, "text", list, print, object()])
+def test_other_calls_are_none(value):
+    assert [*blocking_calls(value)] == []

@@ -71,7 +71,8 @@ def blocking_calls(function: Any) -> Iterator[Found]:
     while todo:
         function = todo.pop()
         function = inspect.unwrap(getattr(function, "__func__", function))
-        if function in seen:
+        # An attribute of a class may be anything, also what has no hash.
+        if type(function) is not FunctionType or function in seen:
             continue
         seen.add(function)
         tree = tree_of(function)
