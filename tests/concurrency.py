@@ -34,11 +34,13 @@ def on_own_loop(test):
     """
 
     async def run_and_disconnect(self):
+        # What the test itself does off the loop is done in asgiref's one thread for
+        # that, which outlives the test, and so would its connection. A test that left
+        # one there had another database.
+        await sync_to_async(forget_connections)()
         try:
             await test(self)
         finally:
-            # What the test itself does off the loop is done in asgiref's one thread
-            # for that, which outlives the test, and so would its connection.
             await sync_to_async(forget_connections)()
 
     @functools.wraps(test)

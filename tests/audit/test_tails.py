@@ -7,12 +7,13 @@ import sys
 import threading
 import traceback
 
-from asgiref.sync import AsyncToSync
+from asgiref.sync import AsyncToSync, sync_to_async
 from django.test import RequestFactory, TestCase
 
 from django_async_cbv.audit.hops import predict
 from django_async_cbv.views import AsyncTemplateView
 from tests.audit import dispatches
+from tests.concurrency import forget_connections
 
 _WAITS = AsyncToSync.__call__.__code__
 
@@ -43,7 +44,11 @@ def is_held(cls):
     request.user = dispatches.user()
 
     async def respond():
-        await cls.as_view()(request)
+        try:
+            await cls.as_view()(request)
+        finally:
+            # asgiref's thread outlives the test.
+            await sync_to_async(forget_connections)()
 
     # In a thread of its own: no sync code waits further out for this loop.
     thread = threading.Thread(target=asyncio.run, args=[respond()])
