@@ -10,6 +10,7 @@ import contextlib
 import gzip
 import hashlib
 import importlib
+import inspect
 import io
 import json
 import linecache
@@ -382,7 +383,7 @@ async def a_page():
 NOT_FOUND = [
     value
     for value in [*globals().values()]
-    if asyncio.iscoroutinefunction(value) and value.__module__ == __name__
+    if inspect.iscoroutinefunction(value) and value.__module__ == __name__
 ]
 
 
