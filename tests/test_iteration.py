@@ -57,7 +57,8 @@ def is_closed(cursor):
     if connection.vendor == "postgresql":
         return cursor.closed
     try:
-        cursor.fetchmany(0)
+        # Not fetchmany(0), for which Python 3.14 does not look at the cursor.
+        cursor.fetchone()
     except sqlite3.ProgrammingError as error:
         return "closed cursor" in str(error)
     return False

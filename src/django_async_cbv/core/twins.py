@@ -144,6 +144,8 @@ def _add_variants(cls: type) -> None:
         if listed is None and aname.startswith("_"):
             listed = functools.wraps(function)(lambda _: None)
             listed.__name__ = aname
+            # From Python 3.14 on, wraps() leaves out annotations that were assigned.
+            listed.__annotations__ = function.__annotations__
         if listed is not None:
             setattr(cls, aname, twin(function)(listed))
 
