@@ -144,8 +144,6 @@ def _add_variants(cls: type) -> None:
         if listed is None and aname.startswith("_"):
             listed = functools.wraps(function)(lambda _: None)
             listed.__name__ = aname
-            # From Python 3.14 on, wraps() leaves out annotations that were assigned.
-            listed.__annotations__ = function.__annotations__
         if listed is not None:
             setattr(cls, aname, twin(function)(listed))
 
@@ -237,9 +235,11 @@ def _register(
 
 def _for_callers(function: Any) -> dict[str, Any]:
     """The annotations of a body's function: what a caller gets, not how it is run."""
+    # From Python 3.14 on, functools.wraps() leaves out annotations that were assigned.
+    function = inspect.unwrap(function)
     annotations = dict(function.__annotations__)
     returns = str(annotations.get("return"))
-    names = inspect.unwrap(function).__globals__
+    names = function.__globals__
     if returns.startswith("Calls["):
         annotations["return"] = returns.removeprefix("Calls[").removesuffix("]")
     elif get_origin(alias := names.get(returns)) is Generator:
