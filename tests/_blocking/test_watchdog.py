@@ -484,3 +484,37 @@ class TestSystem:
         assert system.delay(threading.get_native_id()) >= 0
         system.close()
         system.close()
+
+
+def test_heartbeats_of_many_loops_do_not_meet_in_one_context(caplog):
+    """Two threads that ran the same context at once ended a heartbeat for good."""
+    loops = [asyncio.new_event_loop() for _ in range(2)]
+    one, other = [Watchdog(loop, 0.1, lambda block: None) for loop in loops]
+    try:
+        assert one._context is not other._context
+        handles = []
+        for watchdog in (one, other):
+            loop = watchdog.loop
+
+            def note(*args, _later=loop.call_later, **named):
+                handles.append(_later(*args, **named))
+                return handles[-1]
+
+            loop.call_later = note
+            watchdog._on_beat()
+        contexts = [handle._context for handle in handles]
+        assert contexts[0] is not contexts[1]
+    finally:
+        for loop in loops:
+            loop.close()
+
+
+def test_a_start_that_fails_leaves_nothing():
+    loop = asyncio.new_event_loop()
+    loop.close()
+    callbacks = len(gc.callbacks)
+    watchdog = Watchdog(loop, 0.1, lambda block: None)
+    with pytest.raises(RuntimeError, match="closed"):
+        watchdog.start()
+    watchdog.stop()
+    assert len(gc.callbacks) == callbacks

@@ -28,6 +28,8 @@ class Sleep:
         self._lock = threading.Lock()
         self._is_ended = False
         self._timer = _new_timer()
+        # A fork of the process has the timer too, and no thread that sleeps by it.
+        self._pid = os.getpid()
         # Held while the thread is to go on.
         self._goes_on = threading.Lock()
         self._goes_on.acquire()
@@ -62,7 +64,7 @@ class Sleep:
 
     def _set(self, seconds: float) -> None:
         with self._lock:
-            if self._timer is not None:
+            if self._timer is not None and self._pid == os.getpid():
                 if self._is_ended:
                     seconds = 0
                 self.until = time.monotonic() + seconds

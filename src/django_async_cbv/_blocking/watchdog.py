@@ -211,6 +211,8 @@ class Watchdog:
         self._sleep: Sleep | None = None
         self._thread: threading.Thread | None = None
         self._handle: asyncio.Handle | None = None
+        # Empty, and not shared: no two threads may be in the same context at once.
+        self._context = contextvars.Context()
         self._beat: Beat | None = None
         self._thread_id = self._native_id = self._own_id = 0
         self._clock: int | None = None
@@ -261,8 +263,16 @@ class Watchdog:
             self._note_beat()
         # In an empty context, because the heartbeat would keep the context of a request
         # alive.
-        self.loop.call_soon_threadsafe(self._on_beat, context=contextvars.Context())
-        self._thread.start()
+        try:
+            self.loop.call_soon_threadsafe(self._on_beat, context=self._context)
+            self._thread.start()
+        except RuntimeError:
+            # The loop is closed, or the system has no more threads for this process.
+            self._is_stopped = True
+            _collections.stop()
+            self._sleep.close()
+            self._system.close()
+            raise
 
     def stop(self) -> None:
         """End; what has blocked the event loop until now is reported before."""
@@ -305,7 +315,7 @@ class Watchdog:
             # The thread has nothing to do unless the next beat is late.
             self._sleep.put_off(self._interval + self._patience)
         self._handle = self.loop.call_later(
-            self._interval, self._on_beat, context=_nothing
+            self._interval, self._on_beat, context=self._context
         )
 
     def _note_beat(self) -> None:
