@@ -54,7 +54,7 @@ from ..core.executors import request_executor
 from ..core.naming import shows
 from ..core.waiting import begin_with_wait
 from ..trace import original_of, watch
-from .middleware import answering_exceptions, is_final, swapped
+from .middleware import Paged, answering_exceptions, is_final, swapped, taking_pages
 from .pool import Lease, Overloaded, Pool, Release, Statistics
 from .signals import Receivers
 
@@ -152,12 +152,17 @@ class Handler(_Choice, asgi.ASGIHandler):
             # Django has no hook for the parts of its middleware chain, so its names are
             # replaced meanwhile.
             _base.import_string = _import_swapped
-            _base.convert_exception_to_response = answering_exceptions
+            _base.convert_exception_to_response = self._answering
             try:
                 super().load_middleware(is_async)
             finally:
                 _base.import_string = import_string
                 _base.convert_exception_to_response = convert_exception_to_response
+
+    def _answering(self, get_response: Any) -> Any:
+        if get_response == self._get_response_async:
+            return taking_pages(get_response)
+        return answering_exceptions(get_response)
 
     @property
     def pool(self) -> Pool:
@@ -327,7 +332,9 @@ class Handler(_Choice, asgi.ASGIHandler):
     def _make_page(self, request: HttpRequest, error: Exception) -> Any:
         """Make the error page of a view, and log it if nothing will change it."""
         response = response_for_exception(request, error)
-        if is_final(
+        # What an error handler of the project's gives may be a redirect, or no response
+        # at all, and the middleware is to meet that.
+        if getattr(response, "status_code", 0) >= 400 and is_final(
             self._middleware_chain, self._get_response_async, request, response
         ):
             _log(request, response)
@@ -425,7 +432,12 @@ async def _paged(
     try:
         return await view(request, *args, **kwargs)
     except Exception as error:  # noqa: BLE001 - as Django does
-        return await sync_to_async(make_page)(request, error)
+        try:
+            page = await sync_to_async(make_page)(request, error)
+        except Exception as failure:  # noqa: BLE001 - Django makes no second page here
+            raise Paged(error=failure) from None
+    # Django neither checks nor renders a page as it does a response of a view.
+    raise Paged(page)
 
 
 def _log(request: HttpRequest, response: Any) -> None:

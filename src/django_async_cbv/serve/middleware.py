@@ -27,7 +27,7 @@ from django.utils.deprecation import MiddlewareMixin
 from django.utils.module_loading import import_string
 from django.utils.translation import trans_real
 
-__all__ = ["COMPRESSED", "HASHED", "INLINE", "Inline", "swapped"]
+__all__ = ["COMPRESSED", "HASHED", "INLINE", "Inline", "Paged", "swapped", "taking_pages"]
 
 # The largest bodies, in bytes, that keep the loop for less than a millisecond: 32 KiB
 # of HTML take 0.6 to 0.7 ms to compress, and 256 KiB take 0.4 ms to hash.
@@ -77,6 +77,18 @@ class Inline(MiddlewareMixin):
         return True
 
 
+class Paged(BaseException):
+    """
+    Carries the error page of a view past what Django does with a view's response.
+
+    No Exception, because Django's handler would ask the exception middleware.
+    """
+
+    def __init__(self, page: Any = None, error: Exception | None = None) -> None:
+        super().__init__()
+        self.page, self.error = page, error
+
+
 def answering_exceptions(get_response: Any) -> Any:
     """Make error pages as Django does, but in the thread of the request."""
     if not iscoroutinefunction(get_response):
@@ -91,6 +103,26 @@ def answering_exceptions(get_response: Any) -> Any:
         except Exception as exc:  # noqa: BLE001 - as Django does
             response = await sync_to_async(response_for_exception)(request, exc)
         return response
+
+    return inner
+
+
+def taking_pages(get_response: Any) -> Any:
+    """Do as answering_exceptions(), where a view's page may have been made already."""
+    answer = answering_exceptions(get_response)
+    if not iscoroutinefunction(get_response):
+        return answer
+
+    @functools.wraps(get_response)
+    async def inner(request: Any) -> Any:
+        try:
+            return await answer(request)
+        except Paged as paged:
+            page, error = paged.page, paged.error
+        if error is not None:
+            # It could not be made: this is for the next middleware, as Django does.
+            raise error
+        return page
 
     return inner
 
