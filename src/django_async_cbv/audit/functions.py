@@ -6,7 +6,7 @@ import ast
 import inspect
 from collections.abc import Iterator
 from dataclasses import dataclass
-from types import BuiltinFunctionType, FunctionType, ModuleType
+from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 from ..core.source import tree_of
@@ -69,17 +69,16 @@ def blocking_calls(function: Any) -> Iterator[Found]:
     seen: set[Any] = set()
     todo = [function]
     while todo:
-        function = todo.pop()
-        function = inspect.unwrap(getattr(function, "__func__", function))
         # An attribute of a class may be anything, also what has no hash.
-        if type(function) is not FunctionType or function in seen:
+        function = _written(todo.pop())
+        if function is None or function in seen:
             continue
         seen.add(function)
         tree = tree_of(function)
-        for node in () if tree is None else ast.walk(tree):
+        space = _names_of(function, tree)
+        for node in () if tree is None else _here(tree):
             if not isinstance(node, ast.Call):
                 continue
-            space = function.__globals__
             if name := _waits(node.func, space):
                 yield Found(name, function.__code__.co_filename, node.lineno)
             elif _is_projects(called := _called(node.func, space)):
@@ -88,14 +87,73 @@ def blocking_calls(function: Any) -> Iterator[Found]:
 
 def _is_projects(called: Any) -> bool:
     """Whether something is a function of the project, not of a package."""
-    if type(called) is not FunctionType:
-        return False
-    return whose(inspect.unwrap(called).__code__.co_filename) == "project"
+    function = _written(called) if type(called) is FunctionType else None
+    return function is not None and (
+        whose(function.__code__.co_filename) == "project"
+    )
+
+
+# What runs a function that it is given in a thread.
+_THREADS = {*HELPERS, "run_in_executor", "submit", "to_thread"}
+_METHOD_TYPES = (MethodType, classmethod, staticmethod)
+# Read in this way, an attribute runs no code of a subclass or of a metaclass.
+_vars_of: Any = vars(ModuleType)["__dict__"].__get__
+_module_of: Any = vars(type)["__module__"].__get__
+
+
+def _written(function: Any) -> Any:
+    """The function under methods and decorators, or None; this runs none of them."""
+    seen: list[Any] = []
+    while all(function is not one for one in seen):
+        seen.append(function)
+        if issubclass(type(function), _METHOD_TYPES):
+            function = function.__func__
+            continue
+        wrapped = inspect.getattr_static(function, "__wrapped__", None)
+        if wrapped is None:
+            return function if type(function) is FunctionType else None
+        function = wrapped
+    return None
+
+
+def _names_of(function: Any, tree: Any) -> dict[str, Any]:
+    """The global names of a function, but for those that it has as its own."""
+    code = function.__code__
+    imported = {
+        (alias.asname or alias.name).partition(".")[0]
+        for node in (() if tree is None else ast.walk(tree))
+        if isinstance(node, (ast.Import, ast.ImportFrom))
+        for alias in node.names
+    }
+    own = {*code.co_varnames, *code.co_cellvars, *code.co_freevars} - imported
+    space: dict[str, Any] = function.__globals__
+    return {k: v for k, v in space.items() if k not in own} if own else space
+
+
+def _here(tree: ast.AST) -> Iterator[ast.AST]:
+    """The parts of a function, but for inner functions that threads run."""
+    calls = [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and last_name(node.func) in _THREADS
+    ]
+    given = [one for call in calls for one in call.args]
+    names = {one.id for one in given if isinstance(one, ast.Name)}
+    todo = [tree]
+    while todo:
+        node = todo.pop(0)
+        yield node
+        todo += [
+            one
+            for one in ast.iter_child_nodes(node)
+            if not (isinstance(one, ast.Lambda) and one in given)
+            and not (isinstance(one, ast.FunctionDef) and one.name in names)
+        ]
 
 
 def own_hops(function: Any) -> Iterator[Found]:
     """The hops that an async function of the user's makes by itself."""
-    function = inspect.unwrap(getattr(function, "__func__", function))
+    function = _written(function)
     tree = tree_of(function)
     for node in () if tree is None else ast.walk(tree):
         name = ""
@@ -128,14 +186,18 @@ def _waits(node: ast.expr, space: dict[str, Any]) -> str:
     """The name of a function that waits: `requests.get`."""
     name = last_name(node)
     owner = _called(node.value, space) if isinstance(node, ast.Attribute) else None
-    if isinstance(owner, ModuleType):
-        module: Any = owner.__name__
+    module: Any = None
+    # Not isinstance(), which asks a lazy object for its class, and makes it.
+    if issubclass(type(owner), ModuleType):
+        module = _vars_of(owner).get("__name__")
     else:
         called = _called(node, space)
         # Of anything else, an attribute may run code of the project's.
-        is_plain = isinstance(called, FunctionType | BuiltinFunctionType | type)
-        module = called.__module__ if is_plain else None
-    root = str(module).partition(".")[0]
+        if type(called) in {FunctionType, BuiltinFunctionType}:
+            module = called.__module__
+        elif issubclass(type(called), type):
+            module = _module_of(called)
+    root = module.partition(".")[0] if type(module) is str else ""
     return f"{root}.{name}" if name in _WAITS.get(root, ()) else ""
 
 
@@ -145,5 +207,6 @@ def _called(node: ast.expr, space: dict[str, Any]) -> Any:
         return space.get(node.id)
     if isinstance(node, ast.Attribute):
         owner = _called(node.value, space)
-        return vars(owner).get(node.attr) if isinstance(owner, ModuleType) else None
+        is_module = issubclass(type(owner), ModuleType)
+        return _vars_of(owner).get(node.attr) if is_module else None
     return None

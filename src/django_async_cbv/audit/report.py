@@ -25,6 +25,7 @@ from ..core.hooks import (
     is_library,
     is_of_a_framework,
 )
+from ..core.marks import Mark
 from ..core.problems import where_written
 from ..core.source import line_of
 from ..core.twins import TwinMixin, plan_of
@@ -311,8 +312,10 @@ def _blocking(cls: type) -> Iterator[Reason]:
         if is_of_a_framework(klass):
             continue
         for value in vars(klass).values():
-            function = getattr(getattr(value, "_twin", None), "function", None) or value
-            yield from _waiting_calls(function)
+            # An attribute of a class may be a lazy object, which is not to be made.
+            mark = inspect.getattr_static(value, "_twin", None)
+            function = mark.function if issubclass(type(mark), Mark) else None
+            yield from _waiting_calls(value if function is None else function)
 
 
 def _waiting_calls(function: Any) -> Iterator[Reason]:
