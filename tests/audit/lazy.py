@@ -29,7 +29,7 @@ class Module(types.ModuleType):
         fail()
 
 
-class Any_:
+class Anything:
     def __getattr__(self, name):
         fail()
 
@@ -91,4 +91,4 @@ async def in_a_thread():
     await asyncio.to_thread(lambda: time.sleep(1))
 
 
-anything = Any_()
+anything = Anything()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
@@ -88,9 +89,7 @@ def blocking_calls(function: Any) -> Iterator[Found]:
 def _is_projects(called: Any) -> bool:
     """Whether something is a function of the project, not of a package."""
     function = _written(called) if type(called) is FunctionType else None
-    return function is not None and (
-        whose(function.__code__.co_filename) == "project"
-    )
+    return function is not None and (whose(function.__code__.co_filename) == "project")
 
 
 # What runs a function that it is given in a thread.
@@ -139,16 +138,16 @@ def _here(tree: ast.AST) -> Iterator[ast.AST]:
     ]
     given = [one for call in calls for one in call.args]
     names = {one.id for one in given if isinstance(one, ast.Name)}
-    todo = [tree]
+    todo = deque([tree])
     while todo:
-        node = todo.pop(0)
+        node = todo.popleft()
         yield node
-        todo += [
+        todo.extend(
             one
             for one in ast.iter_child_nodes(node)
             if not (isinstance(one, ast.Lambda) and one in given)
             and not (isinstance(one, ast.FunctionDef) and one.name in names)
-        ]
+        )
 
 
 def own_hops(function: Any) -> Iterator[Found]:

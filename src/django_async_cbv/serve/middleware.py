@@ -27,7 +27,15 @@ from django.utils.deprecation import MiddlewareMixin
 from django.utils.module_loading import import_string
 from django.utils.translation import trans_real
 
-__all__ = ["COMPRESSED", "HASHED", "INLINE", "Inline", "Paged", "swapped", "taking_pages"]
+__all__ = [
+    "COMPRESSED",
+    "HASHED",
+    "INLINE",
+    "Inline",
+    "Paged",
+    "swapped",
+    "taking_pages",
+]
 
 # The largest bodies, in bytes, that keep the loop for less than a millisecond: 32 KiB
 # of HTML take 0.6 to 0.7 ms to compress, and 256 KiB take 0.4 ms to hash.
