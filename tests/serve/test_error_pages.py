@@ -28,6 +28,14 @@ class Odd(HttpResponse):
         return self
 
 
+class Stock(ASGIHandler):
+    """Django's, which leaves the file of the body open if an error handler raises."""
+
+    async def read_body(self, receive):
+        self.body = await super().read_body(receive)
+        return self.body
+
+
 class TestErrorPages(SimpleTestCase):
     async def compare(self, where, **handlers):
         routes = [path("missing/", missing), path("broken/", broken)]
@@ -46,7 +54,7 @@ class TestErrorPages(SimpleTestCase):
         level = logger.level
         with override_settings(ROOT_URLCONF=urls, MIDDLEWARE=[]):
             # First, because django.setup() configures the logging.
-            apps = ASGIHandler(), get_asgi_application()
+            apps = stock, _ = Stock(), get_asgi_application()
         logger.addHandler(handler)
         logger.setLevel(logging.DEBUG)
         got_request_exception.connect(hear)
@@ -62,6 +70,7 @@ class TestErrorPages(SimpleTestCase):
                         what = type(error)
                     found.append((what, [*heard]))
         finally:
+            stock.body.close()
             got_request_exception.disconnect(hear)
             logger.removeHandler(handler)
             logger.setLevel(level)
