@@ -6,10 +6,11 @@ import asyncio
 import contextvars
 import threading
 
-from django.test import SimpleTestCase
+from django.test import RequestFactory, SimpleTestCase
 
 from django_async_cbv.core.flow import Call, Flow, call, run_call
 from django_async_cbv.sync import run_sync
+from django_async_cbv.views import AsyncTemplateView
 from tests.hops import count_hops
 
 variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable")
@@ -233,3 +234,49 @@ class TestFromSyncCode(SimpleTestCase):
             return (yield call(run_call, call(awhere)))
 
         self.assertEqual(await Flow(body()).run(), "loop")
+
+
+class NoAwait(AsyncTemplateView):
+    template_name = "page.html"
+
+    async def aget_context_data(self, **kwargs):
+        return super().aget_context_data(**kwargs)
+
+
+class NoAwaitOfAnother(AsyncTemplateView):
+    template_name = "page.html"
+
+    async def aget_context_data(self, **kwargs):
+        return self.aget_template_names()
+
+
+class NoAwaitInDispatch(AsyncTemplateView):
+    template_name = "page.html"
+
+    async def aget_context_data(self, **kwargs):
+        return await super().aget_context_data(**kwargs)
+
+    async def dispatch(self, request, *args, **kwargs):
+        return super().dispatch(request, *args, **kwargs)
+
+
+class TestCoroutineThatNobodyAwaits(SimpleTestCase):
+    async def test_the_fix_is_what_the_user_writes(self):
+        for view, given, called in (
+            (
+                NoAwait,
+                "AsyncContextMixin.aget_context_data()",
+                "super().aget_context_data(...)",
+            ),
+            (
+                NoAwaitOfAnother,
+                "AsyncTemplateResponseMixin.aget_template_names()",
+                "self.aget_template_names(...)",
+            ),
+            (NoAwaitInDispatch, "super().dispatch()", "super().dispatch(...)"),
+        ):
+            with self.subTest(view.__name__), self.assertRaises(TypeError) as raised:
+                await view.as_view()(RequestFactory().get("/"))
+            said = str(raised.exception)
+            self.assertIn(f"returned a coroutine of {given}, which", said)
+            self.assertIn(f"Await it: `return await {called}`.", said)

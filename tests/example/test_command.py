@@ -124,8 +124,8 @@ def test_port_that_is_taken(tmp_path: Path) -> None:
         port = str(sock.getsockname()[1])
         started = manage("demo", "--port", port, data=tmp_path)
     assert started.returncode == 1
-    assert f"Port {port} on 127.0.0.1 is not to be had" in started.stderr
-    assert "Choose another: --port 8080" in started.stderr
+    assert f"127.0.0.1 cannot use port {port} (" in started.stderr
+    assert "Choose another port, for example: --port 8080" in started.stderr
     assert "Traceback" not in started.stderr
 
 

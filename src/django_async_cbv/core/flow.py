@@ -423,20 +423,28 @@ def _settled(target: Call | Flow, value: _R) -> _R:
 
 def refuse_coroutine(func: Any, coroutine: CoroutineType[Any, Any, Any]) -> NoReturn:
     """Raise TypeError for a coroutine that a function gave in the place of a value."""
-    given = f"{coroutine.__qualname__}()"
+    given, called = coroutine.__qualname__, coroutine.__name__
     coroutine.close()
     function = inspect.unwrap(getattr(func, "__func__", func))
     code = getattr(function, "__code__", None)
     name = getattr(function, "__qualname__", None) or repr(func)
     if (view := getattr(func, "__self__", None)) is not None:
-        name = f"{type(view).__name__}.{getattr(function, '__name__', name)}"
+        own = getattr(function, "__name__", name)
+        name = f"{type(view).__name__}.{own}"
+        if coroutine.cr_code is Flow.run.__code__:
+            # The user has called the method of Django that runs this coroutine.
+            given = called = f"super().{own}"
+        elif called == own:
+            called = f"super().{own}"
+        elif hasattr(type(view), called):
+            called = f"self.{called}"
     if is_async(function):
-        fix = f"Await it: `return await {coroutine.__name__}(...)`"
+        fix = f"Await it: `return await {called}(...)`"
     else:
         fix = "Await it in an `async def` method"
     place = "" if code is None else f" ({code.co_filename}:{code.co_firstlineno})"
     raise TypeError(
-        f"{name}() returned a coroutine of {given}, which nobody awaits. The request "
+        f"{name}() returned a coroutine of {given}(), which nobody awaits. The request "
         f"fails, because there is no result to go on with. {fix}.{place}"
     )
 

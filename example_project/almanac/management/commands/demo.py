@@ -45,8 +45,8 @@ def bound(host: str, port: int) -> socket.socket:
     except OSError as error:
         sock.close()
         raise CommandError(
-            f"Port {port} on {host} is not to be had ({error.strerror}). "
-            "Choose another: --port 8080"
+            f"{host} cannot use port {port} ({error.strerror}). "
+            "Choose another port, for example: --port 8080"
         ) from error
     return sock
 
