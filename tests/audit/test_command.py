@@ -179,6 +179,19 @@ class TestChoice(Command):
         with override_settings(ROOT_URLCONF="django.contrib.auth.urls"):
             self.assertTrue(self.rows("--app", "auth"))
 
+    def test_a_failed_import_is_in_each_choice(self):
+        with override_settings(ROOT_URLCONF="tests.audit.failing"):
+            for args in (
+                ("--app", "auth"),
+                ("--view", "plants.views.*"),
+                ("--only", "problems"),
+                ("--app", "auth", "--view", "nothing", "--only", "problems"),
+            ):
+                with self.subTest(args):
+                    [row] = self.rows(*args).values()
+                    self.assertEqual(row["kind"], "failed")
+            self.assertIn("LookupError: no such settings", audit("--app", "auth"))
+
     def test_only_problems(self):
         rows = self.rows("--only", "problems")
         self.assertIn("shop/held/", rows)
@@ -248,6 +261,38 @@ class TestLimits(Command):
         code, text = self.refusal("--against", path, "--fail-on", "held")
         self.assertEqual(code, 1)
         self.assertNotIn("bare/", text)
+
+    def test_a_failed_import_fails_at_each_limit(self):
+        with override_settings(ROOT_URLCONF="tests.audit.failing"):
+            audit()
+            path = self.baseline()
+            for args in (
+                ("--fail-on", "held"),
+                ("--max-hops", "9"),
+                ("--against", path),
+                ("--fail-on", "held", "--app", "auth"),
+            ):
+                with self.subTest(args):
+                    self.assertEqual(
+                        self.refusal(*args),
+                        (
+                            1,
+                            "(tests.audit.failing) cannot be imported: LookupError: "
+                            "no such settings",
+                        ),
+                    )
+
+    def test_the_proposed_pattern_is_another_one(self):
+        for pattern, proposed in {
+            "plants.views": "--view '*plants.views*'",
+            "plants.views.Detail*": "--view '*plants.views.Detail*'",
+            "*.Detail": "--view '*.Detail*'",
+            "*Detail*": "a part of a name",
+        }.items():
+            with self.subTest(pattern):
+                _, text = self.refusal("--view", pattern)
+                self.assertIn(proposed, text)
+                self.assertNotIn("**", text)
 
     def test_bad_options(self):
         folder = Path(self.enterContext(_folder()))

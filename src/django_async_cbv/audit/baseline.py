@@ -37,10 +37,22 @@ def findings(
     fail_on: Collection[str] = (),
     against: Mapping[str, Any] | None = None,
 ) -> list[Finding]:
-    """What goes over a limit; with a baseline, as far as it is new or worse."""
+    """
+    What goes over a limit; with a baseline, as far as it is new or worse.
+
+    With a limit or a baseline, a failed import always counts, because no limit is kept
+    by views that nobody sees.
+    """
     old = {} if against is None else against["entries"]
     result = []
+    is_limited = max_hops is not None or bool(fail_on) or against is not None
     for row in found.rows:
+        if row.is_failed:
+            if is_limited:
+                name = row.route or row.urlconf
+                text = row.entries[0].reasons[0].text
+                result.append(Finding(f"{name} cannot be imported: {text}"))
+            continue
         for entry in row.entries:
             for method in entry.methods:
                 key = _key(row, method)

@@ -86,6 +86,15 @@ class Row:
     entries: tuple[Entry, ...] = ()
 
     @property
+    def is_failed(self) -> bool:
+        """Whether Django cannot import what the route leads to."""
+        return self.kind == "failed"
+
+    def matches(self, pattern: str) -> bool:
+        """Whether a pattern fits the route, its name or its view."""
+        return any(fnmatch(one, pattern) for one in (self.route, self.name, self.view))
+
+    @property
     def most(self) -> float:
         """The most hops that a request to it may cost."""
         return max(
@@ -130,16 +139,17 @@ def chosen(
     only_problems: bool = False,
     by_hops: bool = False,
 ) -> Report:
-    """The rows of a report that are asked for."""
+    """The rows of a report that are asked for, and those of failed imports."""
     rows = [
         row
         for row in whole.rows
-        if (
-            view is None
-            or any(fnmatch(one, view) for one in (row.route, row.name, row.view))
+        # Any view may be behind a URLconf that Django cannot import.
+        if row.is_failed
+        or (
+            (view is None or row.matches(view))
+            and (app is None or _is_of(row, app))
+            and (not only_problems or any(one.has(*PROBLEMS) for one in row.entries))
         )
-        and (app is None or _is_of(row, app))
-        and (not only_problems or any(one.has(*PROBLEMS) for one in row.entries))
     ]
     if by_hops:
         rows.sort(key=lambda row: -row.most)

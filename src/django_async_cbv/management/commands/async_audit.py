@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from fnmatch import fnmatch
 from importlib.util import find_spec
 from typing import Any
 
@@ -195,12 +194,14 @@ def _among(option: str, given: str, known: Sequence[str]) -> None:
 
 
 def _refuse_unmatched(whole: Report, pattern: str | None) -> None:
-    if pattern is not None and not any(
-        fnmatch(one, pattern)
-        for row in whole.rows
-        for one in (row.route, row.name, row.view)
+    # The views of a failed import may match, and the report shows the failed import.
+    if pattern is None or any(
+        row.is_failed or row.matches(pattern) for row in whole.rows
     ):
-        raise _bad(
-            f"--view {pattern} matches no route, name or view. Write for example "
-            f"`--view '*{pattern}*'`."
-        )
+        return
+    wider = f"*{pattern.strip('*')}*"
+    if pattern == wider or not wider.strip("*"):
+        fix = "Write a part of a name that `async_audit` shows without `--view`."
+    else:
+        fix = f"Write for example `--view '{wider}'`."
+    raise _bad(f"--view {pattern} matches no route, name or view. {fix}")
