@@ -94,10 +94,12 @@ class TestRoutes(Command):
         texts = [one["text"] for one in entry["reasons"] if one["kind"] == "own"]
         self.assertEqual(texts, ["acount, in a loop", "run_sync"])
 
-    def test_calls_that_hold_a_thread(self):
+    def test_calls_that_wait_in_a_thread(self):
         [entry] = self.rows()["monthly/"]["entries"]
         self.assertEqual(entry["reasons"][0]["kind"], "blocking")
-        self.assertIn("time.sleep", entry["reasons"][0]["text"])
+        self.assertEqual(
+            entry["reasons"][0]["text"], "time.sleep waits in a thread: worth async"
+        )
 
     def test_who_holds_a_worker_thread(self):
         rows = self.rows()
@@ -147,7 +149,9 @@ class TestFormats(Command):
         text = audit()
         self.assertEqual([one for one in text.splitlines() if len(one) > 80], [])
         self.assertIn("Middleware", text)
-        self.assertIn("17 routes: 9 of this package", " ".join(text.split()))
+        said = " ".join(text.split())
+        self.assertIn("17 routes: 9 of this package", said)
+        self.assertIn("HELD: 2 views.", said)
 
     def test_json_is_as_its_schema_says(self):
         found = self.read()

@@ -207,8 +207,7 @@ def _summary(report: Report) -> str:
     )
     if other := numbers["unknown"] + numbers["failed"]:
         said += f", {other} unknown"
-    holds = "holds" if numbers["held"] == 1 else "hold"
-    said += f". {numbers['held']} {holds} a worker thread."
+    said += f". HELD: {_count(numbers['held'], 'view')}."
     worst = max(report.rows, key=lambda row: row.most, default=None)
     if worst is not None and worst.most > 1:
         entry = max(
@@ -354,7 +353,7 @@ def _markdown(report: Report) -> Iterator[str]:
         yield "| middleware | modes | stock ASGI | `django_async_cbv.asgi` |"
         yield "|---|---|---|---|"
         for one, ours in zip(report.stock.layers, report.ours.layers, strict=True):
-            held = ", holds a thread" if one.holds else ""
+            held = ", a thread waits in it" if one.holds else ""
             cells = [f"`{one.path}`", one.kind, f"{_cost(one)}{held}", _cost(ours)]
             yield f"| {' | '.join(map(_cell, cells))} |"
     yield from _ends(report)

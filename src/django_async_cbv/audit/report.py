@@ -333,7 +333,7 @@ def _waiting_calls(function: Any) -> Iterator[Reason]:
         if is_async_function(function):
             text = f"{call.name} blocks the event loop; await an async client instead"
         else:
-            text = f"{call.name} holds a thread while it waits: worth async"
+            text = f"{call.name} waits in a thread: worth async"
         yield Reason("blocking", text, shown(call.file), call.line)
 
 
