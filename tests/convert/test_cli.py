@@ -85,15 +85,61 @@ class TestGit:
         git("commit", "-qm", "Begin")
         return project
 
-    def test_a_dirty_tree_is_refused(self, repository, capsys):
-        repository.put("other.txt", "changed")
+    def test_a_changed_file_is_refused(self, repository, capsys):
+        changed = f"{VIEW}{LEFT}# changed\n"
+        repository.put("app/views.py", changed)
         assert main(["app", "--write"]) == 2
         [line] = capsys.readouterr().err.splitlines()
-        assert line.startswith("git has changes that are not committed (other.txt)")
+        assert line.startswith("git has changes that are not committed (app/views.py)")
         assert "--force" in line
-        assert (repository.folder / "app/views.py").read_text() == VIEW + LEFT
+        assert (repository.folder / "app/views.py").read_text() == changed
         assert main(["app", "--write", "--force"]) == 0
         assert "(AsyncView)" in (repository.folder / "app/views.py").read_text()
+
+    def test_a_file_that_git_does_not_know_is_refused(self, repository, capsys):
+        repository.put("new/more/views.py", VIEW)
+        repository.put("new/more/[v]iews.py", VIEW)
+        assert main(["new", "--write"]) == 2
+        assert "iews.py and 1 more)" in capsys.readouterr().err
+
+    def test_a_staged_file_is_refused(self, repository):
+        repository.put("app/views.py", f"{VIEW}# staged\n")
+        git("add", "-A")
+        assert main(["app", "--write"]) == 2
+
+    def test_other_files_may_have_changes(self, repository):
+        repository.put("other.txt", "changed")
+        repository.put("app/models.py", "changed = True\n")
+        repository.put("shop/views.py", VIEW)
+        # Git would take this name for a pattern that fits all files.
+        repository.put("app/*.py", VIEW)
+        git("add", "app/[*].py")
+        git("commit", "-qm", "Name it")
+        assert main(["app", "--write"]) == 0
+        assert "(AsyncView)" in (repository.folder / "app/views.py").read_text()
+
+    def test_a_folder_behind_a_link(self, repository, tmp_path_factory, monkeypatch):
+        link = tmp_path_factory.mktemp("elsewhere") / "link"
+        link.symlink_to(repository.folder)
+        monkeypatch.chdir(link)
+        repository.put("app/models.py", "changed = True\n")
+        assert main(["app", "--write"]) == 0
+        repository.put("app/views.py", VIEW)
+        assert main(["app", "--write"]) == 2
+
+    def test_many_files_in_several_commands(self, repository, monkeypatch):
+        for number in range(5):
+            repository.put(f"app/views_{number}.py", VIEW)
+        git("add", "-A")
+        git("commit", "-qm", "Add")
+        repository.put("app/views_4.py", f"{VIEW}# changed\n")
+        monkeypatch.setattr("django_async_cbv.convert.files._GIT_FILES", 2)
+        assert main(["app", "--write"]) == 2
+
+    def test_no_git(self, repository, monkeypatch):
+        repository.put("app/views.py", f"{VIEW}# changed\n")
+        monkeypatch.setenv("PATH", str(repository.folder))
+        assert main(["app", "--write"]) == 0
 
     def test_a_clean_one_is_not(self, repository):
         assert main(["app", "--write"]) == 0

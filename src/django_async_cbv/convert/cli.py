@@ -53,7 +53,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--jobs", type=int, metavar="N", help="how many processes read")
     parser.add_argument(
-        "--force", action="store_true", help="write though git has changes"
+        "--force",
+        action="store_true",
+        help="write though git has changes in these files",
     )
 
 
@@ -97,9 +99,7 @@ def _run(options: argparse.Namespace, out: Any, err: Any) -> int:
     )
     if options.write:
         if result.changes and not options.force:
-            _refuse_a_dirty_tree(
-                [change.source.path.parent for change in result.changes]
-            )
+            _refuse_changed([change.source.path for change in result.changes])
         result.changes = engine.write(result.changes, result.findings.append)
     if options.report == "json":
         out.write(f"{report.as_json(result, written=options.write)}\n")
@@ -113,8 +113,8 @@ def _run(options: argparse.Namespace, out: Any, err: Any) -> int:
     return int(bool(options.check and result.changes))
 
 
-def _refuse_a_dirty_tree(folders: list[Path]) -> None:
-    changed = [*changed_in_git(dict.fromkeys(folders))]
+def _refuse_changed(files: list[Path]) -> None:
+    changed = [*changed_in_git(files)]
     if changed:
         more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
         raise BadInput(

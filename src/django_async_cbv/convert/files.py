@@ -13,6 +13,8 @@ __all__ = ["BadInput", "changed_in_git", "python_files", "root_of", "shown"]
 _SKIPPED = {"__pycache__", "node_modules", "site-packages"}
 _ROOTS = (".git", ".hg", "manage.py", "pyproject.toml", "setup.py", "setup.cfg")
 _GIT_SECONDS = 60
+# How many files one command names, because systems limit its length.
+_GIT_FILES = 100
 
 
 class BadInput(Exception):  # noqa: N818 - reads as what it is
@@ -60,27 +62,34 @@ def shown(path: str | Path) -> str:
         return Path(path).as_posix()
 
 
-def changed_in_git(folders: Iterable[Path]) -> Iterator[str]:
-    """What git holds for changed, in the repositories that these folders are in."""
-    seen = set()
-    for folder in folders:
-        try:
-            done = _git(folder, "rev-parse", "--show-toplevel")
-            if done is None or done in seen:
-                continue
-            seen.add(done)
-            status = _git(Path(done), "status", "--porcelain") or ""
-        except (OSError, subprocess.TimeoutExpired):
-            continue
-        yield from status.splitlines()
+def changed_in_git(files: Iterable[Path]) -> Iterator[str]:
+    """Which of these files have changes that are not committed: lines of git status."""
+    tops: dict[Path, str | None] = {}
+    found: dict[str, list[str]] = {}
+    for file in files:
+        # Git knows a file by its real path.
+        path = file.resolve()
+        if path.parent not in tops:
+            tops[path.parent] = _git(path.parent, "rev-parse", "--show-toplevel")
+        if top := tops[path.parent]:
+            found.setdefault(top, []).append(str(path))
+    for top, paths in found.items():
+        for start in range(0, len(paths), _GIT_FILES):
+            some = paths[start : start + _GIT_FILES]
+            command = ("--literal-pathspecs", "status", "--porcelain", "-uall", "--")
+            yield from (_git(Path(top), *command, *some) or "").splitlines()
 
 
 def _git(folder: Path, *arguments: str) -> str | None:
-    done = subprocess.run(  # noqa: S603
-        ["git", "-C", str(folder), *arguments],  # noqa: S607 - the one on the path
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=_GIT_SECONDS,
-    )
+    """What git prints; None if it fails, or is not there."""
+    try:
+        done = subprocess.run(  # noqa: S603
+            ["git", "-C", str(folder), *arguments],  # noqa: S607 - the one on the path
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=_GIT_SECONDS,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
     return done.stdout.rstrip("\n") if done.returncode == 0 else None
