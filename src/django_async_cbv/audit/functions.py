@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import ast
 import inspect
+import sys
 from collections import deque
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from importlib.util import resolve_name
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any
 
@@ -98,6 +101,7 @@ _METHOD_TYPES = (MethodType, classmethod, staticmethod)
 # Read in this way, an attribute runs no code of a subclass or of a metaclass.
 _vars_of: Any = vars(ModuleType)["__dict__"].__get__
 _module_of: Any = vars(type)["__module__"].__get__
+_name_of: Any = vars(type)["__name__"].__get__
 
 
 def _written(function: Any) -> Any:
@@ -116,17 +120,63 @@ def _written(function: Any) -> Any:
 
 
 def _names_of(function: Any, tree: Any) -> dict[str, Any]:
-    """The global names of a function, but for those that it has as its own."""
+    """The global names of a function, and those that it imports."""
     code = function.__code__
-    imported = {
-        (alias.asname or alias.name).partition(".")[0]
-        for node in (() if tree is None else ast.walk(tree))
-        if isinstance(node, (ast.Import, ast.ImportFrom))
-        for alias in node.names
-    }
-    own = {*code.co_varnames, *code.co_cellvars, *code.co_freevars} - imported
+    own = {*code.co_varnames, *code.co_cellvars, *code.co_freevars}
     space: dict[str, Any] = function.__globals__
-    return {k: v for k, v in space.items() if k not in own} if own else space
+    imported = {} if tree is None else dict(_imports(tree, space))
+    if not own and not imported:
+        return space
+    return {k: v for k, v in space.items() if k not in own} | imported
+
+
+@dataclass(frozen=True)
+class _Named:
+    """What a function imports from a module that Python has not imported yet."""
+
+    dotted: str
+
+
+def _imports(tree: ast.AST, space: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """The names that a function imports itself, each with what it stands for."""
+    for node in _here(tree):
+        if isinstance(node, ast.Import):
+            for one in node.names:
+                # `import a.b` gives `a`, and `import a.b as c` gives `a.b`.
+                dotted = one.name if one.asname else one.name.partition(".")[0]
+                yield one.asname or dotted, _imported(dotted)
+        elif isinstance(node, ast.ImportFrom):
+            module = "." * node.level + (node.module or "")
+            package = space.get("__package__")
+            if node.level and type(package) is str:
+                # The code may name more parents than there are.
+                with suppress(ImportError):
+                    module = resolve_name(module, package)
+            for one in node.names:
+                yield one.asname or one.name, _imported(f"{module}.{one.name}")
+
+
+def _imported(dotted: str) -> Any:
+    """What a dotted name stands for. This imports nothing."""
+    owner, _, name = dotted.rpartition(".")
+    # A tool may have put another function in the place of one that waits.
+    if _known(owner, name):
+        return _Named(dotted)
+    # Python, too, looks for an attribute first, and for a module then.
+    if name in (names := _names_in(sys.modules.get(owner))):
+        return names[name]
+    module = sys.modules.get(dotted)
+    return module if _is_module(module) else _Named(dotted)
+
+
+def _is_module(value: Any) -> bool:
+    # Not isinstance(), which asks a lazy object for its class, and makes it.
+    return issubclass(type(value), ModuleType)
+
+
+def _names_in(module: Any) -> dict[str, Any]:
+    """The names of a module; none for all else."""
+    return _vars_of(module) if _is_module(module) else {}
 
 
 def _here(tree: ast.AST) -> Iterator[ast.AST]:
@@ -183,21 +233,30 @@ def last_name(node: Any) -> str:
 
 def _waits(node: ast.expr, space: dict[str, Any]) -> str:
     """The name of a function that waits: `requests.get`."""
-    name = last_name(node)
-    owner = _called(node.value, space) if isinstance(node, ast.Attribute) else None
+    called = _called(node, space)
     module: Any = None
-    # Not isinstance(), which asks a lazy object for its class, and makes it.
-    if issubclass(type(owner), ModuleType):
-        module = _vars_of(owner).get("__name__")
-    else:
-        called = _called(node, space)
-        # Of anything else, an attribute may run code of the project's.
-        if type(called) in {FunctionType, BuiltinFunctionType}:
-            module = called.__module__
-        elif issubclass(type(called), type):
-            module = _module_of(called)
-    root = module.partition(".")[0] if type(module) is str else ""
-    return f"{root}.{name}" if name in _WAITS.get(root, ()) else ""
+    name: Any = last_name(node)
+    # Of anything else, an attribute may run code of the project's.
+    if type(called) is _Named:
+        module, _, name = called.dotted.rpartition(".")
+    elif type(called) in {FunctionType, BuiltinFunctionType}:
+        module, name = called.__module__, called.__name__
+    elif issubclass(type(called), type):
+        module, name = _module_of(called), _name_of(called)
+    known = _known(module, name)
+    if not known and isinstance(node, ast.Attribute):
+        # A module of the table may show what another module defines.
+        owner = _called(node.value, space)
+        known = _known(_names_in(owner).get("__name__"), node.attr)
+    return known
+
+
+def _known(module: Any, name: str) -> str:
+    """The name in the table of a function of a module; empty if there is none."""
+    for known, names in _WAITS.items() if type(module) is str else ():
+        if name in names and f"{module}.".startswith(f"{known}."):
+            return f"{known}.{name}"
+    return ""
 
 
 def _called(node: ast.expr, space: dict[str, Any]) -> Any:
@@ -206,6 +265,12 @@ def _called(node: ast.expr, space: dict[str, Any]) -> Any:
         return space.get(node.id)
     if isinstance(node, ast.Attribute):
         owner = _called(node.value, space)
-        is_module = issubclass(type(owner), ModuleType)
-        return _vars_of(owner).get(node.attr) if is_module else None
+        if type(owner) is _Named:
+            return _imported(f"{owner.dotted}.{node.attr}")
+        names = _names_in(owner)
+        if node.attr in names:
+            return names[node.attr]
+        # The function may import this submodule, when it runs.
+        name = names.get("__name__")
+        return _imported(f"{name}.{node.attr}") if type(name) is str else None
     return None
