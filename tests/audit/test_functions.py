@@ -1,13 +1,16 @@
 """What the audit finds in the source of a function."""
 
+import re
 import sys
 import time
+from pathlib import Path
 from unittest import mock
 
 import pytest
 
-from django_async_cbv.audit.functions import blocking_calls
-from tests.audit import local, services
+from django_async_cbv.audit.functions import _WAITS, blocking_calls
+from django_async_cbv.audit.report import _waiting_calls
+from tests.audit import local, mails, services
 from tests.audit.services import fetch
 
 
@@ -112,3 +115,60 @@ def _is_gone(module):
 )
 def test_other_imports_are_none(function):
     assert [*blocking_calls(function)] == []
+
+
+@pytest.mark.parametrize(
+    ("function", "name"),
+    [
+        (mails.by_function, "send_mail"),
+        (mails.by_module, "send_mass_mail"),
+        (mails.to_admins, "mail_admins"),
+        (mails.to_managers, "mail_managers"),
+        (mails.at_once, "EmailMessage.send"),
+        (mails.by_name, "EmailMessage.send"),
+        (mails.by_one_of_two, "EmailMessage.send"),
+        (mails.by_subclass, "EmailMessage.send"),
+        (mails.by_local_class, "EmailMessage.send"),
+        (mails.in_async_code, "send_mail"),
+    ],
+)
+def test_an_email_waits_for_its_server(function, name):
+    [found] = blocking_calls(function)
+    assert found.name == f"django.core.mail.{name}"
+
+
+@pytest.mark.parametrize(
+    "function",
+    [mails.writes_only, mails.sends_something_else, mails.may_send_something_else],
+)
+def test_other_methods_send_no_email(function):
+    assert [*blocking_calls(function)] == []
+
+
+@pytest.mark.parametrize(
+    ("function", "said"),
+    [
+        (local.of_a_module, "httpx.get waits in a thread: worth async"),
+        (
+            local.in_async_code,
+            "time.sleep blocks the event loop; await an async client instead",
+        ),
+        (
+            mails.by_function,
+            "django.core.mail.send_mail waits in a thread: Django has no async mail",
+        ),
+        (
+            mails.in_async_code,
+            "django.core.mail.send_mail blocks the event loop; use run_sync()",
+        ),
+    ],
+)
+def test_the_advice_is_what_can_be_done(function, said):
+    assert [one.text for one in _waiting_calls(function)] == [said]
+
+
+def test_the_page_names_each_call():
+    page = (Path(__file__).parents[2] / "docs/how-to/tools/audit.md").read_text()
+    for module, names in _WAITS.items():
+        [row] = [one for one in page.splitlines() if one.startswith(f"| `{module}` |")]
+        assert {*re.findall(r"`(\w+)\(\)`", row)} == names

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 import sys
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,11 +13,14 @@ from importlib.util import resolve_name
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any
 
+from django.core.mail import EmailMessage
+
 from ..core.source import tree_of
 from ..trace import whose
 
 __all__ = [
     "HELPERS",
+    "MAIL",
     "ORM",
     "Found",
     "blocking_calls",
@@ -42,8 +45,12 @@ HELPERS = frozenset(
     {"aatomic", "agather", "iterate", "run_sync", "sync_to_async", "to_async"}
 )
 _METHODS = ("delete", "get", "head", "options", "patch", "post", "put", "request")
+# The package whose functions have no async variants in Django.
+MAIL = "django.core.mail"
 # By module, functions that wait for a network, a clock or a process.
 _WAITS = {
+    MAIL: {"mail_admins", "mail_managers", "send_mail", "send_mass_mail"},
+    f"{MAIL}.EmailMessage": {"send"},
     "httpx": {*_METHODS, "Client", "stream"},
     "requests": {*_METHODS, "Session"},
     "smtplib": {"SMTP", "SMTP_SSL"},
@@ -124,10 +131,12 @@ def _names_of(function: Any, tree: Any) -> dict[str, Any]:
     code = function.__code__
     own = {*code.co_varnames, *code.co_cellvars, *code.co_freevars}
     space: dict[str, Any] = function.__globals__
-    imported = {} if tree is None else dict(_imports(tree, space))
-    if not own and not imported:
-        return space
-    return {k: v for k, v in space.items() if k not in own} | imported
+    if tree is not None and own:
+        space = {k: v for k, v in space.items() if k not in own} | dict(
+            _imports(tree, space)
+        )
+        space |= dict.fromkeys(_messages(tree, space), _MESSAGE)
+    return space
 
 
 @dataclass(frozen=True)
@@ -135,6 +144,29 @@ class _Named:
     """What a function imports from a module that Python has not imported yet."""
 
     dotted: str
+
+
+# Any instance of Django's class for an email, or of a subclass.
+_MESSAGE = _Named(f"{MAIL}.EmailMessage")
+
+
+def _messages(tree: ast.AST, space: dict[str, Any]) -> Iterator[str]:
+    """The names to which a function assigns emails, and nothing else."""
+    assigned = Counter(
+        one.id
+        for one in ast.walk(tree)
+        if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store)
+    )
+    emails = Counter(
+        target.id
+        for one in ast.walk(tree)
+        if isinstance(one, (ast.Assign, ast.AnnAssign, ast.NamedExpr))
+        and isinstance(one.value, ast.Call)
+        and _called(one.value, space) == _MESSAGE
+        for target in (one.targets if isinstance(one, ast.Assign) else [one.target])
+        if isinstance(target, ast.Name)
+    )
+    return (name for name, count in emails.items() if count == assigned[name])
 
 
 def _imports(tree: ast.AST, space: dict[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -260,9 +292,14 @@ def _known(module: Any, name: str) -> str:
 
 
 def _called(node: ast.expr, space: dict[str, Any]) -> Any:
-    """What `f`, `module.f` or `package.module.f` is; None for other expressions."""
+    """What `f`, `module.f` or `EmailMessage()` is; None for other expressions."""
     if isinstance(node, ast.Name):
         return space.get(node.id)
+    if isinstance(node, ast.Call):
+        cls = _called(node.func, space)
+        # Their metaclasses run no code for this, because EmailMessage has none.
+        is_email = issubclass(type(cls), type) and issubclass(cls, EmailMessage)
+        return _MESSAGE if is_email else None
     if isinstance(node, ast.Attribute):
         owner = _called(node.value, space)
         if type(owner) is _Named:

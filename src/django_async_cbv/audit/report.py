@@ -30,7 +30,7 @@ from ..core.problems import where_written
 from ..core.source import line_of
 from ..core.twins import TwinMixin, plan_of
 from ..views._function import ViewFunction
-from .functions import Found, blocking_calls, own_hops
+from .functions import MAIL, Found, blocking_calls, own_hops
 from .hops import Prediction, is_inherited, predict
 from .middleware import Chain, chain_of, djangos_hops, middleware
 from .routes import Route, routes, urlconfs
@@ -329,12 +329,17 @@ def _blocking(cls: type) -> Iterator[Reason]:
 
 
 def _waiting_calls(function: Any) -> Iterator[Reason]:
+    # Django has no async mail, so an async view that sends mail gains nothing.
+    fixes = {
+        (True, False): "blocks the event loop; await an async client instead",
+        (True, True): "blocks the event loop; use run_sync()",
+        (False, False): "waits in a thread: worth async",
+        (False, True): "waits in a thread: Django has no async mail",
+    }
     for call in blocking_calls(function):
-        if is_async_function(function):
-            text = f"{call.name} blocks the event loop; await an async client instead"
-        else:
-            text = f"{call.name} waits in a thread: worth async"
-        yield Reason("blocking", text, shown(call.file), call.line)
+        is_mail = call.name.startswith(f"{MAIL}.")
+        said = fixes[is_async_function(function), is_mail]
+        yield Reason("blocking", f"{call.name} {said}", shown(call.file), call.line)
 
 
 def _own(own: Found) -> Reason:
