@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 from unittest import mock
 
@@ -41,6 +42,29 @@ class TestMeasure(TestCase):
             self.assertGreaterEqual(int(high), int(hops))
         self.assertIn("Authors.get", text)
 
+    def test_no_other_route_is_printed(self):
+        with override_settings(MIDDLEWARE=["tests.audit.chains.OwnSync"]):
+            text = audit("--measure", "/authors/", "--force")
+        self.assertTrue(text.startswith("authors/ "))
+        self.assertIn("tests.audit.measured.Authors", text)
+        for one in ("prices/", "write/", "Middleware", "Each request also", "HELD"):
+            self.assertNotIn(one, text)
+        text = audit("--measure", "/authors/", "--measure", "/authors/?a=1", "--force")
+        self.assertEqual(text.count("tests.audit.measured.Authors"), 1)
+
+    def test_other_formats_have_the_same_routes(self):
+        text = audit("--measure", "/authors/", "--force", "--json", "--app", "auth")
+        found, _ = json.JSONDecoder().raw_decode(text)
+        self.assertEqual([one["route"] for one in found["routes"]], ["authors/"])
+        self.assertIn("GET /authors/: status 200", text)
+
+    def test_a_failed_import_is_printed_with_it(self):
+        text = audit(
+            *("--measure", "/authors/", "--force"),
+            *("--urlconf", "tests.audit.failing"),
+        )
+        self.assertIn("LookupError: no such settings", text)
+
     def test_what_it_writes_is_rolled_back(self):
         text = audit("--measure", "/write/", "--method", "post", "--force")
         self.assertIn("POST /write/: status 200", text)
@@ -72,4 +96,5 @@ class TestMeasure(TestCase):
 
     def test_debug(self):
         with override_settings(DEBUG=True):
-            self.assertIn("status 404", audit("--measure", "/nowhere/"))
+            text = audit("--measure", "/nowhere/")
+        self.assertTrue(text.startswith("\nGET /nowhere/: status 404"), text)

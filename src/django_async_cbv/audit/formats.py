@@ -18,6 +18,7 @@ __all__ = [
     "as_json",
     "hops_of",
     "measured",
+    "rows_as_text",
     "written",
 ]
 
@@ -66,11 +67,20 @@ def measured(found: Measured) -> str:
     return f"\n{head}\n{found.table}"
 
 
-def _text(report: Report, style: Style) -> Iterator[str]:
+def rows_as_text(report: Report, style: Style) -> str:
+    """The routes of the report, without its middleware and its numbers."""
+    return "\n".join(_rows(report, style))
+
+
+def _rows(report: Report, style: Style) -> Iterator[str]:
     for row in report.rows:
         yield from _row(row, style)
         for entry in row.entries:
             yield from _entry(entry, row.file, style)
+
+
+def _text(report: Report, style: Style) -> Iterator[str]:
+    yield from _rows(report, style)
     if report.stock.layers:
         yield ""
         yield from _layers(report, style)

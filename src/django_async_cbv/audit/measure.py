@@ -20,7 +20,7 @@ from django.urls import Resolver404, get_resolver
 
 from .._testing.hops import count_hops
 from .middleware import chain_of, djangos_hops, middleware
-from .report import Entry, Report
+from .report import Entry, Report, Row
 
 __all__ = ["CantMeasure", "Measured", "measure"]
 
@@ -46,6 +46,8 @@ class Measured:
     # The fewest and the most hops that were predicted, with middleware and rendering.
     low: int | None
     high: int | None
+    # The route of the URL, if the report has it.
+    row: Row | None = None
 
 
 def measure(report: Report, url: str, method: str, user: str | None) -> Measured:
@@ -71,9 +73,9 @@ def measure(report: Report, url: str, method: str, user: str | None) -> Measured
         status = _served(url, method, cookies, hops)
         for alias in connections:
             transaction.set_rollback(True, using=alias)
-    entry = _entry(report, url, method)
-    low, high = _whole(entry)
-    return Measured(url, method, status, hops.count, str(hops), low, high)
+    row = _row(report, url)
+    low, high = _whole(_entry(row, method))
+    return Measured(url, method, status, hops.count, str(hops), low, high, row)
 
 
 @contextmanager
@@ -141,17 +143,23 @@ def _served(url: str, method: str, cookies: dict[str, str], hops: count_hops) ->
     return found[0]
 
 
-def _entry(report: Report, url: str, method: str) -> Entry | None:
-    """What was predicted for a URL of ROOT_URLCONF."""
+def _row(report: Report, url: str) -> Row | None:
+    """The route of a URL of ROOT_URLCONF."""
     try:
         match = get_resolver().resolve(unquote(urlsplit(url).path) or "/")
     except Resolver404:
         return None
     for row in report.rows:
         if row.route == match.route and row.urlconf == _root():
-            for entry in row.entries:
-                if method in entry.methods or entry.methods == ("any",):
-                    return entry
+            return row
+    return None
+
+
+def _entry(row: Row | None, method: str) -> Entry | None:
+    """What was predicted for a method of a route."""
+    for entry in () if row is None else row.entries:
+        if method in entry.methods or entry.methods == ("any",):
+            return entry
     return None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib.util import find_spec
 from typing import Any
 
@@ -12,8 +13,8 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from ...audit.baseline import BadBaseline, Finding, findings, load, save
-from ...audit.formats import FORMATS, annotation, measured, written
-from ...audit.measure import CantMeasure, measure
+from ...audit.formats import FORMATS, annotation, measured, rows_as_text, written
+from ...audit.measure import CantMeasure, Measured, measure
 from ...audit.report import Report, chosen, report
 
 _FAIL_ON = ("held", "sync-middleware", "unknown")
@@ -76,7 +77,7 @@ class Command(BaseCommand):
             action="append",
             default=[],
             metavar="URL",
-            help="serve a request and print its hops; may be given several times",
+            help="serve a URL, print its route and hops; may be given several times",
         )
         add(
             "--method", default="GET", metavar="NAME", help="of --measure: GET or other"
@@ -100,18 +101,18 @@ class Command(BaseCommand):
                 fix = f"Write it again: `--save {options['against']}`"
                 raise _bad(f"{error}. {fix}.") from None
         whole = report(options["urlconf"])
-        shown = chosen(
-            whole,
-            view=options["view"],
-            app=options["app"],
-            only_problems=options["only"] == "problems",
-            by_hops=options["sort"] == "hops",
-        )
         _refuse_unmatched(whole, options["view"])
-        text = written(shown, options["format"], self._style)
-        self.stdout.write(text)
-        for url in options["measure"]:
-            self._measure(whole, url, options)
+        if options["measure"]:
+            self._measure(whole, options)
+        else:
+            shown = chosen(
+                whole,
+                view=options["view"],
+                app=options["app"],
+                only_problems=options["only"] == "problems",
+                by_hops=options["sort"] == "hops",
+            )
+            self.stdout.write(written(shown, options["format"], self._style))
         if options["save"]:
             try:
                 save(whole, options["save"])
@@ -124,17 +125,32 @@ class Command(BaseCommand):
         if found:
             self._fail(found, options["format"])
 
-    def _measure(self, whole: Report, url: str, options: dict[str, Any]) -> None:
+    def _measure(self, whole: Report, options: dict[str, Any]) -> None:
+        """Print the routes of some requests, and the hops of each request."""
+        found = [self._measured(whole, url, options) for url in options["measure"]]
+        rows = [
+            row
+            for row in whole.rows
+            if row.is_failed or any(row is one.row for one in found)
+        ]
+        shown = replace(whole, rows=rows)
+        if options["format"] != "text":
+            self.stdout.write(written(shown, options["format"], self._style))
+        elif rows:
+            self.stdout.write(rows_as_text(shown, self._style))
+        for one in found:
+            self.stdout.write(measured(one))
+
+    def _measured(self, whole: Report, url: str, options: dict[str, Any]) -> Measured:
         if not (settings.DEBUG or options["force"]):
             raise _bad(
                 f"--measure {url}: DEBUG is False, and the view may send mail. To run "
                 "it all the same, add `--force`."
             )
         try:
-            found = measure(whole, url, options["method"].upper(), options["user"])
+            return measure(whole, url, options["method"].upper(), options["user"])
         except CantMeasure as error:
             raise _bad(f"--measure {url}: {error}") from None
-        self.stdout.write(measured(found))
 
     def _style(self, name: str, text: str) -> str:
         styled: str = getattr(self.style, name)(text)
