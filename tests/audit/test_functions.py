@@ -151,7 +151,7 @@ def test_other_methods_send_no_email(function):
         (local.of_a_module, "httpx.get waits in a thread: worth async"),
         (
             local.in_async_code,
-            "time.sleep blocks the event loop; await an async client instead",
+            "time.sleep blocks the event loop; await asyncio.sleep() instead",
         ),
         (
             mails.by_function,

@@ -41,6 +41,16 @@ __all__ = ["PROBLEMS", "Entry", "Reason", "Report", "Row", "chosen", "report", "
 PROBLEMS = {"blocking", "failed", "held", "unknown"}
 
 
+_MAIL = (MAIL, f"{MAIL}.EmailMessage")
+_CLIENT = "await an async client instead"
+# By module, what an async function does instead of a call that waits.
+_INSTEAD = {
+    **dict.fromkeys(_MAIL, "use run_sync()"),
+    "subprocess": "await asyncio.create_subprocess_exec() instead",
+    "time": "await asyncio.sleep() instead",
+}
+
+
 @dataclass(frozen=True)
 class Reason:
     """Why an entry costs what it does, and where that is written."""
@@ -329,16 +339,15 @@ def _blocking(cls: type) -> Iterator[Reason]:
 
 
 def _waiting_calls(function: Any) -> Iterator[Reason]:
-    # Django has no async mail, so an async view that sends mail gains nothing.
-    fixes = {
-        (True, False): "blocks the event loop; await an async client instead",
-        (True, True): "blocks the event loop; use run_sync()",
-        (False, False): "waits in a thread: worth async",
-        (False, True): "waits in a thread: Django has no async mail",
-    }
     for call in blocking_calls(function):
-        is_mail = call.name.startswith(f"{MAIL}.")
-        said = fixes[is_async_function(function), is_mail]
+        module, _, _ = call.name.rpartition(".")
+        if is_async_function(function):
+            said = f"blocks the event loop; {_INSTEAD.get(module, _CLIENT)}"
+        elif module in _MAIL:
+            # An async view that sends mail gains nothing.
+            said = "waits in a thread: Django has no async mail"
+        else:
+            said = "waits in a thread: worth async"
         yield Reason("blocking", f"{call.name} {said}", shown(call.file), call.line)
 
 
