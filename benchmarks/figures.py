@@ -17,7 +17,15 @@ from benchmarks import contenders, report
 from benchmarks.common import RESULTS
 from benchmarks.serve import report as serve_report
 
-__all__ = ["FOLDER", "MEASURED", "lanes", "results_of", "waiting"]
+__all__ = [
+    "FOLDER",
+    "MEASURED",
+    "bars_of",
+    "lanes",
+    "order",
+    "results_of",
+    "waiting",
+]
 
 FOLDER = Path(__file__).parents[1] / "docs" / "figures"
 COLORS = ("#2a7ae2", "#1a9c6b", "#d9822b")
@@ -65,16 +73,73 @@ def waiting(results: dict[str, Any]) -> str:
         )
         for _, cell, key in bars
     ]
+    rows = [(title, rate) for (title, *_), rate in zip(bars, rates, strict=True)]
+    return bars_of("Requests per second", rows)
+
+
+def bars_of(
+    title: str,
+    rows: Sequence[tuple[str, float]],
+    limit: tuple[str, float] | None = None,
+) -> str:
+    """Draw a bar for each number, and a line at a limit."""
+    most = max(number for _, number in rows)
+    scale = (WIDTH - 50) / most
     parts = []
-    for place, ((title, *_), rate) in enumerate(zip(bars, rates, strict=True)):
-        y, wide = 14 + 58 * place, (WIDTH - 50) * rate / max(rates)
+    for place, (label, number) in enumerate(rows):
+        y, wide = 14 + 58 * place, number * scale
         parts += [
-            _text(0, y, title),
+            _text(0, y, label),
             f'<rect x="0" y="{y + 8}" width="{wide:.1f}" height="24" rx="3" '
             f'fill="{COLORS[place]}"/>',
-            _text(wide + 8, y + 25, f"{rate:.0f}"),
+            _text(wide + 8, y + 25, f"{number:.0f}"),
         ]
-    return _svg(14 + 58 * len(bars), "Requests per second", parts)
+    height = 14 + 58 * len(rows)
+    if limit is not None:
+        label, number = limit
+        style = 'stroke="currentColor" stroke-dasharray="4 3"'
+        parts += [
+            _line(number * scale, 18, number * scale, height - 12, style),
+            _text(number * scale, height + 2, label, "end"),
+        ]
+        height += 10
+    return _svg(height, title, parts)
+
+
+def order(title: str, names: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """
+    Draw in which order Python finds two methods in the classes of a view.
+
+    Args:
+        title: The title of the figure.
+        names: The sync and the async method, which heads a column each.
+        rows: For each class its name, and for each method whether the class has it.
+    """
+    wide = 145
+    left = WIDTH - len(names) * wide
+    first = next(place for place, row in enumerate(rows) if row[-1])
+    parts = [
+        _text(left + (column + 0.5) * wide, 18, name, "middle")
+        for column, name in enumerate(names)
+    ]
+    for place, (name, *found) in enumerate(rows):
+        y = 34 + 46 * place
+        parts.append(_text(0, y + 20, name))
+        if place < first:
+            label, color = "skipped", COLORS[2]
+        elif place == first:
+            label, color = "called first", COLORS[0]
+        else:
+            label, color = "called by super()", COLORS[1]
+        for column, has_method in enumerate(found):
+            x = left + column * wide
+            if has_method:
+                parts += [
+                    f'<rect x="{x + 4}" y="{y}" width="{wide - 8}" height="30" rx="4" '
+                    f'fill="{color}" fill-opacity="0.18" stroke="{color}"/>',
+                    _text(x + wide / 2, y + 20, label, "middle"),
+                ]
+    return _svg(34 + 46 * len(rows), title, parts)
 
 
 def lanes(title: str, names: Sequence[str], steps: Sequence[tuple[str, str]]) -> str:
