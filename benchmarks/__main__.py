@@ -5,7 +5,7 @@
 The exit status is 1 where our view is slower than the view by hand by more than the
 tolerance. See README.md beside this file.
 
-    python -m benchmarks {serve,limit,upstream,release,idle,soak,trace} --help
+    python -m benchmarks {serve,limit,upstream,waits,release,idle,soak,trace} --help
 
 Each of these measures the entry point for ASGI servers against other servers.
 
@@ -51,7 +51,9 @@ from benchmarks.load import LoadError, Sample, generator, measure
 from benchmarks.servers import Server, pinned, processors, running
 
 # Each is a module of `benchmarks.serve`, and `export` of `benchmarks` itself.
-COMMANDS = ("serve", "limit", "upstream", "release", "idle", "soak", "trace")
+COMMANDS = (
+    *("serve", "limit", "upstream", "waits", "release", "idle", "soak", "trace"),
+)
 FAN_OUT = ("channels", "streams")
 
 

@@ -21,6 +21,7 @@ __all__ = [
     "FOLDER",
     "MEASURED",
     "bars_of",
+    "by_time",
     "lanes",
     "order",
     "results_of",
@@ -75,6 +76,55 @@ def waiting(results: dict[str, Any]) -> str:
     ]
     rows = [(title, rate) for (title, *_), rate in zip(bars, rates, strict=True)]
     return bars_of("Requests per second", rows)
+
+
+def by_time(results: dict[str, Any]) -> str:
+    """Draw how many requests are answered, by how long a service takes."""
+    names = {
+        "ours": "an async view, the entry point of this package",
+        "stock": "an async view, Django's ASGI handler",
+        "gthread": "a sync view, a WSGI server with 4 threads",
+    }
+    taken = results["samples"]
+    rates = {
+        key: [
+            serve_report.median(one[key], "requests_per_second")
+            for one in taken.values()
+        ]
+        for key in names
+    }
+    most = max(max(found) for found in rates.values())
+    top, height, left, right = 84, 180, 8, WIDTH - 34
+    step = (right - left) / (len(taken) - 1)
+    bottom = top + height
+    faint = 'stroke="currentColor" stroke-opacity="0.2"'
+    parts = [_line(left, bottom, right, bottom, faint)]
+    for place, milliseconds in enumerate(taken):
+        x = left + place * step
+        parts += [
+            _line(x, top, x, bottom, faint),
+            _text(x, bottom + 18, milliseconds, "middle"),
+        ]
+    parts.append(_text(left, bottom + 38, "milliseconds that the service takes"))
+    for place, (key, label) in enumerate(names.items()):
+        color = COLORS[place]
+        points = [
+            (left + number * step, bottom - rate / most * height)
+            for number, rate in enumerate(rates[key])
+        ]
+        drawn = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+        parts += [
+            f'<rect x="0" y="{6 + 22 * place}" width="12" height="12" fill="{color}"/>',
+            _text(20, 17 + 22 * place, label),
+            f'<polyline points="{drawn}" fill="none" stroke="{color}" '
+            'stroke-width="2.5"/>',
+            _text(right + 4, points[-1][1] + 4, f"{rates[key][-1]:.0f}"),
+            *(
+                f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{color}"/>'
+                for x, y in points
+            ),
+        ]
+    return _svg(bottom + 46, "Requests per second", parts)
 
 
 def bars_of(
@@ -227,6 +277,7 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 # What is made from results alone: its file, the results, the function.
 MEASURED = {
     "waiting.svg": ("release", waiting),
+    "waits.svg": ("waits", by_time),
     "entry-points.md": ("serve-sqlite3-age60", entry_points),
     "comparison.md": ("sqlite3", comparison),
 }

@@ -385,7 +385,10 @@ async def a_page():
 NOT_FOUND = [
     value
     for value in [*globals().values()]
-    if inspect.iscoroutinefunction(value) and value.__module__ == __name__
+    # In Python 3.12, the module itself has the mark of a coroutine function.
+    if value is not inspect
+    and inspect.iscoroutinefunction(value)
+    and value.__module__ == __name__
 ]
 
 

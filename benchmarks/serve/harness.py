@@ -120,13 +120,12 @@ def _let_readers_read(name: str) -> None:
 
 
 @contextmanager
-def _service(place: set[int] | None) -> Iterator[str]:
-    """Run the service that answers after 100 ms; yield its URL."""
+def _service(place: set[int] | None, seconds: float) -> Iterator[str]:
+    """Run the service that answers after some time; yield its URL."""
     port = free_port()
+    command = [sys.executable, "-m", elsewhere.__name__, "--port", str(port)]
     with pinned(place):
-        process = subprocess.Popen(
-            [sys.executable, "-m", elsewhere.__name__, "--port", str(port)]
-        )
+        process = subprocess.Popen([*command, "--seconds", str(seconds)])
     try:
         yield f"http://127.0.0.1:{port}/"
     finally:
@@ -143,15 +142,17 @@ def servers(
     age: int,
     threads: int,
     entry_points: Mapping[str, Mapping[str, Any]] | None = None,
+    service_seconds: float = elsewhere.SECONDS,
     **more: str,
 ) -> Iterator[dict[str, Server]]:
     """
     Run the servers of these names on one processor.
 
     `entry_points`: for each name, arguments for the entry point of this package, in
-    addition to the number of workers. `more`: variables of the servers' environment.
+    addition to the number of workers. `service_seconds`: how long the service takes
+    that some pages call. `more`: variables of the servers' environment.
     """
-    with _service(where.load_place) as url:
+    with _service(where.load_place, service_seconds) as url:
 
         def own(name: str) -> dict[str, str]:
             arguments = {"workers": threads, **(entry_points or {}).get(name, {})}
