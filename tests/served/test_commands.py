@@ -29,7 +29,8 @@ COMMANDS = [
     line
     for block in BLOCKS
     for line in block.splitlines()
-    if not line.startswith("pip ")
+    # Those of a server name a port.
+    if "8000" in line
 ]
 NAMES = ["uvicorn", "gunicorn", "daphne", "hypercorn", "granian", "python"]
 
