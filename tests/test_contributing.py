@@ -135,6 +135,17 @@ class TestVersions:
         assert tox["django"]["newest"].startswith(f"django>={newest},")
         for name in ("ecosystem", "suites", "agents", "browser", "bench-serve"):
             assert "{[django]newest}" in tox[f"testenv:{name}"]["deps"], name
+
+    def test_the_files_with_generated_tests_are_named(self):
+        tox = ConfigParser(interpolation=None)
+        tox.read(ROOT / "tox.ini", encoding="utf-8")
+        mark = "pytest.mark." + "generated"
+        files = [
+            path.relative_to(ROOT).as_posix()
+            for path in sorted((ROOT / "tests").rglob("*.py"))
+            if mark in path.read_text(encoding="utf-8")
+        ]
+        assert tox["generated"]["marked"].split() == files
         inventory = (ROOT / "docs" / "inventories" / "django.inv").read_bytes()
         assert f"\n# Version: {newest}\n".encode() in inventory
 
