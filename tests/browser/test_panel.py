@@ -160,6 +160,10 @@ def test_history_after_many_at_once(address, page, is_stock):
         row = page.locator(f'tr[data-request-id="{mark}"]')
         assert url in row.inner_text()
         row.locator(".switchHistory").click()
+        # Not the text alone: the request before may have as many hops, and the next
+        # click would overtake the answer to this one.
+        here = page.locator(f'#djDebug[data-request-id="{mark}"]')
+        here.wait_for(state="attached")
         said = f"{hops} hop{'' if hops == '1' else 's'} in "
         page.locator("#djdt-HopsPanel small").get_by_text(said).wait_for()
     # The last one was sync, and the panel is loaded of that.

@@ -66,7 +66,7 @@ class TestErrorPages(SimpleTestCase):
                     try:
                         answer = await Client(app).get(where)
                         what = (answer.status, answer.text)
-                    except Exception as error:
+                    except Exception as error:  # What it is, both have to agree on.
                         what = type(error)
                     found.append((what, [*heard]))
         finally:

@@ -118,8 +118,6 @@ def answering_exceptions(get_response: Any) -> Any:
 def taking_pages(get_response: Any) -> Any:
     """Do as answering_exceptions(), where a view's page may have been made already."""
     answer = answering_exceptions(get_response)
-    if not iscoroutinefunction(get_response):
-        return answer
 
     @functools.wraps(get_response)
     async def inner(request: Any) -> Any:
