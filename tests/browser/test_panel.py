@@ -95,6 +95,7 @@ def page(context):
     """A page that tells what the policy of the site forbids."""
     opened = context.new_page()
     opened.add_init_script(VIOLATIONS)
+    opened.add_init_script(SCRIPTS)
     errors = []
     opened.on("pageerror", lambda error: errors.append(str(error)))
     yield opened
@@ -156,6 +157,8 @@ def test_history_after_many_at_once(address, page, is_stock):
 
     page.goto(address)
     page.locator("#djdt-HistoryPanel a").click()
+    # Until its script has run, a click on a row leaves the page.
+    page.wait_for_function("ran.some((source) => source.endsWith('/history.js'))")
     for url, mark, hops in found:
         row = page.locator(f'tr[data-request-id="{mark}"]')
         assert url in row.inner_text()

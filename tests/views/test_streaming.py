@@ -64,11 +64,15 @@ from django_async_cbv.views.streaming import (
     StreamResponse,
     end_streams,
 )
+from tests.clock import ClockLoop, pass_time
 from tests.hops import count_hops
 from tests.serve.driving import Client
 
-SECONDS = 10
+SECONDS = 30
+# For what has to happen some time; nothing may depend on what happens before.
 SOON = 0.02
+# For what a test lets pass: no stall of the machine is as long.
+LATER = 4
 # Until long after each test.
 NEVER = 1000
 # Until Django 6.0 goes: its GZipMiddleware does not flush parts, so that none are
@@ -191,7 +195,7 @@ class StreamTestCase(SimpleTestCase):
             with (
                 self.subTest(handler=make.__name__),
                 override_settings(ROOT_URLCONF=patterns, **settings),
-                asyncio.Runner() as runner,
+                asyncio.Runner(loop_factory=ClockLoop) as runner,
             ):
                 runner.run(self.watched(main, Client(make())))
             self.assertEqual(+_limits._taken, {})
@@ -683,17 +687,30 @@ class TimesTests(StreamTestCase):
 
     def test_no_heartbeat_without_bytes(self):
         class View(Text):
-            heartbeat = SOON / 10
-            max_duration = SOON
+            heartbeat = LATER
 
-        self.assertAnswers(View, b"first")
+        async def main(client):
+            request = client.begin("/")
+            await until_sent(request, b"first")
+            pass_time(LATER)
+            await turns()
+            self.assertEqual(request.body, b"first")
+            request.gone.set()
+            await request.answer()
+
+        self.serve(View, main)
 
     def test_max_duration(self):
         class View(Events):
-            max_duration = SOON
+            max_duration = LATER
 
         async def main(client):
-            request = await client.get("/")
+            request = client.begin("/")
+            await until_sent(request, b"first")
+            await turns()
+            self.assertFalse(View.ended.is_set())
+            pass_time(LATER)
+            await request.answer()
             self.assertTrue(View.ended.is_set())
             first, last = request.text.split("data: first\n\n")
             self.assertEqual(first, "retry: 7\n\n")
@@ -719,15 +736,22 @@ class TimesTests(StreamTestCase):
         for verdict in (False, None, "yes"):
 
             class View(Events):
-                recheck = SOON
+                recheck = LATER
 
                 async def may_continue(self, verdict=verdict):
                     await asyncio.sleep(0)
-                    self.asked = getattr(self, "asked", 0) + 1
-                    return True if self.asked < 3 else verdict
+                    View.asked += 1
+                    return True if View.asked < 3 else verdict
 
             async def main(client):
-                request = await client.get("/")
+                View.asked = 0
+                request = client.begin("/")
+                await until_sent(request, b"first")
+                for asked in range(1, 4):
+                    pass_time(LATER)
+                    await turns()
+                    self.assertEqual(View.asked, asked)
+                await request.answer()
                 self.assertNotIn("stream-error", request.text)
 
             self.serve(View, main)
@@ -1695,21 +1719,30 @@ class MistakesTests(SimpleTestCase):
 
 
 class RecheckTests(SimpleTestCase):
-    async def test_who_gets_no_answer_does_not_stay(self):
+    def test_who_gets_no_answer_does_not_stay(self):
         class View(Text):
-            recheck = SOON
+            recheck = LATER
 
             async def may_continue(self):
+                # What it may take.
+                pass_time(LATER)
                 await forever()
 
-        response = await View.as_view()(RequestFactory().get("/"))
-        with self.assertLogs("django.request", "ERROR"):
+        async def main():
+            response = await View.as_view()(RequestFactory().get("/"))
             async with open_stream(response) as stream:
                 self.assertEqual(await anext(stream), b"first")
+                pass_time(LATER)
                 with self.assertRaises(TimeoutError) as raised:
                     await stream.read()
-        self.assertNotIn("open_stream()", str(raised.exception))
-        self.assertTrue(View.ended.is_set())
+            self.assertNotIn("open_stream()", str(raised.exception))
+            self.assertTrue(View.ended.is_set())
+
+        with (
+            self.assertLogs("django.request", "ERROR"),
+            asyncio.Runner(loop_factory=ClockLoop) as runner,
+        ):
+            runner.run(main())
 
 
 class ReadersTests(SimpleTestCase):
