@@ -4,4 +4,4 @@ import os
 
 collect_ignore = []
 if os.environ.get("STREAM_SERVERS") != "all":
-    collect_ignore += ["test_connections.py", "test_runserver.py"]
+    collect_ignore += ["test_connections.py", "test_proxies.py", "test_runserver.py"]

@@ -28,13 +28,20 @@ def said(word):
 
 
 class Idle(ServerSentEventsView):
+    name = "idle"
+
     async def events(self):
         try:
             yield "first"
             await asyncio.Event().wait()
         finally:
             await asyncio.sleep(0.01)
-            said("ended idle")
+            said(f"ended {self.name}")
+
+
+class Beating(Idle):
+    name = "beating"
+    heartbeat = 0.5
 
 
 class Busy(ServerSentEventsView):
@@ -155,6 +162,7 @@ async def ping(request):
 
 urlpatterns = [
     path("", ping),
+    path("beating/", Beating.as_view()),
     path("idle/", Idle.as_view()),
     path("busy/", Busy.as_view()),
     path("flood/", Flood.as_view()),
