@@ -12,6 +12,7 @@ import signal
 import socket
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
@@ -25,7 +26,6 @@ from tests.streams.serving import (
     HTTP2Client,
     Server,
     serving,
-    until,
 )
 
 pytestmark = pytest.mark.server
@@ -56,6 +56,13 @@ def measured(server: Server, what: str, seconds: float) -> None:
     print(f"{server.name}: {what}: {seconds:.2f} s")
 
 
+def soon(server: Server, found: Callable[[], bool]) -> float:
+    """Wait for what a server does within 5 seconds; return how long it took."""
+    seconds = server.until(found)
+    assert seconds < 5
+    return seconds
+
+
 @pytest.fixture(scope="module", params=NAMES)
 def server(request, tmp_path_factory):
     with serving(request.param, tmp_path_factory.mktemp("stream")) as found:
@@ -68,15 +75,15 @@ def test_a_client_that_goes(server, path):
     client = server.get(path)
     client.read_until(SENT[path])
     client.leave()
-    seconds = until(lambda: server.said(LEFT[path]) > before, 5)
+    seconds = soon(server, lambda: server.said(LEFT[path]) > before)
     measured(server, f"gone from {path}", seconds)
 
 
 def test_a_client_that_goes_from_a_long_poll(server):
     client = server.get("/poll/")
-    until(lambda: server.said("polls") > 0, 5)
+    soon(server, lambda: server.said("polls") > 0)
     client.leave()
-    seconds = until(lambda: server.said("ended poll") > 0, 5)
+    seconds = soon(server, lambda: server.said("ended poll") > 0)
     measured(server, "gone from /poll/", seconds)
 
 
@@ -121,7 +128,7 @@ def test_a_generator_that_never_awaits(server):
     measured(server, "another page, the slowest of ten", max(seconds))
     # Not the slowest: another process may have had the processor.
     assert min(seconds) < 0.1
-    until(lambda: server.said("ended flood") > before, 5)
+    soon(server, lambda: server.said("ended flood") > before)
 
 
 @pytest.mark.parametrize("path", ["/idle/", "/busy/"])
@@ -133,7 +140,7 @@ def test_a_client_that_goes_by_http_2(server, path, leave):
     with HTTP2Client(server.port, path) as client:
         client.read_until(SENT[path])
         leave(client)
-        seconds = until(lambda: server.said(LEFT[path]) > before, 5)
+        seconds = soon(server, lambda: server.said(LEFT[path]) > before)
     measured(server, f"gone from {path} by HTTP/2", seconds)
 
 
@@ -186,7 +193,8 @@ def test_a_client_that_does_not_read(server):
     before = server.memory()
     with server.get("/unread/") as client:
         client.read_until(b"xxx")
-        seconds = until(lambda: server.said("ended unread") > 0, 10)
+        seconds = server.until(lambda: server.said("ended unread") > 0)
+        assert seconds < 10
         grown = server.memory() - before
         measured(server, "not read", seconds)
         print(f"{server.name}: grown by {grown / 1e6:.1f} MB")
@@ -197,8 +205,8 @@ def test_streams_are_compressed_one_part_at_a_time(server):
     before = server.said("ended idle")
     with server.get("/idle/", GZIP) as client:
         # More than the header of gzip, which comes before the first part.
-        until(lambda: "first" in client.read_compressed(), 5)
-    seconds = until(lambda: server.said("ended idle") > before, 5)
+        soon(server, lambda: "first" in client.read_compressed())
+    seconds = soon(server, lambda: server.said("ended idle") > before)
     measured(server, "gone, gzip", seconds)
 
 
