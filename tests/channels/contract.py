@@ -39,6 +39,8 @@ GARBAGE = [
     "0-0-00000000",
     "99999999999999999999-99999999999999999999-00000000",
     "9" * 255,
+    # Digits that are not ASCII.
+    "\N{ARABIC-INDIC DIGIT ONE}-\N{ARABIC-INDIC DIGIT TWO}-00000000",
     "0" * 32,
     "f" * 32,
     "\x00",

@@ -46,7 +46,8 @@ if ARGV[2] ~= '' then
 end
 return id
 """
-ID = re.compile(r"(\d{1,20})-(\d{1,20})-([0-9a-f]{8})")
+# Not \d, which takes the digits of all scripts. Redis refuses those with an error.
+ID = re.compile(r"([0-9]{1,20})-([0-9]{1,20})-([0-9a-f]{8})")
 LARGEST = 2**64
 
 
