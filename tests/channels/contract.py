@@ -441,6 +441,16 @@ class Contract:
         assert self.is_idle(channel)
         assert await take_all(messages) == []
 
+    async def test_who_begins_ends_when_another_task_closes(self):
+        channel = self.channel()
+        async with channel.subscribe("a"):
+            messages = channel.subscribe("a")
+            beginning = asyncio.create_task(take_all(messages))
+            await asyncio.sleep(0)
+            await messages.aclose()
+            assert await beginning == []
+        assert self.is_idle(channel)
+
     async def test_a_cancelled_wait_loses_nothing(self):
         channel = self.channel()
         async with channel.subscribe("a") as messages:

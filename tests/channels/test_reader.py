@@ -10,6 +10,8 @@ from django.test import SimpleTestCase
 from django_async_cbv.channels import Message, Subscriber
 from django_async_cbv.channels.reader import Cursor, Past, Readers
 
+PATIENCE = 30
+
 
 class Driver:
     """A log with one message, whose history answers when it is told to."""
@@ -71,6 +73,32 @@ class OutageTests(SimpleTestCase):
             self.assertEqual(len(logs.output), 1)
             is_away = False
             await visit()
+
+
+class ClosedTests(SimpleTestCase):
+    async def test_who_waits_for_an_outage_ends_when_another_task_closes(self):
+        tried = asyncio.Event()
+
+        async def connect():
+            tried.set()
+            await asyncio.get_running_loop().create_future()
+
+        readers = Readers("name", connect, 1)
+
+        def subscribe():
+            return Subscriber(readers, frozenset({"a"}), None, 1, "drop")
+
+        messages, last = subscribe(), subscribe()
+        waiting = [
+            asyncio.create_task(anext(one, "closed")) for one in (messages, last)
+        ]
+        await tried.wait()
+        # While another subscriber waits on, and when none does.
+        for one, task in zip((messages, last), waiting, strict=True):
+            await one.aclose()
+            async with asyncio.timeout(PATIENCE):
+                self.assertEqual(await task, "closed")
+        self.assertEqual(readers._readers, {})
 
 
 class LostCancellationTests(SimpleTestCase):

@@ -185,6 +185,11 @@ class Fanout:
         for mailbox in self._all():
             mailbox.reset()
 
+    def wake(self) -> None:
+        """Let each subscriber look for what it waits for."""
+        for mailbox in self._all():
+            mailbox.wake()
+
     def _all(self) -> Iterable[Mailbox]:
         return {one for mailboxes in self._by_topic.values() for one in mailboxes}
 

@@ -199,7 +199,7 @@ class _Reader:
         self._is_over = False
         # Whether the task waits for messages, so that a cancellation loses nothing.
         self._follows = False
-        self._knows_cursor = asyncio.Event()
+        self._knows_cursor = False
         self._history: Log | None = None
         self._history_is_read = asyncio.Lock()
         # In an empty context, because the task would keep the context of the first
@@ -236,7 +236,11 @@ class _Reader:
 
     async def join(self, mailbox: Mailbox, since: str | None) -> None:
         self.fanout.add(mailbox)
-        await self._knows_cursor.wait()
+        while not self._knows_cursor:
+            # Not an Event, because another task may close the mailbox meanwhile.
+            await mailbox.wait()
+            if mailbox.is_over:
+                return
         mailbox.begin(self._cursor.position, self._cursor.id or None, since)
         if since is None:
             return
@@ -323,9 +327,10 @@ class _Reader:
                 log = None
                 try:
                     log = await self._connect()
-                    if not self._knows_cursor.is_set():
+                    if not self._knows_cursor:
                         self._cursor = await log.newest()
-                        self._knows_cursor.set()
+                        self._knows_cursor = True
+                        self.fanout.wake()
                         self._outage.ends("reader")
                     while not self._is_over:
                         self._follows = True
