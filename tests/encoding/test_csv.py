@@ -77,6 +77,11 @@ class TestCells(SimpleTestCase):
         naive = NOON.replace(tzinfo=None)
         assert cell_of(naive, tzinfo=BERLIN) == "2026-11-27T12:00:00"
 
+    def test_what_the_time_zone_has_no_date_for(self):
+        """As the last moment of the calendar, by which rows say "for ever"."""
+        last = datetime.datetime(9999, 12, 31, 23, 59, tzinfo=datetime.UTC)
+        assert cell_of(last, tzinfo=BERLIN) == "9999-12-31T23:59:00+00:00"
+
     def test_no_rows(self):
         assert encode_csv([]) == b""
         assert encode_csv([[], []]) == b"\r\n\r\n"

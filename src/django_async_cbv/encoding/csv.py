@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import csv
 import datetime
 import decimal
@@ -100,7 +101,9 @@ def _cells(
             return value
         if isinstance(value, datetime.datetime):
             if tzinfo is not None and value.tzinfo is not None:
-                value = value.astimezone(tzinfo)
+                # The first and the last hours of the calendar are not in each zone.
+                with contextlib.suppress(OverflowError):
+                    value = value.astimezone(tzinfo)
             return value.isoformat()
         if isinstance(value, datetime.date | datetime.time):
             return value.isoformat()
