@@ -384,6 +384,43 @@ class TestRows(ExportTestCase):
                 await self.get(View)
             assert text in logs.output[0]
 
+    async def test_what_has_no_cells(self):
+        """csv.writer() would write the keys of a mapping, and the letters of a text."""
+        for row, text in (
+            ({"a": 1}, "View has no fields, and got the mapping {'a': 1}"),
+            ("text", "View got 'text', which is no row"),
+            (b"bytes", "View got b'bytes', which is no row"),
+            (1, "View got 1, which is no row"),
+            (iter([1, 2]), "which is no row"),
+        ):
+
+            class View(BookCSV):
+                fields = None
+
+                async def aget_rows(self, row=row):
+                    return [row]
+
+            with (
+                self.assertLogs("django.request", "ERROR") as logs,
+                self.assertRaises(RequestAborted),
+            ):
+                await self.get(View)
+            assert text in logs.output[0]
+
+    async def test_the_letters_of_a_text_are_no_row(self):
+        class View(BookCSV):
+            fields = ["a", "b"]
+
+            def get_row(self, obj):
+                return "ab"
+
+        with (
+            self.assertLogs("django.request", "ERROR") as logs,
+            self.assertRaises(RequestAborted),
+        ):
+            await self.get(View)
+        assert "View got 'ab', which is no row" in logs.output[0]
+
     async def test_bytes_are_base64(self):
         class View(BookCSV):
             fields = ["a", "b", "c"]

@@ -255,11 +255,8 @@ class ExportView(AsyncMultipleObjectMixin[_M], AsyncStreamView):
                     "ends there. Give each row a value for each of `fields`."
                 )
             return [row[lookup] for lookup in lookups]
-        if not isinstance(row, Sized):
-            raise TypeError(
-                f"{name} got {row!r}, which is no row. The export ends there. Return "
-                "a sequence or a mapping from get_row()."
-            )
+        if isinstance(row, str | bytes) or not isinstance(row, Sized):
+            raise self._no_row(row)
         if len(row) != len(self.fields):
             raise ValueError(
                 f"{name} has {len(self.fields)} fields, and got a row "
@@ -267,6 +264,12 @@ class ExportView(AsyncMultipleObjectMixin[_M], AsyncStreamView):
                 "a value for each of `fields`."
             )
         return row
+
+    def _no_row(self, row: Any) -> TypeError:
+        return TypeError(
+            f"{type(self).__name__} got {row!r}, which is no row. The export ends "
+            "there. Return a sequence or a mapping from get_row()."
+        )
 
     def stream(self) -> AsyncIterator[bytes]:
         """
@@ -386,6 +389,20 @@ class CSVView(ExportView[_M]):
             escape_formulas=self.escape_formulas,
             tzinfo=timezone.get_current_timezone() if settings.USE_TZ else None,
         )
+
+    def _whole(self, row: Any) -> Any:
+        """Return a row of cells, also without fields; raise for what has none."""
+        whole = super()._whole(row)
+        if isinstance(whole, Mapping):
+            # csv.writer() would write its keys.
+            raise TypeError(
+                f"{type(self).__name__} has no fields, and got the mapping {row!r}. "
+                "The export ends there. Name the columns in `fields`, or give "
+                "sequences as rows."
+            )
+        if isinstance(whole, str | bytes) or not isinstance(whole, Sized):
+            raise self._no_row(row)
+        return whole
 
     def _read_from(self, source: Any) -> Any:
         refuse_dialect(self.dialect)
