@@ -421,6 +421,18 @@ class TestRows(ExportTestCase):
             await self.get(View)
         assert "View got 'ab', which is no row" in logs.output[0]
 
+    async def test_a_one_to_one_relation_without_an_object(self):
+        class View(BookCSV):
+            fields = ["title", "novel__pk"]
+
+        class Objects(View):
+            async def aget_rows(self):
+                return Book.objects.raw("SELECT * FROM app_book ORDER BY id")
+
+        (_, body, _), (_, same, _) = await self.get(View), await self.get(Objects)
+        assert read_csv(body)[2] == ["Book 1", ""]
+        assert body == same
+
     async def test_bytes_are_base64(self):
         class View(BookCSV):
             fields = ["a", "b", "c"]

@@ -21,7 +21,11 @@ from datetime import tzinfo
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from django.conf import settings
-from django.core.exceptions import ImproperlyConfigured, RequestAborted
+from django.core.exceptions import (
+    ImproperlyConfigured,
+    ObjectDoesNotExist,
+    RequestAborted,
+)
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db.models import QuerySet
 from django.db.models.constants import LOOKUP_SEP
@@ -498,7 +502,13 @@ def _value_of(obj: Any, lookup: str) -> Any:
     for name in lookup.split(LOOKUP_SEP):
         if obj is None:
             return None
-        obj = obj[name] if isinstance(obj, Mapping) else getattr(obj, name)
+        try:
+            obj = obj[name] if isinstance(obj, Mapping) else getattr(obj, name)
+        except AttributeError as error:
+            # Of a one-to-one relation without an object. values_list() gives None too.
+            if not isinstance(error, ObjectDoesNotExist):
+                raise
+            return None
     return obj
 
 
