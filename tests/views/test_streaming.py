@@ -227,6 +227,18 @@ class PartsTests(StreamTestCase):
         view = of(1, 2, encode=lambda self, item: b"%d;" % item)
         self.assertAnswers(view, b"1;2;")
 
+    def test_what_encode_has_to_return(self):
+        """Django would send nothing for None, and the text of a bytearray."""
+
+        async def main(client):
+            with self.assertLogs("django.request", "ERROR") as logs:
+                request = await client.get("/")
+            self.assertEqual(request.body, b"")
+            self.assertIn("Parts.encode() returned", logs.output[0])
+
+        for wrong in (None, bytearray(b"a"), "a", 1):
+            self.serve(of(1, encode=lambda self, item, wrong=wrong: wrong), main)
+
     def test_events(self):
         parts = ["text", {"a": 1}, Event("x", id="1", event="e"), None]
         self.assertAnswers(

@@ -422,11 +422,21 @@ class AsyncStreamView(_OpenView):
         # In a generator, closing the response closes the source too.
         try:
             for item in items:
-                yield self.encode(item)
+                yield self._part_of(item)
         finally:
             close = getattr(items, "close", None)
             if close is not None:
                 close()
+
+    def _part_of(self, item: Any) -> bytes:
+        part: Any = self.encode(item)
+        if isinstance(part, bytes):
+            return part
+        # Django would send nothing for None, and the text of any other object.
+        raise TypeError(
+            f"{type(self).__name__}.encode() returned {part!r}, which is not bytes. "
+            "The stream ends there. Return bytes."
+        )
 
     def _terms(self, slot: Slot) -> Terms:
         for name in ("heartbeat", "recheck"):
@@ -442,7 +452,7 @@ class AsyncStreamView(_OpenView):
             duration *= random.uniform(1, 1.1)  # noqa: S311
         return Terms(
             items=self._items(),
-            encode=self.encode,
+            encode=self._part_of,
             release=slot.release,
             first=self.first_bytes(),
             heartbeat=self.heartbeat if self.heartbeat_bytes else None,
