@@ -433,6 +433,27 @@ class TestRows(ExportTestCase):
         assert read_csv(body)[2] == ["Book 1", ""]
         assert body == same
 
+    async def test_an_async_iterator_is_closed(self):
+        closed = []
+
+        class Rows:
+            def __aiter__(self):
+                return self
+
+            async def __anext__(self):
+                raise ValueError
+
+            async def aclose(self):
+                closed.append(self)
+
+        class View(BookNDJSON):
+            async def aget_rows(self):
+                return Rows()
+
+        with self.assertLogs("django.request", "ERROR"):
+            await self.get(View)
+        assert len(closed) == 1
+
     async def test_bytes_are_base64(self):
         class View(BookCSV):
             fields = ["a", "b", "c"]

@@ -617,6 +617,37 @@ class GoneTests(StreamTestCase):
 
         self.serve(View, main)
 
+    def test_an_iterator_that_is_no_generator_is_closed(self):
+        class Parts:
+            def __init__(self):
+                self.parts = ["first"]
+                View.ended = asyncio.Event()
+
+            def __aiter__(self):
+                return self
+
+            async def __anext__(self):
+                if self.parts:
+                    return self.parts.pop()
+                return await forever()
+
+            async def aclose(self):
+                await asyncio.sleep(0)
+                View.ended.set()
+
+        class View(AsyncStreamView):
+            def stream(self):
+                return Parts()
+
+        async def main(client):
+            request = client.begin("/")
+            await until_sent(request, b"first")
+            request.gone.set()
+            await request.answer()
+            self.assertTrue(View.ended.is_set())
+
+        self.serve(View, main)
+
     def test_one_that_fails_at_its_end(self):
         class View(AsyncStreamView):
             async def stream(self):

@@ -569,5 +569,5 @@ async def convert_apart(
         if rows or is_empty:
             yield await run_sync(convert, rows)
     finally:
-        if isinstance(iterator, AsyncGenerator):
+        if hasattr(iterator, "aclose"):
             await iterator.aclose()

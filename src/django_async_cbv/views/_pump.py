@@ -7,7 +7,7 @@ import contextlib
 import contextvars
 import logging
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -185,7 +185,8 @@ class Pump(Leaver):
                     step = iterator.__anext__()
                 item = None
         finally:
-            if isinstance(iterator, AsyncGenerator):
+            # Not only generators have it: a subscription of a channel has, too.
+            if hasattr(iterator, "aclose"):
                 await iterator.aclose()
 
     async def _put(self, part: bytes) -> None:
