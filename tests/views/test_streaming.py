@@ -617,6 +617,33 @@ class GoneTests(StreamTestCase):
 
         self.serve(View, main)
 
+    def test_one_that_yields_where_it_is_cancelled(self):
+        class View(Ending, AsyncStreamView):
+            async def stream(self):
+                async with self.noted():
+                    yield "first"
+                    yield "second"
+                    View.waits.set()
+                    with contextlib.suppress(asyncio.CancelledError):
+                        await forever()
+                    yield "never"
+                    await forever()
+
+        async def main(client):
+            View.waits = asyncio.Event()
+            # The second part waits for the client.
+            request = client.begin("/", reads=False)
+            await request.begun()
+            request.reads.set()
+            request.reads.clear()
+            await View.waits.wait()
+            request.gone.set()
+            with self.assertNoLogs("django.request", "ERROR"):
+                await request.answer()
+            self.assertTrue(View.ended.is_set())
+
+        self.serve(View, main)
+
     def test_an_iterator_that_is_no_generator_is_closed(self):
         class Parts:
             def __init__(self):

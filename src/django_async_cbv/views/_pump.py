@@ -168,6 +168,9 @@ class Pump(Leaver):
                     item = await step
                 except StopAsyncIteration:
                     return
+                if self._is_closing:
+                    # Nobody reads any more what it yields when it is cancelled.
+                    return
                 try:
                     await self._put(self.terms.encode(item))
                 except asyncio.CancelledError as error:
@@ -177,10 +180,6 @@ class Pump(Leaver):
                     if throw is None:
                         raise
                     step = throw(error)
-                    if self._is_closing:
-                        with contextlib.suppress(StopAsyncIteration):
-                            await step
-                        return
                 else:
                     step = iterator.__anext__()
                 item = None
