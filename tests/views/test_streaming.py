@@ -907,6 +907,26 @@ class FailureTests(StreamTestCase):
         # What cannot be encoded.
         self.serve(of("first", 1), main)
 
+    def test_what_is_no_exception_is_logged_once(self):
+        class Stop(BaseException):
+            """Of a library, for example."""
+
+        class View(AsyncStreamView):
+            async def stream(self):
+                yield "first"
+                raise Stop
+
+        async def main(client):
+            with self.assertLogs("django.request", "ERROR") as logs:
+                request = await client.get("/")
+            self.assertEqual(len(logs.records), 1)
+            self.assertTrue(request.sent[-1]["more_body"])
+
+        # asyncio logs an error that nobody takes from its task, when that is collected.
+        with self.assertNoLogs("asyncio"):
+            self.serve(View, main)
+            gc.collect()
+
     def test_what_is_cut_off_is_closed(self):
         finished = []
 

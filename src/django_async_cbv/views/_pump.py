@@ -150,11 +150,12 @@ class Pump(Leaver):
             else:
                 # An error, so that the client does not take the answer for complete.
                 self.error = RuntimeError(f"{self.terms.name} cancelled itself.")
-        except Exception as error:  # noqa: BLE001 - for the reader
+        except (KeyboardInterrupt, SystemExit) as error:
             self.error = error
-        except BaseException as error:
-            self.error = error
+            # They end the event loop.
             raise
+        except BaseException as error:  # noqa: BLE001 - for the reader
+            self.error = error
         finally:
             self._is_done = True
             _wake(self._reader)
