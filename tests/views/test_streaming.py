@@ -40,7 +40,7 @@ from django.test import (
     override_settings,
 )
 from django.urls import path
-from django.utils.decorators import method_decorator
+from django.utils.decorators import async_only_middleware, method_decorator
 from django.views.decorators.http import condition
 
 from django_async_cbv.asgi import get_asgi_application
@@ -183,6 +183,37 @@ def is_gzip(request):
 
 def plain(request):
     return members(request.body) if is_gzip(request) else request.body
+
+
+@async_only_middleware
+def read_first(get_response):
+    """Middleware that answers with the first parts, and closes nothing."""
+
+    async def answer(request):
+        response = await get_response(request)
+        left = int(request.GET["parts"])
+        body = b""
+        if left:
+            async for part in response.streaming_content:
+                body += part
+                left -= 1
+                if not left:
+                    break
+        return HttpResponse(body)
+
+    return answer
+
+
+@async_only_middleware
+def put_other_parts(get_response):
+    """Middleware that reads none of the parts, and gives others."""
+
+    async def answer(request):
+        response = await get_response(request)
+        response.streaming_content = ["other"]
+        return response
+
+    return answer
 
 
 class StreamTestCase(SimpleTestCase):
@@ -727,6 +758,44 @@ class GoneTests(StreamTestCase):
             self.assertEqual(+_limits._taken, {})
 
         asyncio.run(main())
+
+    def test_a_response_in_whose_place_a_middleware_gives_another(self):
+        view = of("a", "b", limit=5)
+
+        async def main(client):
+            for parts, body in ((0, b""), (1, b"a"), (2, b"ab"), (3, b"ab")):
+                request = await client.get(f"/?parts={parts}")
+                self.assertEqual(request.body, body)
+                del request
+                gc.collect()
+                await turns()
+                self.assertEqual(+_limits._taken, {})
+
+        self.serve(view, main, MIDDLEWARE=[f"{__name__}.read_first"])
+
+    def test_a_response_to_which_a_middleware_gives_other_parts(self):
+        async def main(client):
+            request = await client.get("/")
+            self.assertEqual(request.body, b"other")
+            self.assertEqual(request.sent[-1], {"type": "http.response.body"})
+
+        view = of("a", limit=5)
+        self.serve(view, main, MIDDLEWARE=[f"{__name__}.put_other_parts"])
+
+    def test_a_response_whose_event_loop_has_ended(self):
+        view = of("a", "b", limit=5)
+        responses = []
+
+        async def read_one():
+            responses.append(await view.as_view()(RequestFactory().get("/")))
+            self.assertEqual(await anext(responses[0].streaming_content), b"a")
+
+        asyncio.run(read_one())
+        self.assertEqual(len(_shutdown._open), 1)
+        responses.clear()
+        gc.collect()
+        self.assertEqual(_shutdown._open, {})
+        self.assertEqual(+_limits._taken, {})
 
     def test_a_response_that_is_closed_by_the_test_client(self):
         async def main(client):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import contextvars
 import logging
 import time
@@ -409,11 +408,14 @@ class Pump(Leaver):
     def abandon(self) -> None:
         """End a stream that nobody reads or closes any more; in any thread."""
         self.terms.release()
-        if self._task is not None and not self._task.done():
-            with contextlib.suppress(RuntimeError):
+        if self.is_open:
+            try:
                 self.loop.call_soon_threadsafe(
                     self._dismiss, context=contextvars.Context()
                 )
+            except RuntimeError:
+                # The event loop is closed, and has no thread any more.
+                self.exit()
 
     def _dismiss(self) -> None:
         self._is_over = True

@@ -43,6 +43,8 @@ class Leaver:
     """Something that is open for a client, and leaves when the server ends."""
 
     loop: asyncio.AbstractEventLoop
+    # Between enter() and exit().
+    is_open = False
     watches = True
 
     def enter(self, *, watches: bool = True) -> None:
@@ -58,11 +60,15 @@ class Leaver:
         if threading.current_thread() is not threading.main_thread():
             _watch_exit(os.getpid())
         _open.setdefault(loop, set()).add(self)
+        self.is_open = True
         if watches and loop in _ending:
             self.leave()
 
     def exit(self) -> None:
-        """It is over; on the event loop."""
+        """It is over; on the event loop. A second call does nothing."""
+        if not self.is_open:
+            return
+        self.is_open = False
         found = _open.get(self.loop)
         if found is not None:
             found.discard(self)

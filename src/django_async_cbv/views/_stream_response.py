@@ -57,6 +57,10 @@ class _Parts:
     async def __anext__(self) -> bytes:
         return await self.pump.next()
 
+    def __del__(self) -> None:
+        # Nobody closes a response in whose place a middleware gives another one.
+        self.pump.abandon()
+
 
 class _SyncParts:
     """The same parts for sync code, which reads them once as well."""
