@@ -6,14 +6,17 @@ import asyncio
 import itertools
 import unittest
 from datetime import timedelta
+from unittest import mock
 
 import pytest
 import redis
 from asgiref.sync import sync_to_async
 from django.test import SimpleTestCase
+from redis import asyncio as aioredis
 
 from django_async_cbv.channels import Reset
-from django_async_cbv.channels.redis import RedisChannel
+from django_async_cbv.channels.reader import Cursor
+from django_async_cbv.channels.redis import RedisChannel, _Log
 from tests.brokers import RedisUnavailable, own_redis
 from tests.channels.contract import Contract, take, until
 
@@ -65,6 +68,32 @@ class TestRedisChannel(Contract, RedisTestCase):
             return sum(one["name"] == "channel-reader" for one in listed)
 
         assert await sync_to_async(count)() == number
+
+    async def test_options_that_change_the_form_of_an_answer(self):
+        channel = self.channel(decode_responses=True, protocol=3)
+        async with channel.subscribe("a") as messages:
+            given = await self.apublish(channel, "a", 1)
+            assert [one.id for one in await take(messages, 1)] == [given]
+
+    async def test_a_read_ends_before_its_socket_gives_up(self):
+        for options, least, most in (
+            ({}, 5000, 5000),
+            ({"socket_timeout": 2}, 1, 1999),
+            ({"socket_timeout": 0.001}, 1, 1),
+            ({"socket_timeout": None}, 5000, 5000),
+        ):
+            # Not connected, so that no socket gives up here.
+            client = aioredis.Redis.from_url(
+                self.url, **self.channel(**options)._options
+            )
+            log = _Log(client, "key")
+            log._is_sure = True
+            with mock.patch.object(
+                client, "xread", mock.AsyncMock(return_value=[])
+            ) as read:
+                await log.follow(Cursor(0, ""), 1)
+            assert least <= read.call_args.kwargs["block"] <= most, options
+            await log.close()
 
     async def test_what_is_too_old_is_trimmed(self):
         # Of a thousandth of a second; whole nodes of a hundred entries are trimmed.

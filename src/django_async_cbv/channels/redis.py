@@ -87,10 +87,13 @@ class RedisChannel(Shared):
         self._slow = slow
         self._options = {
             **ANONYMOUS,
-            "protocol": 2,
             "socket_timeout": WAIT + TIMEOUT,
             "socket_connect_timeout": TIMEOUT,
             **options,
+            # Whatever the other clients of the project have: answers of another form
+            # would look like an outage.
+            "protocol": 2,
+            "decode_responses": False,
         }
         self._readers = Readers(name, self._connect, buffer)
         self._process = os.getpid()
@@ -151,6 +154,9 @@ class _Log:
         # Any, because redis-py's types cover all versions and protocols at once.
         self._client: Any = client
         self._key = key
+        # A socket that waits for less than the read would look like an outage.
+        timeout = self._client.connection_pool.connection_kwargs["socket_timeout"]
+        self._wait = WAIT if timeout is None else min(WAIT, timeout / 2)
         # Whether Redis still has the entry to follow.
         self._is_sure = False
 
@@ -181,7 +187,9 @@ class _Log:
                 return Batch(newest, gap=True)
             self._is_sure = True
         stream = {self._key: stream_id(cursor.position)}
-        found = await self._client.xread(stream, count=limit, block=WAIT * 1000)
+        # Redis would take 0 for no end.
+        milliseconds = max(int(self._wait * 1000), 1)
+        found = await self._client.xread(stream, count=limit, block=milliseconds)
         if not found:
             self._is_sure = False
             return Batch(cursor)
