@@ -1334,6 +1334,20 @@ class LimitTests(StreamTestCase):
 
         self.serve(View, main)
 
+    def test_a_process_that_was_forked_has_no_streams(self):
+        view = of("a", limit=1).as_view()
+
+        async def main():
+            responses = [await view(RequestFactory().get("/"))]
+            with mock.patch("os.getpid", return_value=os.getpid() + 1):
+                responses.append(await view(RequestFactory().get("/")))
+                responses.append(await view(RequestFactory().get("/")))
+            self.assertEqual([one.status_code for one in responses], [200, 200, 503])
+
+        asyncio.run(main())
+        gc.collect()
+        self.assertEqual(+_limits._taken, {})
+
     def test_it_is_freed_however_a_stream_ends(self):
         async def main(client):
             for _ in range(3):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import weakref
 from collections import Counter
@@ -29,9 +30,12 @@ class Slot:
 
 def take_slot(*limits: tuple[Hashable, int | None]) -> Slot | None:
     """Take a slot under each of these limits; None if one of them is reached."""
-    keys = [key for key, limit in limits if limit is not None]
+    # A process that was forked has a copy of the counts, and none of the streams.
+    process = os.getpid()
+    limited = {(process, key): limit for key, limit in limits if limit is not None}
+    keys: list[Hashable] = [*limited]
     with _lock:
-        if any(limit is not None and _taken[key] >= limit for key, limit in limits):
+        if any(_taken[key] >= limit for key, limit in limited.items()):
             _forget(keys)
             return None
         _taken.update(keys)
