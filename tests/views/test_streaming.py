@@ -744,6 +744,25 @@ class GoneTests(StreamTestCase):
 
         self.serve(View, main)
 
+    def test_a_client_that_reads_a_large_part_slowly(self):
+        size = 4 * _stream_response._LARGEST
+
+        async def main(client):
+            request = client.begin("/", reads=False)
+            await request.begun()
+            for _ in range(4):
+                request.reads.set()
+                request.reads.clear()
+                await turns()
+                pass_time(1.5 * LATER)
+                await turns()
+            request.reads.set()
+            await request.answer()
+            self.assertEqual(len(request.body), size)
+            self.assertEqual(request.sent[-1], {"type": "http.response.body"})
+
+        self.serve(of(b"x" * size, send_timeout=2.5 * LATER), main)
+
     def test_a_response_that_nobody_reads(self):
         view = Events.as_view()
 

@@ -247,12 +247,18 @@ class Pump(Leaver):
         now = self.loop.time()
         self._beat(now)
         self._sender = asyncio.current_task()
-        assert self._alarm is not None
-        seconds = self.terms.send_timeout
-        if self._is_leaving:
-            seconds = _LAST
-        self._alarm.set(None if seconds is None else now + seconds)
+        self._expect(now, _LAST if self._is_leaving else self.terms.send_timeout)
         return part
+
+    def _expect(self, now: float, seconds: float | None) -> None:
+        """Wait so long for the client to read."""
+        assert self._alarm is not None
+        self._alarm.set(None if seconds is None else now + seconds)
+
+    def go_on(self) -> None:
+        """Wait as long again for a client that has read a piece of a large part."""
+        if self._sender is not None and not self._is_leaving:
+            self._expect(self.loop.time(), self.terms.send_timeout)
 
     async def _wait(self) -> None:
         assert self._alarm is not None

@@ -153,6 +153,8 @@ class StreamResponse(StreamingHttpResponse):
                 async for part in iterator:
                     for piece in _pieces(self.make_bytes(part)):
                         yield piece
+                        if self._pump is not None:
+                            self._pump.go_on()
             else:
                 for part in iterator:
                     for piece in _pieces(self.make_bytes(part)):

@@ -194,7 +194,7 @@ class AsyncStreamView(_OpenView):
     heartbeat_bytes: bytes = b""
     #: After how many seconds, and up to 10 % more, the view ends a stream.
     max_duration: float | None = None
-    #: For how many seconds a client may leave a part unread. Then the view ends the
+    #: For how many seconds a client may read nothing of a part. Then the view ends the
     #: stream.
     send_timeout: float | None = 60
     #: How many seconds the generator has to end after the view has cancelled it.
