@@ -41,6 +41,7 @@ from django.test import (
 )
 from django.urls import path
 from django.utils.decorators import async_only_middleware, method_decorator
+from django.utils.functional import lazystr
 from django.views.decorators.http import condition
 
 from django_async_cbv.asgi import get_asgi_application
@@ -257,6 +258,18 @@ class PartsTests(StreamTestCase):
     def test_what_encode_takes(self):
         view = of(1, 2, encode=lambda self, item: b"%d;" % item)
         self.assertAnswers(view, b"1;2;")
+
+    def test_text_that_is_translated_lazily(self):
+        self.assertAnswers(of(lazystr("text")), b"text")
+        self.assertAnswers(
+            of(
+                lazystr("text"),
+                Event(lazystr("data"), comment=lazystr("comment")),
+                base=ServerSentEventsView,
+                retry=5,
+            ),
+            b"retry: 5\n\ndata: text\n\n: comment\ndata: data\n\n",
+        )
 
     def test_what_encode_has_to_return(self):
         """Django would send nothing for None, and the text of a bytearray."""

@@ -9,6 +9,7 @@ from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 from django.core.serializers.json import DjangoJSONEncoder
+from django.utils.functional import Promise
 
 __all__ = [
     "HEARTBEAT",
@@ -121,7 +122,9 @@ def encode_fields(
     if retry is not None:
         lines.append(f"retry: {retry}")
     for value in data:
-        text = value if isinstance(value, str) else _as_json(value)
+        # Text that is translated lazily is text. The encoder would put it in quotes.
+        is_text = isinstance(value, str | Promise)
+        text = str(value) if is_text else _as_json(value)
         lines += [f"data: {line}" for line in _lines(text)]
     return _as_bytes("\n".join([*lines, "", ""])) if lines else b""
 
@@ -132,7 +135,7 @@ def encode_retry(milliseconds: int) -> bytes:
 
 
 def _lines(text: str | None) -> list[str]:
-    return [] if text is None else _LINE_END.split(text)
+    return [] if text is None else _LINE_END.split(str(text))
 
 
 def _as_json(value: Any) -> str:

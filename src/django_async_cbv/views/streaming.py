@@ -16,6 +16,7 @@ import django
 from django.core.exceptions import ImproperlyConfigured, PermissionDenied
 from django.core.handlers.wsgi import WSGIRequest
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.utils.functional import Promise
 
 from ..channels import Channel, Message, Reset
 from ..channels.base import Subscription
@@ -262,8 +263,8 @@ class AsyncStreamView(_OpenView):
         """
         if isinstance(item, bytes):
             return item
-        if isinstance(item, str):
-            return item.encode()
+        if isinstance(item, str | Promise):
+            return str(item).encode()
         if isinstance(item, bytearray | memoryview):
             return bytes(item)
         raise TypeError(
