@@ -22,7 +22,8 @@ _logger = logging.getLogger("django.request")
 _LAST = 1.0
 
 
-@dataclass
+# Slots, because a process has as many of them as streams.
+@dataclass(slots=True)
 class Terms:
     """What a stream sends, and when it ends, as its view says."""
 
@@ -54,6 +55,8 @@ class Terms:
 
 class Alarm:
     """One timer that is set often: it is moved only when it goes off too early."""
+
+    __slots__ = ("_at", "_handle", "_loop", "_ring")
 
     def __init__(self, ring: Callable[[], None]) -> None:
         self._loop = asyncio.get_running_loop()
