@@ -1,6 +1,6 @@
 """Measure what it costs to record hops: processor time of a request.
 
-    python -m benchmarks trace [--pages list] [--requests 40] [--blocks 60]
+    python -m benchmarks trace [--pages list] [--middleware none] [--requests 40]
 
 Each application is called in a loop in one process, in short blocks, in turn: while
 nobody records; while other requests are recorded; with a recording of each request,
@@ -33,13 +33,16 @@ def main(arguments: list[str]) -> int:
         prog="python -m benchmarks trace", description=__doc__
     )
     parser.add_argument("--pages", nargs="+", choices=PATHS, default=list(PATHS))
+    parser.add_argument(
+        "--middleware", choices=["startproject", "none"], default="startproject"
+    )
     parser.add_argument("--requests", type=int, default=40, help="in one block")
     parser.add_argument("--blocks", type=int, default=60, help="of each kind")
     parser.add_argument("--tolerance", type=float, default=3, help="percent")
     options = parser.parse_args(arguments)
     if "BENCHMARK_DATABASE" not in os.environ:
         command = ["trace", *arguments]
-        return with_database("benchmarks", command, middleware="startproject")
+        return with_database("benchmarks", command, middleware=options.middleware)
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "benchmarks.settings")
     return asyncio.run(_compare(options))
 
