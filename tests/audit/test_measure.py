@@ -19,9 +19,13 @@ from tests.models import Author
 
 
 def audit(*args):
-    out = io.StringIO()
-    call_command("async_audit", *args, stdout=out, no_color=True)
-    return out.getvalue()
+    return outputs(*args)[0]
+
+
+def outputs(*args):
+    out, error = io.StringIO(), io.StringIO()
+    call_command("async_audit", *args, stdout=out, stderr=error, no_color=True)
+    return out.getvalue(), error.getvalue()
 
 
 @override_settings(ROOT_URLCONF="tests.audit.measured", ALLOWED_HOSTS=["testserver"])
@@ -53,10 +57,12 @@ class TestMeasure(TestCase):
         self.assertEqual(text.count("tests.audit.measured.Authors"), 1)
 
     def test_other_formats_have_the_same_routes(self):
-        text = audit("--measure", "/authors/", "--force", "--json", "--app", "auth")
-        found, _ = json.JSONDecoder().raw_decode(text)
+        text, measured = outputs(
+            *("--measure", "/authors/", "--force", "--json", "--app", "auth")
+        )
+        found = json.loads(text)
         self.assertEqual([one["route"] for one in found["routes"]], ["authors/"])
-        self.assertIn("GET /authors/: status 200", text)
+        self.assertIn("GET /authors/: status 200", measured)
 
     def test_a_failed_import_is_printed_with_it(self):
         text = audit(

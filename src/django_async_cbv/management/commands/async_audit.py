@@ -139,7 +139,11 @@ class Command(BaseCommand):
         elif rows:
             self.stdout.write(rows_as_text(shown, self._style))
         for one in found:
-            self.stdout.write(measured(one))
+            if options["format"] == "text":
+                self.stdout.write(measured(one))
+            else:
+                # The output is for a program, such as a parser of JSON.
+                self.stderr.write(measured(one), str)
 
     def _measured(self, whole: Report, url: str, options: dict[str, Any]) -> Measured:
         if not (settings.DEBUG or options["force"]):
