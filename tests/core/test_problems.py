@@ -167,6 +167,11 @@ class SyncBeforeAsync(SyncContext, AsyncContext, AsyncTemplateView):
     pass
 
 
+class SyncBelowAsync(AsyncContext, AsyncTemplateView):
+    def get_context_data(self, **kwargs):
+        return super().get_context_data(**kwargs)
+
+
 class OtherAsyncContext:
     async def aget_context_data(self, **kwargs):
         return await super().aget_context_data(**kwargs)
@@ -538,12 +543,19 @@ REFUSED = [
     (
         SyncBeforeAsync,
         "async_cbv.E003",
-        "SyncContext.get_context_data() would be skipped on the event loop, with any "
-        "filter in it. It is sync, and comes before the async "
+        "SyncContext.get_context_data() would be skipped on the event loop: its code, "
+        "for example a filter, would not run. It is sync, and comes before the async "
         "AsyncContext.aget_context_data() in the MRO of SyncBeforeAsync. Make it "
         "`async def aget_context_data()` and await super().aget_context_data() in it, "
         "or put AsyncContext before SyncContext.",
         [SyncContext.get_context_data, AsyncContext.aget_context_data],
+    ),
+    (
+        SyncBelowAsync,
+        "async_cbv.E003",
+        # No class can come before one that inherits from it.
+        "and await super().aget_context_data() in it.",
+        [SyncBelowAsync.get_context_data, AsyncContext.aget_context_data],
     ),
     (
         Behind,

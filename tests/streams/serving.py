@@ -79,7 +79,9 @@ def _fields(stat: Path) -> list[str]:
 class Client:
     """One connection, read by hand."""
 
-    def __init__(self, port: int, path: str, headers: str = "") -> None:
+    def __init__(
+        self, port: int, path: str, headers: str = "", host: str = "127.0.0.1"
+    ) -> None:
         self.sock = socket.socket()
         # A small window, so that what is not read is not sent either.
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -89,7 +91,7 @@ class Client:
         except OSError:
             self.sock.close()
             raise
-        request = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{headers}\r\n"
+        request = f"GET {path} HTTP/1.1\r\nHost: {host}\r\n{headers}\r\n"
         self.sock.sendall(request.encode())
         self.received = b""
 

@@ -69,8 +69,8 @@ class Proxy:
     port: int
     server: Server
 
-    def get(self, path: str) -> Client:
-        return Client(self.port, path)
+    def get(self, path: str, host: str = "127.0.0.1") -> Client:
+        return Client(self.port, path, host=host)
 
     def answers(self) -> bool:
         with suppress(OSError), self.get("/") as client:
@@ -144,6 +144,12 @@ def test_each_part_arrives_at_once(proxy):
             for part in parts:
                 client.read_until(part)
             assert not client.is_complete
+
+
+def test_django_gets_the_host(proxy):
+    """It compares that with ALLOWED_HOSTS, and with the origin of a POST."""
+    with proxy.get("/", "example.com") as client:
+        client.read_until(b"400 Bad Request")
 
 
 @pytest.mark.parametrize("name", ["busy", "beating"])

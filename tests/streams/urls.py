@@ -157,7 +157,7 @@ class Poll(LongPollView):
 
 
 async def ping(request):
-    return HttpResponse("a page")
+    return HttpResponse(f"a page of {request.get_host()}")
 
 
 urlpatterns = [

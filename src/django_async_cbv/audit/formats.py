@@ -201,8 +201,8 @@ def _ends(report: Report) -> Iterator[str]:
         f"Each request also: {_hops(report.djangos)} of Django's own (signals, close), "
         "and 1 for a template response. With the middleware, an async view costs "
         f"{stock.hops + report.djangos} more under stock ASGI and {ours.hops} under "
-        f"django_async_cbv.asgi. A sync view costs {sync} in all, and "
-        f"{ours.around_sync_view()}."
+        f"django_async_cbv.asgi. A sync view costs {sync} hops in all under stock "
+        f"ASGI, and {ours.around_sync_view()} under django_async_cbv.asgi."
     )
     yield ""
     yield _summary(report)

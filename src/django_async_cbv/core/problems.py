@@ -417,13 +417,16 @@ def _sync_before_async(plan: Plan, name: str, aname: str) -> Iterator[Problem]:
             hidden_by = next(
                 one for one in asyncs if plan.mro.index(one) > plan.mro.index(klass)
             )
+            fix = f"Make it `async def {aname}()` and await super().{aname}() in it"
+            # A class always comes before those that it inherits from.
+            if not issubclass(klass, hidden_by):
+                fix += f", or put {hidden_by.__name__} before {klass.__name__}"
             yield Problem(
                 "async_cbv.E003",
-                f"{_label(klass, name)} would be skipped on the event loop, with any "
-                "filter in it. It is sync, and comes before the async "
-                f"{_label(hidden_by, aname)} in the MRO of {plan.cls.__name__}",
-                f"Make it `async def {aname}()` and await super().{aname}() in it, or "
-                f"put {hidden_by.__name__} before {klass.__name__}.",
+                f"{_label(klass, name)} would be skipped on the event loop: its code, "
+                "for example a filter, would not run. It is sync, and comes before the "
+                f"async {_label(hidden_by, aname)} in the MRO of {plan.cls.__name__}",
+                f"{fix}.",
                 (where(klass, name), where(hidden_by, aname)),
             )
 
