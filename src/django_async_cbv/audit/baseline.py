@@ -98,10 +98,13 @@ def _worse(
             if most > before:
                 yield f"{said}, {before} in the baseline"
         elif max_hops is not None and most > max_hops:
-            if most == math.inf:
-                said = "the number of its hops has no limit, as in a stream"
-            text = f"{said}, at most {max_hops} allowed"
-            yield text if most < math.inf else f"{text}. To accept it, use `--save`"
+            if most < math.inf:
+                yield f"{said}, at most {max_hops} allowed"
+            else:
+                yield (
+                    "the number of its hops has no limit, as in a stream, at most "
+                    f"{max_hops} allowed. To accept it, use `--save`"
+                )
     for kind in _KINDS:
         is_here = entry.has(kind) or (kind == "unknown" and entry.has("failed"))
         if not is_here or (old is not None and kind in old["has"]):
