@@ -73,8 +73,11 @@ class HopsPanel(Panel):
         stats = self.get_stats()
         if not stats:
             return ""
+        return f"{self._counted(stats)} in {stats['total']:.2f} ms"
+
+    def _counted(self, stats: dict[str, Any]) -> str:
         count = stats["count"]
-        return f"{count} hop{'' if count == 1 else 's'} in {stats['total']:.2f} ms"
+        return f"{count} hop{'' if count == 1 else 's'}"
 
     def enable_instrumentation(self) -> None:
         """Record from here on, in this request alone."""
@@ -119,7 +122,7 @@ class HopsPanel(Panel):
         """Send the number of hops to the browser's developer tools."""
         if stats := self.get_stats():
             self.record_server_timing(
-                "hops", f"{stats['count']} hops", stats["wait"] + stats["run"]
+                "hops", self._counted(stats), stats["wait"] + stats["run"]
             )
 
     @property

@@ -219,12 +219,12 @@ class TestLimits(Command):
         self.assertEqual(code, 1)
         self.assertIn("Held GET: 1 hop, at most 0 allowed", text)
 
-    def test_max_hops_of_a_stream(self):
-        streams = ("--urlconf", "tests.streams.urls")
-        _, text = self.refusal(*streams, "--max-hops", "3")
-        self.assertIn("tests.streams.urls.Idle GET: the number of its hops has", text)
-        self.assertIn("no limit, as in a stream, at most 3 allowed. To accept", text)
-        audit(*streams, "--against", self.baseline(*streams), "--max-hops", "3")
+    def test_max_hops_of_what_has_no_limit(self):
+        endless = ("--urlconf", "tests.audit.endless")
+        _, text = self.refusal(*endless, "--max-hops", "3")
+        self.assertIn("Endless GET: the number of its hops has no known limit", text)
+        self.assertIn("at most 3 allowed. To accept it, use `--save`", text)
+        audit(*endless, "--against", self.baseline(*endless), "--max-hops", "3")
 
     def test_fail_on(self):
         code, text = self.refusal("--fail-on", "held")

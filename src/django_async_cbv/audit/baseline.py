@@ -102,7 +102,7 @@ def _worse(
                 yield f"{said}, at most {max_hops} allowed"
             else:
                 yield (
-                    "the number of its hops has no limit, as in a stream, at most "
+                    "the number of its hops has no known limit, at most "
                     f"{max_hops} allowed. To accept it, use `--save`"
                 )
     for kind in _KINDS:

@@ -201,7 +201,7 @@ class _Reading:
         if behind is None and name in self.initkwargs:
             return self._function(self.initkwargs[name], self.cls, name, place)
         for klass in self._after(behind):
-            if vars(klass).get(name) is not None:
+            if _own_value(klass, name) is not None:
                 return self._definition(klass, name, place)
         return hop(at(place))
 
@@ -465,6 +465,8 @@ class _Reading:
             if not where.is_async:
                 return self._handed_over(node, state, where, paths)
             if (name := last_name(node.func)) in ORM | HELPERS:
+                if is_of_a_framework(where.home or object):
+                    return hop(state) if name == "run_sync" else state
                 self._own(node, name, where, is_repeated=False)
             return state
         name, behind = target
@@ -513,8 +515,8 @@ class _Reading:
         if behind is None and name in self.initkwargs:
             return self.initkwargs[name]
         for klass in self._after(behind):
-            if vars(klass).get(name) is not None:
-                return vars(klass)[name]
+            if (value := _own_value(klass, name)) is not None:
+                return value
         return None
 
     def _handler_in_sync_code(
@@ -551,7 +553,7 @@ class _Reading:
     def _is_sync_function(self, name: str, behind: type | None) -> bool:
         """Whether sync code calls a sync function of a project's, and no flow."""
         for klass in self._after(behind):
-            value = vars(klass).get(name)
+            value = _own_value(klass, name)
             if value is None:
                 continue
             mark = mark_at(klass, name)
@@ -572,7 +574,7 @@ class _Reading:
     ) -> State:
         """A sync hook in sync code, which async overrides are met in."""
         for klass in self._after(behind):
-            value = vars(klass).get(name)
+            value = _own_value(klass, name)
             if value is None:
                 continue
             before, self._awaited = self._awaited, False
@@ -661,10 +663,17 @@ class _Reading:
         return name, behind
 
     def _known(self, test: ast.expr, where: _Where, paths: Paths) -> bool | None:
-        """What a condition in a body of ours comes to, if the class tells."""
-        if not where.is_body:
+        """What a condition in code of ours comes to, if the class tells."""
+        is_ours = where.is_async and is_of_a_framework(where.home or object)
+        if not (where.is_body or is_ours):
             return None
         return _Condition(self._view, self.cls, self._set, where, paths).of(test)
+
+
+def _own_value(klass: type, name: str) -> Any:
+    """What a class itself defines; None for what it inherits."""
+    value = vars(klass).get(name)
+    return None if isinstance(value, StandIn) and value.passes_on else value
 
 
 class _Condition:

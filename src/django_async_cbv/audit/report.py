@@ -272,7 +272,8 @@ def _reasons(
     cls: type, route: Route, prediction: Prediction, method: str
 ) -> Iterator[Reason]:
     plan = plan_of(cls)
-    for name in plan.definitions.names():
+    # Sorted, because they are a set.
+    for name in sorted(plan.definitions.names()):
         for klass in plan.definitions.of(name):
             is_met = (klass, name) in prediction.reached
             if is_met or not is_async_function(vars(klass)[name]):

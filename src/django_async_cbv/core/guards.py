@@ -76,7 +76,7 @@ class Guard(StandIn):
     def __init__(self, owner: type, name: str, *value: Any) -> None:
         self._owner = owner
         self._name = name
-        self._passes_on = not value
+        self.passes_on = not value
         if value:
             (self.value,) = value
             # Code that asks whether the method is async, or for its line, reads
@@ -127,7 +127,7 @@ class Guard(StandIn):
 
     def _found(self, of: Any, view: Any, cls: type) -> Any:
         """What the attribute would be without the guard, of a view or of its class."""
-        if self._passes_on:
+        if self.passes_on:
             return getattr(super(self._owner, of), self._name)
         get = getattr(type(self.value), "__get__", None)
         return self.value if get is None else get(self.value, view, cls)

@@ -77,6 +77,8 @@ class StandIn:
     """What stands in a class for an attribute of the user's, and passes it on."""
 
     value: Any = None
+    # Whether the class has no such attribute of its own, but inherits one.
+    passes_on = False
 
 
 def is_bridge(value: Any) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 import inspect
 import random
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
@@ -89,12 +88,8 @@ class _OpenView(AsyncView[HttpResponseBase]):
         """
         return None
 
-    async def _awaited(self, name: str, *args: Any) -> Any:
-        """Await a method of the project's; raise TypeError for one that is sync."""
-        return await self._given(name, getattr(self, name)(*args))
-
     def _given(self, name: str, given: Any) -> Any:
-        """Return what such a method returned, to be awaited."""
+        """Return what a method of the project gave; raise TypeError for a sync one."""
         if not inspect.isawaitable(given):
             raise TypeError(
                 f"{type(self).__name__}.{name}() returned {given!r}, and the view "
@@ -105,7 +100,7 @@ class _OpenView(AsyncView[HttpResponseBase]):
 
     async def _prepared(self) -> HttpResponseBase | None:
         """Call `prepare()`; raise TypeError for what is no response."""
-        answer = await self._awaited("prepare")
+        answer = await self._given("prepare", self.prepare())
         if answer is None or isinstance(answer, HttpResponseBase):
             return answer
         raise TypeError(
@@ -439,6 +434,9 @@ class AsyncStreamView(_OpenView):
             "The stream ends there. Return bytes."
         )
 
+    async def _may_continue(self) -> Any:
+        return await self._given("may_continue", self.may_continue())
+
     def _terms(self, slot: Slot) -> Terms:
         for name in ("heartbeat", "recheck"):
             seconds = getattr(self, name)
@@ -462,7 +460,7 @@ class AsyncStreamView(_OpenView):
             send_timeout=self.send_timeout,
             close_timeout=self.close_timeout,
             recheck=self.recheck,
-            may_continue=functools.partial(self._awaited, "may_continue"),
+            may_continue=self._may_continue,
             goodbye=self.last_bytes,
             failure=self.failure_bytes,
             failure_note=self.failure_note,
@@ -868,7 +866,7 @@ class LongPollView(_OpenView):
             async with leaver.timeout:
                 leaver.enter(watches=self.ends_with_server)
                 try:
-                    found: Any = await self._awaited("poll", self.since)
+                    found: Any = await self._given("poll", self.poll(self.since))
                 finally:
                     leaver.exit()
         except TimeoutError:
