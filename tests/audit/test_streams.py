@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from django.contrib.auth.models import User
-from django.test import SimpleTestCase
+from django.test import RequestFactory, SimpleTestCase
 
 from django_async_cbv.audit.hops import predict
+from django_async_cbv.testing import count_hops
 from django_async_cbv.views import AsyncTemplateView
 from django_async_cbv.views.exports import CSVView
 from django_async_cbv.views.streaming import LongPollView, Polled, ServerSentEventsView
@@ -65,6 +66,16 @@ class StreamTests(SimpleTestCase):
                 found = predict(view, "GET")
                 self.assertEqual((found.low, found.high), hops)
                 self.assertEqual((found.own, found.unknown), ([], []))
+
+    async def test_range_against_a_run(self):
+        for view in (Events, Poll, Export):
+            with self.subTest(view):
+                found = predict(view, "GET")
+                async with count_hops() as hops:
+                    response = await view.as_view()(RequestFactory().get("/"))
+                response.close()
+                self.assertLessEqual(found.low, hops.count)
+                self.assertLessEqual(hops.count, found.high)
 
     def test_own_queries(self):
         [own] = predict(Prepared, "GET").own

@@ -7,8 +7,6 @@ import time
 
 import pytest
 
-from tests.streams.serving import until
-
 pytestmark = pytest.mark.server
 
 # As tests/browser/urls.py has it, in milliseconds.
@@ -152,7 +150,7 @@ def test_a_page_that_closes_ends_its_streams(server, open_page):
     before = server.said("ended idle")
     start = time.monotonic()
     page.close()
-    until(lambda: server.said("ended idle") == before + 3)
+    assert server.until(lambda: server.said("ended idle") == before + 3) < 5
     print(f"gone from a page: {time.monotonic() - start:.2f} s")
 
 
@@ -182,7 +180,7 @@ def test_tokens_by_post(server, open_page, context):
     status, text = page.evaluate(TOKENS, ["hello", cookie["value"]])
     assert (status, text) == (200, "retry: 3000\n\ndata: hello\n\n")
     # The browser's abort() has ended the generator, and the call that it waits for.
-    until(lambda: server.said("ended tokens") == 1)
+    assert server.until(lambda: server.said("ended tokens") == 1) < 5
     watch(page, "tokens", "/tokens/")
     wait(page, "watched.tokens.lost.length === 1")
     assert state(page, "tokens") == CLOSED

@@ -465,8 +465,8 @@ class _Reading:
             if not where.is_async:
                 return self._handed_over(node, state, where, paths)
             if (name := last_name(node.func)) in ORM | HELPERS:
-                if is_of_a_framework(where.home or object):
-                    return hop(state) if name == "run_sync" else state
+                if name == "run_sync" and is_of_a_framework(where.home or object):
+                    return hop(state)
                 self._own(node, name, where, is_repeated=False)
             return state
         name, behind = target
